@@ -1,0 +1,136 @@
+// Everpool core: what happens to a pool. Everything that the decision layer ever learns is one of
+// these values, with the time beside it.
+// SPDX-License-Identifier: BSL-1.0
+//
+// Every event is legal in every state. Late, duplicate and reordered ones, and those of a worker's
+// previous life (an older generation), are normal: they are ignored and counted.
+//
+// Names stay outside: the drivers translate model and browser names into ids and small integers once,
+// on admission, so the core neither hashes strings nor allocates per operation.
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/error.hpp"
+#include "everpool/ids.hpp"
+#include "everpool/time.hpp"
+#include "everpool/wire/message.hpp"
+
+#include <cstdint>
+#include <variant>
+
+namespace everpool::core {
+
+/// Why a worker was lost. The domain is the smallest that explains what was seen.
+enum class LossCause : std::uint8_t {
+    process_exited,    ///< the browser process is gone
+    page_crashed,      ///< the engine says that the page's process died
+    connection_closed, ///< a WebSocket of the page closed though nobody asked for it
+    unresponsive,      ///< pings unanswered (decided by the core itself)
+    device_lost,       ///< GPU device or WebNN context lost: the compute thread is dead, the page lives
+    protocol_error,    ///< the page sent what is not everpool.v1
+    start_timed_out,   ///< did not become ready in time (decided by the core itself)
+};
+
+/// How much of a worker is thrown away and made anew, smallest first.
+enum class RestartLevel : std::uint8_t { compute, page, process };
+
+/// What the core must know of an operation. Plain integers; fits a cache line.
+struct RequestMeta {
+    RequestId id;
+    ModelId model{ModelId::none()};    ///< none(): any worker that is ready will do
+    LeaseId lease{};                   ///< 0: any worker; else the worker held by this lease
+    TimePoint deadline{never};
+    std::uint64_t bytes{0};            ///< payload, counts against in-flight bytes of a worker
+    std::uint32_t preferred_browsers{0}; ///< packed order of preference, see placement.hpp; 0 = none
+    std::uint8_t max_attempts{3};
+    bool idempotent{true};
+    friend bool operator==(const RequestMeta&, const RequestMeta&) = default;
+};
+
+// From the host.
+struct Start { friend bool operator==(const Start&, const Start&) = default; };
+struct Drain { friend bool operator==(const Drain&, const Drain&) = default; };
+struct Stop { friend bool operator==(const Stop&, const Stop&) = default; };
+struct Submit { RequestMeta meta; friend bool operator==(const Submit&, const Submit&) = default; };
+struct Cancel { RequestId id; friend bool operator==(const Cancel&, const Cancel&) = default; };
+/// Wants a worker for itself; answered by LeaseGranted or LeaseEnded with an error.
+struct Acquire {
+    LeaseId lease;
+    ModelId model{ModelId::none()};
+    TimePoint deadline{never};
+    std::uint32_t preferred_browsers{0};
+    friend bool operator==(const Acquire&, const Acquire&) = default;
+};
+/// Gives the worker back, or withdraws an Acquire that has not been answered.
+struct Release { LeaseId lease; friend bool operator==(const Release&, const Release&) = default; };
+
+// From the drivers. All carry the generation of the life that they tell about.
+/// Both connections have said hello; the worker can be given models and work.
+struct WorkerConnected {
+    WorkerId worker;
+    Generation generation;
+    friend bool operator==(const WorkerConnected&, const WorkerConnected&) = default;
+};
+/// StartWorker could not be carried out. `permanent`: trying again cannot help (no such browser).
+struct WorkerStartFailed {
+    WorkerId worker;
+    Generation generation;
+    Errc code{};
+    bool permanent{false};
+    friend bool operator==(const WorkerStartFailed&, const WorkerStartFailed&) = default;
+};
+struct WorkerLost {
+    WorkerId worker;
+    Generation generation;
+    LossCause cause{};
+    friend bool operator==(const WorkerLost&, const WorkerLost&) = default;
+};
+/// StopWorker is done: process reaped, directories gone.
+struct WorkerStopped {
+    WorkerId worker;
+    Generation generation;
+    friend bool operator==(const WorkerStopped&, const WorkerStopped&) = default;
+};
+struct ModelLoaded {
+    WorkerId worker;
+    Generation generation;
+    ModelId model;
+    friend bool operator==(const ModelLoaded&, const ModelLoaded&) = default;
+};
+/// The warm-up's outputs are as the model's spec expects them (or it has no warm-up).
+struct ModelWarmedUp {
+    WorkerId worker;
+    Generation generation;
+    ModelId model;
+    friend bool operator==(const ModelWarmedUp&, const ModelWarmedUp&) = default;
+};
+/// The worker cannot serve this model, for a reason that a restart would not cure.
+struct ModelRejected {
+    WorkerId worker;
+    Generation generation;
+    ModelId model;
+    Errc code{};
+    friend bool operator==(const ModelRejected&, const ModelRejected&) = default;
+};
+/// The answer to Dispatch. `code` ok: a result has arrived and is kept by the driver.
+struct Replied {
+    WorkerId worker;
+    Generation generation;
+    RequestId request;
+    std::uint32_t attempt{0};
+    Errc code{};
+    friend bool operator==(const Replied&, const Replied&) = default;
+};
+struct PongArrived {
+    WorkerId worker;
+    Generation generation;
+    wire::Channel channel{};
+    std::uint64_t sequence{0};
+    friend bool operator==(const PongArrived&, const PongArrived&) = default;
+};
+
+using Event = std::variant<Start, Drain, Stop, Submit, Cancel, Acquire, Release, WorkerConnected,
+                           WorkerStartFailed, WorkerLost, WorkerStopped, ModelLoaded, ModelWarmedUp,
+                           ModelRejected, Replied, PongArrived>;
+
+} // namespace everpool::core

@@ -1,0 +1,74 @@
+// Everpool: what the pool must know of a model before it can serve it.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/tensor.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace everpool {
+
+/// The kind of data a model works on; decides which browsers are preferred for it.
+enum class ModelFamily : std::uint8_t { text, vision, audio, multimodal };
+
+/// An execution provider of onnxruntime-web.
+enum class Provider : std::uint8_t { webnn, webgpu, wasm };
+
+constexpr std::string_view name_of(ModelFamily family) noexcept {
+    switch (family) {
+    case ModelFamily::text: return "text";
+    case ModelFamily::vision: return "vision";
+    case ModelFamily::audio: return "audio";
+    case ModelFamily::multimodal: return "multimodal";
+    }
+    return "unrecognised";
+}
+
+constexpr std::string_view name_of(Provider provider) noexcept {
+    switch (provider) {
+    case Provider::webnn: return "webnn";
+    case Provider::webgpu: return "webgpu";
+    case Provider::wasm: return "wasm";
+    }
+    return "unrecognised";
+}
+
+constexpr std::optional<Provider> provider_from(std::string_view name) noexcept {
+    for (const Provider provider : {Provider::webnn, Provider::webgpu, Provider::wasm})
+        if (name_of(provider) == name) return provider;
+    return std::nullopt;
+}
+
+/// The inference that a worker must pass before it counts as ready for the model. It also compiles
+/// shaders and kernels, so that the first caller does not wait for that.
+struct WarmUp {
+    std::vector<Tensor> inputs;
+    /// Name, dtype and shape (-1 = any) of the outputs that must come back. Others are ignored.
+    std::vector<TensorSpec> outputs;
+};
+
+/// A model. Registered through ResourcePoolConfig::models.
+struct ModelSpec {
+    /// How requests name it: 1 to 128 characters of [A-Za-z0-9._-], unique in the pool.
+    std::string name;
+
+    /// An ONNX file with its weights inside. Read when the pool starts and again by each worker.
+    std::filesystem::path file;
+
+    ModelFamily family{ModelFamily::text};
+
+    /// Tried in this order on each worker, skipping what the worker does not have. Every result says
+    /// which one answered. Must not be empty.
+    std::vector<Provider> providers{Provider::webnn, Provider::webgpu, Provider::wasm};
+
+    /// Without it a worker is ready as soon as the model is loaded; then the first request pays for
+    /// compilation, and a model that loads but cannot run is noticed by its first caller.
+    std::optional<WarmUp> warm_up;
+};
+
+} // namespace everpool

@@ -1,0 +1,99 @@
+// Everpool: what a caller asks of the pool, and what comes back.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     Request request = Request::inference("mlp", {Tensor::of<float>("x", {1, 128}, values)});
+//     request.timeout = 2s;
+//
+// Built-in operations:
+//   echo       gives the inputs back, unchanged. No model.
+//   inference  runs `model` on the inputs; outputs are the model's, by name.
+//   compute    runs a WGSL shader; `parameters` is a JSON object:
+//                {"wgsl": "...", "entry_point": "main", "workgroups": [x, y, z],
+//                 "outputs": [{"name": "y", "dtype": "float32", "shape": [256, 256]}]}
+//              Bindings of group 0: inputs first, in order, as read-only storage; then the outputs as
+//              read_write storage.
+//   any other  names an operation module, registered in ResourcePoolConfig::modules.
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/error.hpp"
+#include "everpool/ids.hpp"
+#include "everpool/model_spec.hpp"
+#include "everpool/tensor.hpp"
+#include "everpool/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace everpool {
+
+/// One operation. Its tensors' bytes must stay unchanged until it has completed (they are shared,
+/// not copied, and may be sent again to another worker).
+struct Request {
+    std::string operation{"inference"};
+
+    /// The model's registered name; required for `inference`, passed on to modules, else empty.
+    std::string model;
+
+    std::vector<Tensor> inputs;
+
+    /// A JSON object for `compute` and for operation modules; empty means {}.
+    std::string parameters;
+
+    /// From submission to answer, all attempts together. Empty: ResourcePoolConfig::default_timeout.
+    std::optional<Duration> timeout;
+
+    /// May it be executed a second time if the first worker died with it? Empty: yes for echo,
+    /// inference and compute, no for operation modules.
+    std::optional<bool> idempotent;
+
+    /// Executions at most, the first included. 0: ResourcePoolConfig::max_attempts.
+    std::uint32_t max_attempts{0};
+
+    /// Prefer this browser for this request, over the preference of the model's family. A preference,
+    /// not a condition: where none is free, another one answers.
+    std::optional<BrowserType> browser;
+
+    [[nodiscard]] static Request echo(std::vector<Tensor> inputs) {
+        Request request;
+        request.operation = "echo";
+        request.inputs = std::move(inputs);
+        return request;
+    }
+
+    [[nodiscard]] static Request inference(std::string model, std::vector<Tensor> inputs) {
+        Request request;
+        request.model = std::move(model);
+        request.inputs = std::move(inputs);
+        return request;
+    }
+};
+
+/// Where an operation's time went. total >= queue + transfer + compute: lost attempts are in total
+/// and in queue only.
+struct Timing {
+    Duration queue{};    ///< waiting for a worker, over all attempts
+    Duration transfer{}; ///< last attempt: encoding, sockets, scheduling, decoding
+    Duration compute{};  ///< last attempt: inside the operation, by the worker's clock
+    Duration total{};    ///< from submission to completion
+};
+
+/// The answer, or why there is none.
+struct Result {
+    std::vector<Tensor> outputs;
+
+    WorkerId worker{WorkerId::none()};     ///< who answered, none() if nobody did
+    BrowserType browser{};                 ///< meaningful if worker is one
+    std::string browser_version;           ///< "156.0.8078.79"
+    std::optional<Provider> provider;      ///< really used; empty if no provider was involved
+    bool is_fallback_adapter{false};       ///< WebGPU ran on a software adapter
+    std::uint32_t attempts{0};             ///< executions begun, 0 if it never left the queue
+    Timing timing;
+    std::string info;                      ///< JSON object that an operation module added, or empty
+    Diagnostics diagnostics;               ///< filled in if the error_code is set, or attempts > 1
+};
+
+} // namespace everpool

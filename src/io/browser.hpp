@@ -1,0 +1,108 @@
+// Everpool doors: one browser process under our control.
+// SPDX-License-Identifier: BSL-1.0
+//
+// A Browser is launched once, opens pages in windows of their own, and is closed once. Chromium's
+// family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi. Whatever
+// becomes of it is told to the listener; nothing here decides what to do about it.
+//
+// Threading: every call and every callback on the executor given to make_browser (a strand).
+// Lifetime: handlers are posted, never called inside the initiating call; after the destructor (which
+// kills the process group and removes the directories, synchronously) none is called any more.
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/error.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace everpool::io {
+
+/// A page of a browser: CDP target id or BiDi browsing context. Empty: none.
+using PageId = std::string;
+
+class BrowserListener {
+public:
+    virtual ~BrowserListener() = default;
+    /// The browser process has exited and was reaped (also after close). Last callback of a browser.
+    virtual void on_browser_exited(int wait_status) = 0;
+    /// The engine says that the page's process died, or that the page went away by itself.
+    virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
+};
+
+struct BrowserOptions {
+    BrowserSpec spec;                       ///< spec.executable is resolved already
+    std::filesystem::path directory;        ///< private, exists, empty; HOME, TMPDIR, profile go inside
+    std::chrono::milliseconds launch_timeout{20'000};
+    std::chrono::milliseconds command_timeout{10'000}; ///< of one CDP or BiDi command
+    std::chrono::milliseconds close_grace{3'000};      ///< between asking and SIGKILL
+};
+
+class Browser {
+public:
+    using Handler = std::function<void(error_code, Diagnostics)>;
+    using PageHandler = std::function<void(error_code, Diagnostics, PageId)>;
+
+    virtual ~Browser() = default;
+
+    /// Starts the process and its control channel. Errors: browser_launch_failed (with what the
+    /// process wrote on stderr last, as remote text), browser_not_found.
+    virtual void async_launch(Handler handler) = 0;
+
+    /// Opens `url` in a window of its own (Firefox: a context of its own) and completes when the
+    /// navigation has been accepted, not when the page has loaded.
+    virtual void async_open_page(std::string url, PageHandler handler) = 0;
+
+    /// Closes a page; no on_page_crashed for it afterwards.
+    virtual void async_close_page(PageId page, Handler handler) = 0;
+
+    /// Asks the browser to quit, kills its process group after close_grace, reaps, and removes
+    /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error.
+    virtual void async_close(bool graceful, Handler handler) = 0;
+
+    /// The browser's process id, 0 before launch and after exit.
+    [[nodiscard]] virtual int process_id() const noexcept = 0;
+
+    /// As the engine says it: "156.0.8078.79". Empty before launch.
+    [[nodiscard]] virtual const std::string& version() const noexcept = 0;
+
+    /// For tests and demonstrations of faults: make this page's process crash. CDP Page.crash, or
+    /// SIGKILL of the content process.
+    virtual void crash_page(const PageId& page) = 0;
+};
+
+/// The real executable of `spec`, or browser_not_found with a diagnostic that names what was looked
+/// for, where, and which package to install.
+std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec, Diagnostics& diagnostics);
+
+std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
+                                      BrowserListener& listener);
+
+/// Owns the host's private directory (<temp>/everpool-<uid>/<random>, mode 0700, held by a file lock)
+/// and the guardian process that kills the browsers and removes the directory if the host dies. The
+/// constructor removes what dead hosts have left behind.
+class BrowserNest {
+public:
+    BrowserNest();                      ///< throws boost::system::system_error
+    ~BrowserNest();                     ///< removes the directory, ends the guardian
+    BrowserNest(const BrowserNest&) = delete;
+    BrowserNest& operator=(const BrowserNest&) = delete;
+
+    /// A new empty directory for one browser.
+    std::filesystem::path make_directory();
+    /// From now on the guardian kills this process group if the host dies...
+    void guard(int process_group);
+    /// ...and from now on not any more.
+    void release(int process_group);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace everpool::io

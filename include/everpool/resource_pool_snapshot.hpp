@@ -1,0 +1,71 @@
+// Everpool: the state of a pool at one moment, as plain values.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/ids.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace everpool {
+
+/// A worker's life, as seen from outside.
+enum class WorkerState : std::uint8_t {
+    idle,     ///< not started yet
+    starting, ///< browser, page, connections, models, warm-up
+    ready,    ///< takes work
+    waiting,  ///< lost; will be restarted after a delay
+    stopping, ///< being closed
+    stopped,  ///< nothing is left of it
+    failed,   ///< given up
+};
+
+constexpr std::string_view name_of(WorkerState state) noexcept {
+    switch (state) {
+    case WorkerState::idle: return "idle";
+    case WorkerState::starting: return "starting";
+    case WorkerState::ready: return "ready";
+    case WorkerState::waiting: return "waiting";
+    case WorkerState::stopping: return "stopping";
+    case WorkerState::stopped: return "stopped";
+    case WorkerState::failed: return "failed";
+    }
+    return "unrecognised";
+}
+
+struct WorkerSnapshot {
+    WorkerId worker{WorkerId::none()};
+    Generation generation{};
+    WorkerState state{WorkerState::idle};
+    BrowserType browser{};
+    std::string browser_version; ///< empty until first launched
+    int process_id{0};           ///< the browser's; 0 if none is running
+    std::uint32_t in_flight{0};
+    std::uint32_t restarts{0};
+    bool leased{false};
+    bool webgpu{false}, webgpu_is_fallback{false}, webnn{false}; ///< probed by the worker itself
+};
+
+struct ResourcePoolSnapshot {
+    std::vector<WorkerSnapshot> workers;
+    std::uint32_t queued{0}; ///< waiting for a worker
+    std::uint32_t in_flight{0};
+    std::uint64_t submitted{0}, succeeded{0}, failed{0}, redispatched{0};
+
+    /// Answers and events of a previous life, and duplicates, that were recognised and dropped.
+    std::uint64_t stale_ignored{0};
+
+    /// What the bridge refused or threw out since the start, by reason.
+    struct Bridge {
+        std::uint64_t refused_token{0}, refused_origin{0}, refused_host{0}, refused_subprotocol{0};
+        std::uint64_t frames_too_large{0}, frames_malformed{0}, frames_unexpected{0};
+        std::uint64_t connections_replaced{0}, sends_refused{0};
+    } bridge;
+
+    std::uint16_t port{0}; ///< of the bridge on 127.0.0.1; 0 before async_start
+};
+
+} // namespace everpool

@@ -1,0 +1,15 @@
+// Everpool facade: is a ResourcePoolConfig within its documented ranges?
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/resource_pool_config.hpp"
+
+namespace everpool::facade {
+
+/// \throws std::invalid_argument naming the member, its range and the value given.
+void check_config(const ResourcePoolConfig& config);
+
+/// Every worker's browser, in the order of ResourcePoolConfig::browsers: one entry a worker.
+std::vector<BrowserSpec> expand_browsers(const ResourcePoolConfig& config);
+
+} // namespace everpool::facade

@@ -47,11 +47,11 @@ error_code ModelRegistry::check_files(Diagnostics& diagnostics) {
         const bool readable = regular && std::ifstream(file, std::ios::binary).is_open();
         if (readable) entry.file_bytes = std::filesystem::file_size(file, cause);
         if (readable && !cause) continue;
-        const char* why = cause ? cause.message().c_str()
-                          : regular ? "it cannot be opened for reading" : "it is not a regular file";
+        const std::string why = cause     ? cause.message()
+                                : regular ? "it cannot be opened for reading"
+                                          : "it is not a regular file";
         diagnostics.message = fmt::format("model '{}': cannot read '{}': {}", entry.spec.name,
-                                          file.string(),
-                                          cause ? cause.message() : std::string(why));
+                                          file.string(), why);
         diagnostics.remedy = "correct ModelSpec::file, or the file's permissions";
         if (cause) diagnostics.last_cause = cause;
         return Errc::model_file_missing;

@@ -1,0 +1,352 @@
+// Everpool facade: the event loop around the core, the life of the pool, leases.
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/pool_driver.hpp"
+
+#include "everpool/core/placement.hpp"
+#include "facade/config_check.hpp"
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <random>
+#include <utility>
+
+namespace everpool::facade {
+
+namespace {
+
+core::CoreConfig core_config(const ResourcePoolConfig& config) {
+    core::CoreConfig out;
+    for (const BrowserSpec& browser : expand_browsers(config))
+        out.worker_browsers.push_back(browser.type);
+    out.model_count = static_cast<std::uint32_t>(config.models.size());
+    out.max_in_flight_per_worker = config.max_in_flight_per_worker;
+    out.in_flight_bytes_max = config.in_flight_bytes_max;
+    out.queue_count_max = config.queue_count_max;
+    out.start_timeout = config.start_timeout;
+    out.ping_interval = config.ping_interval;
+    out.ping_timeout = config.ping_timeout;
+    out.compute_ping_timeout = config.compute_ping_timeout;
+    out.restart_delay_min = config.restart_delay_min;
+    out.restart_delay_max = config.restart_delay_max;
+    out.restart_count_max = config.restart_count_max;
+    out.stop_timeout = config.stop_grace + std::chrono::seconds{10};
+    return out;
+}
+
+std::uint64_t seed_of(const ResourcePoolConfig& config) {
+    if (config.seed != 0) return config.seed;
+    std::random_device device;
+    return (std::uint64_t{device()} << 32) | device();
+}
+
+ResourcePoolConfig checked(ResourcePoolConfig config) {
+    check_config(config);
+    return config;
+}
+
+} // namespace
+
+PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig config)
+    : executor_(executor), strand_(boost::asio::make_strand(executor)),
+      config_(checked(std::move(config))), models_(config_.models),
+      core_(core_config(config_), seed_of(config_)), timer_(strand_) {}
+
+PoolDriver::~PoolDriver() = default;
+
+TimePoint PoolDriver::now() noexcept {
+    return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
+}
+
+ResourcePoolSnapshot PoolDriver::snapshot() const {
+    ResourcePoolSnapshot out = board_.read();
+    return out;
+}
+
+// --- the loop ---------------------------------------------------------------------------------------
+
+void PoolDriver::feed(core::Event event) {
+    inbox_.push_back(std::move(event));
+    if (performing_) return;
+    performing_ = true;
+    while (!inbox_.empty()) {
+        const core::Event next = std::move(inbox_.front());
+        inbox_.pop_front();
+        actions_.clear();
+        core_.on(next, now(), actions_);
+        perform_all();
+    }
+    performing_ = false;
+    refresh_counters();
+    arm_timer();
+}
+
+void PoolDriver::perform_all() {
+    for (const core::Action& action : actions_)
+        std::visit([this](const auto& one) { perform(one); }, action);
+}
+
+void PoolDriver::arm_timer() {
+    const TimePoint next = core_.next_wakeup();
+    // A timer that fires too early costs one look at the core; rearming it for each operation's
+    // deadline would cost two system calls an operation. So it is only ever moved forward.
+    if (next >= timer_at_) return;
+    timer_at_ = next;
+    timer_.expires_at(next);
+    timer_.async_wait([weak = weak_from_this(), next](error_code ec) {
+        const auto self = weak.lock();
+        if (!self || ec || self->timer_at_ != next) return;
+        self->timer_at_ = never;
+        self->actions_.clear();
+        self->performing_ = true;
+        self->core_.on_wakeup(now(), self->actions_);
+        self->perform_all();
+        self->performing_ = false;
+        if (self->inbox_.empty()) {
+            self->refresh_counters();
+            self->arm_timer();
+        } else { // performing made events: the loop takes them, then rearms
+            core::Event first = std::move(self->inbox_.front());
+            self->inbox_.pop_front();
+            self->feed(std::move(first));
+        }
+    });
+}
+
+void PoolDriver::refresh_counters() {
+    auto& counters = board_.counters;
+    counters.queued.store(core_.queued(), std::memory_order_relaxed);
+    counters.in_flight.store(core_.in_flight(), std::memory_order_relaxed);
+    counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
+    counters.stale_ignored.store(core_.stats().stale_ignored, std::memory_order_relaxed);
+    for (std::uint32_t i = 0; i < workers_.size(); ++i)
+        counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}),
+                                           std::memory_order_relaxed);
+}
+
+void PoolDriver::publish_workers() {
+    std::vector<WorkerSnapshot> out;
+    out.reserve(workers_.size());
+    for (const auto& worker : workers_) {
+        const core::WorkerView view = core_.worker(worker->id());
+        WorkerSnapshot one;
+        one.worker = worker->id();
+        one.generation = view.generation;
+        one.state = view.state;
+        one.browser = worker->spec().type;
+        one.browser_version = worker->version();
+        one.process_id = worker->process_id();
+        one.restarts = view.restarts;
+        one.leased = view.leased;
+        one.webgpu = worker->capabilities().webgpu.available;
+        one.webgpu_is_fallback = worker->capabilities().webgpu.is_fallback_adapter;
+        one.webnn = worker->capabilities().webnn.available;
+        out.push_back(std::move(one));
+    }
+    board_.set_workers(std::move(out));
+}
+
+// --- start, drain, stop -----------------------------------------------------------------------------
+
+void PoolDriver::start(StartHandler handler) {
+    WaitingHandler<void(error_code, StartReport)> waiting{std::move(handler), executor_};
+    if (phase_ != Phase::constructed) {
+        StartReport report;
+        report.diagnostics.message = "async_start was called before";
+        return complete(waiting, error_code(Errc::already_started), std::move(report));
+    }
+    start_handler_ = std::move(waiting);
+    phase_ = Phase::starting;
+    Diagnostics diagnostics;
+    error_code ec;
+    try {
+        ec = prepare(diagnostics);
+    } catch (const boost::system::system_error& error) {
+        ec = error.code();
+        diagnostics.message = error.what();
+    }
+    if (ec) {
+        close_doors();
+        phase_ = Phase::stopped;
+        StartReport report;
+        report.workers_failed = static_cast<std::uint32_t>(expand_browsers(config_).size());
+        report.diagnostics = std::move(diagnostics);
+        complete(start_handler_, ec, std::move(report));
+        return;
+    }
+    feed(core::Start{});
+    publish_workers();
+}
+
+/// Opens the doors: files, browsers, directory, server.
+error_code PoolDriver::prepare(Diagnostics& diagnostics) {
+    if (const error_code ec = models_.check_files(diagnostics)) return ec;
+    for (const OperationModule& module : config_.modules) {
+        if (std::filesystem::is_regular_file(module.file)) continue;
+        diagnostics.message = fmt::format("operation module '{}': cannot read '{}'", module.name,
+                                          module.file.string());
+        diagnostics.remedy = "correct OperationModule::file";
+        return boost::system::errc::make_error_code(boost::system::errc::no_such_file_or_directory);
+    }
+    std::vector<BrowserSpec> browsers = expand_browsers(config_);
+    for (BrowserSpec& browser : browsers) {
+        error_code ec;
+        browser.executable = io::find_browser(browser, ec, diagnostics);
+        if (ec) return ec;
+    }
+    nest_ = std::make_unique<io::BrowserNest>();
+    io::BridgeConfig bridge_config{};
+    bridge_config.frame_bytes_max = config_.frame_bytes_max;
+    // Room for all that the core lets be in flight and one message more, so that the core's own
+    // limit is the one that callers meet.
+    bridge_config.write_queue_bytes_max = config_.in_flight_bytes_max + config_.frame_bytes_max +
+                                          config_.frame_bytes_max;
+    bridge_ = std::make_unique<io::Bridge>(strand_, bridge_config, *this);
+    if (const error_code ec = bridge_->listen()) {
+        diagnostics.message = "the bridge cannot listen on 127.0.0.1: " + ec.message();
+        return ec;
+    }
+    for (const ModelSpec& model : config_.models) bridge_->add_model(model.name, model.file);
+    for (const OperationModule& module : config_.modules)
+        bridge_->add_module(module.name, module.file);
+    board_.counters.port.store(bridge_->port(), std::memory_order_relaxed);
+    surroundings_ = std::make_unique<WorkerSurroundings>(WorkerSurroundings{
+        strand_, *nest_, *bridge_, models_, config_.stop_grace,
+        [this](const core::Event& event) { feed(event); },
+        [this](PoolEvent event) { tell(std::move(event)); }});
+    for (std::uint32_t i = 0; i < browsers.size(); ++i)
+        workers_.push_back(
+            std::make_unique<WorkerDriver>(WorkerId{i}, std::move(browsers[i]), *surroundings_));
+    return {};
+}
+
+void PoolDriver::perform(const core::StartFinished& action) {
+    if (phase_ == Phase::starting) phase_ = Phase::running;
+    publish_workers();
+    finish_start(action.code, first_trouble_);
+}
+
+void PoolDriver::finish_start(Errc code, Diagnostics diagnostics) {
+    if (!start_handler_) return;
+    StartReport report;
+    for (const WorkerSnapshot& worker : board_.read().workers) {
+        if (worker.state == WorkerState::ready) ++report.workers_ready;
+        if (worker.state == WorkerState::failed) ++report.workers_failed;
+    }
+    report.diagnostics = std::move(diagnostics);
+    complete(start_handler_, code == Errc::ok ? error_code{} : error_code(code), std::move(report));
+}
+
+void PoolDriver::drain(PlainHandler handler) {
+    WaitingHandler<void(error_code)> waiting{std::move(handler), executor_};
+    if (phase_ != Phase::starting && phase_ != Phase::running && phase_ != Phase::draining) {
+        return complete(waiting, error_code(Errc::pool_not_running));
+    }
+    drain_handlers_.push_back(std::move(waiting));
+    phase_ = Phase::draining;
+    feed(core::Drain{});
+}
+
+void PoolDriver::perform(const core::DrainFinished&) {
+    for (auto& handler : std::exchange(drain_handlers_, {}))
+        complete(handler, error_code{});
+}
+
+void PoolDriver::stop(PlainHandler handler) {
+    WaitingHandler<void(error_code)> waiting{std::move(handler), executor_};
+    if (phase_ == Phase::constructed || phase_ == Phase::stopped) {
+        phase_ = Phase::stopped;
+        return complete(waiting, error_code{});
+    }
+    stop_handlers_.push_back(std::move(waiting));
+    if (phase_ == Phase::stopping) return;
+    phase_ = Phase::stopping;
+    feed(core::Stop{});
+}
+
+void PoolDriver::perform(const core::StopFinished&) {
+    phase_ = Phase::stopped;
+    finish_start(Errc::cancelled, {"the pool was stopped while it was starting", {}, {}, {}});
+    for (auto& handler : std::exchange(drain_handlers_, {}))
+        complete(handler, error_code(Errc::cancelled));
+    publish_workers();
+    // The doors are open to the callers of this function: close them from the executor.
+    boost::asio::post(strand_, [self = shared_from_this()] {
+        self->close_doors();
+        for (auto& handler : std::exchange(self->stop_handlers_, {}))
+            self->complete(handler, error_code{});
+    });
+}
+
+void PoolDriver::close_doors() {
+    timer_.cancel();
+    timer_at_ = never;
+    workers_.clear();
+    bridge_.reset();
+    nest_.reset();
+}
+
+void PoolDriver::abort() {
+    phase_ = Phase::stopped;
+    config_.on_event = nullptr; // the host is leaving; what its listener captured may be gone
+    close_doors();
+    for (auto& [id, pending] : std::exchange(requests_, {})) {
+        Result result;
+        result.diagnostics.message = "the pool was destroyed";
+        complete(pending.handler, error_code(Errc::cancelled), std::move(result));
+    }
+    for (auto& [id, waiting] : std::exchange(waiting_leases_, {}))
+        complete(waiting, error_code(Errc::cancelled), Lease{});
+    if (start_handler_)
+        complete(start_handler_, error_code(Errc::cancelled), StartReport{});
+    for (auto& handler : std::exchange(drain_handlers_, {}))
+        complete(handler, error_code(Errc::cancelled));
+    for (auto& handler : std::exchange(stop_handlers_, {}))
+        complete(handler, error_code{});
+}
+
+// --- leases -----------------------------------------------------------------------------------------
+
+void PoolDriver::acquire(LeaseId id, AcquireRequest request, AcquireHandler handler) {
+    WaitingHandler<void(error_code, Lease)> waiting{std::move(handler), executor_};
+    core::Acquire event;
+    event.lease = id;
+    event.deadline = later(now(), request.timeout.value_or(config_.default_timeout));
+    Errc refused = Errc::ok;
+    if (phase_ != Phase::running && phase_ != Phase::starting)
+        refused = phase_ == Phase::draining ? Errc::pool_draining : Errc::pool_not_running;
+    else if (!request.model.empty() && (event.model = models_.find(request.model)).is_none())
+        refused = Errc::unknown_model;
+    if (refused != Errc::ok) return complete(waiting, error_code(refused), Lease{});
+    if (request.browser) event.preferred_browsers = core::pack_preferences({*request.browser});
+    waiting_leases_.emplace(id.value, std::move(waiting));
+    feed(event);
+}
+
+void PoolDriver::perform(const core::LeaseGranted& action) {
+    const auto found = waiting_leases_.find(action.lease.value);
+    if (found == waiting_leases_.end()) return feed(core::Release{action.lease});
+    auto waiting = std::move(found->second);
+    waiting_leases_.erase(found);
+    const WorkerDriver& worker = *workers_.at(action.worker.value);
+    publish_workers();
+    Lease lease(shared_from_this(), action.lease, action.worker, worker.spec().type);
+    complete(waiting, error_code{}, std::move(lease));
+}
+
+void PoolDriver::perform(const core::LeaseEnded& action) {
+    publish_workers();
+    const auto found = waiting_leases_.find(action.lease.value);
+    if (found == waiting_leases_.end()) return; // lost after it was granted: its operations tell
+    auto waiting = std::move(found->second);
+    waiting_leases_.erase(found);
+    complete(waiting, error_code(action.code), Lease{});
+}
+
+void PoolDriver::release(LeaseId id) {
+    feed(core::Release{id});
+    publish_workers();
+}
+
+} // namespace everpool::facade

@@ -1,0 +1,313 @@
+// Everpool facade: callers' operations, from admission to the answer.
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/pool_driver.hpp"
+
+#include "everpool/core/placement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace everpool::facade {
+
+namespace {
+
+bool is_built_in(std::string_view operation) noexcept {
+    return operation == "echo" || operation == "inference" || operation == "compute";
+}
+
+Duration from_milliseconds(double value) {
+    // Remote figures: keep them finite, not negative and within a day.
+    constexpr double day_ms = 86'400'000;
+    const double bounded = value > 0 ? std::min(value, day_ms) : 0;
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(bounded));
+}
+
+const std::vector<BrowserType>& preference_of(const BrowserPreferences& preferences,
+                                              ModelFamily family) {
+    switch (family) {
+    case ModelFamily::vision: return preferences.vision;
+    case ModelFamily::audio: return preferences.audio;
+    case ModelFamily::multimodal: return preferences.multimodal;
+    case ModelFamily::text: break;
+    }
+    return preferences.text;
+}
+
+} // namespace
+
+void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler handler) {
+    Pending pending;
+    pending.submitted = now();
+    pending.handler = {std::move(handler), executor_};
+    const Errc refused =
+        admit(request, pending.run, pending.model, pending.diagnostics);
+    if (refused != Errc::ok) {
+        SnapshotBoard::add(board_.counters.submitted);
+        SnapshotBoard::add(board_.counters.failed);
+        Result result;
+        result.diagnostics = std::move(pending.diagnostics);
+        return complete(pending.handler, error_code(refused), std::move(result));
+    }
+    pending.run.id = id.value;
+    pending.run.tensors = std::move(request.inputs);
+    pending.run.parameters = std::move(request.parameters);
+    const core::RequestMeta meta = meta_of(id, lease, request, pending);
+    requests_.emplace(id.value, std::move(pending));
+    SnapshotBoard::add(board_.counters.submitted);
+    feed(core::Submit{meta});
+}
+
+/// Translates names, and refuses what can be refused without a worker.
+Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
+                       Diagnostics& out) const {
+    if (phase_ != Phase::running && phase_ != Phase::starting && phase_ != Phase::draining) {
+        out.message = phase_ == Phase::constructed ? "the pool has not been started"
+                                                   : "the pool has been stopped";
+        out.remedy = "call async_run between async_start's completion and async_stop";
+        return Errc::pool_not_running;
+    }
+    if (!is_built_in(request.operation)) {
+        const auto found =
+            std::find_if(config_.modules.begin(), config_.modules.end(),
+                         [&](const OperationModule& m) { return m.name == request.operation; });
+        if (found == config_.modules.end()) {
+            out.message = fmt::format("no operation named '{}'",
+                                      escape_remote_text(request.operation, 128));
+            out.remedy = "use echo, inference or compute, or register it in "
+                         "ResourcePoolConfig::modules";
+            return Errc::unknown_operation;
+        }
+        run.module_url = io::Bridge::module_path(found->name);
+    }
+    if (request.model.empty() && request.operation == "inference") {
+        out.message = "an inference names no model";
+        out.remedy = "set Request::model; registered: " + models_.names();
+        return Errc::invalid_request;
+    }
+    if (!request.model.empty()) {
+        model = models_.find(request.model);
+        if (model.is_none()) {
+            out.message =
+                fmt::format("no model named '{}'", escape_remote_text(request.model, 128));
+            out.remedy = "register it in ResourcePoolConfig::models; registered: " + models_.names();
+            return Errc::unknown_model;
+        }
+    }
+    for (const Tensor& input : request.inputs) {
+        if (input.is_consistent()) continue;
+        out.message = fmt::format("input '{}' has {} bytes, which is not what {} takes",
+                                  escape_remote_text(input.name, 128), input.data.bytes.size(),
+                                  escape_remote_text(input.describe(), 200));
+        out.remedy = "make Tensor::data agree with dtype and shape, e.g. by Tensor::of";
+        return Errc::invalid_input;
+    }
+    if (request.timeout && *request.timeout <= Duration::zero()) {
+        out.message = "Request::timeout is not positive";
+        out.remedy = "leave it empty for ResourcePoolConfig::default_timeout";
+        return Errc::invalid_request;
+    }
+    if (request.max_attempts > 100) {
+        out.message = "Request::max_attempts is above 100";
+        out.remedy = "0 means ResourcePoolConfig::max_attempts";
+        return Errc::invalid_request;
+    }
+    run.operation = request.operation;
+    run.model = request.model;
+    return Errc::ok;
+}
+
+core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request& request,
+                                      const Pending& pending) const {
+    core::RequestMeta meta;
+    meta.id = id;
+    meta.model = pending.model;
+    meta.lease = lease;
+    meta.deadline = later(pending.submitted, request.timeout.value_or(config_.default_timeout));
+    for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
+    std::vector<BrowserType> order;
+    if (request.browser) order.push_back(*request.browser);
+    if (!pending.model.is_none()) {
+        const auto& family = preference_of(config_.browser_preferences,
+                                           models_.at(pending.model).spec.family);
+        order.insert(order.end(), family.begin(), family.end());
+    }
+    meta.preferred_browsers = core::pack_preferences(order);
+    const std::uint32_t attempts =
+        request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
+    meta.max_attempts = static_cast<std::uint8_t>(attempts);
+    meta.idempotent = request.idempotent.value_or(is_built_in(request.operation));
+    return meta;
+}
+
+void PoolDriver::perform(const core::Dispatch& action) {
+    const auto found = requests_.find(action.request.value);
+    if (found == requests_.end()) return;
+    Pending& pending = found->second;
+    pending.waited += now() - (pending.dispatched == TimePoint{} ? pending.submitted
+                                                                 : pending.replied);
+    pending.dispatched = now();
+    pending.worker = action.worker;
+    pending.generation = action.generation;
+    pending.reply.reset();
+    const auto answer = [&](Errc code) {
+        pending.replied = now();
+        feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code});
+    };
+    if (const Errc wrong = check_against_model(pending); wrong != Errc::ok) return answer(wrong);
+
+    pending.run.attempt = action.attempt;
+    // The message is lent to the bridge and taken back: it may be needed for another attempt.
+    wire::Message message{std::move(pending.run)};
+    const error_code ec = bridge_->send(action.worker, wire::Channel::data, message);
+    pending.run = std::move(std::get<wire::Run>(message));
+    if (!ec) return;
+    pending.diagnostics.last_cause = ec;
+    if (ec == Errc::message_too_large) {
+        pending.diagnostics.message = fmt::format(
+            "the request does not fit into one message of {} bytes", config_.frame_bytes_max);
+        pending.diagnostics.remedy = "split it, or raise ResourcePoolConfig::frame_bytes_max";
+    } else if (ec == Errc::invalid_request) {
+        pending.diagnostics.message = "the request cannot be encoded";
+        pending.diagnostics.remedy = "Request::parameters must be a JSON object; names are limited "
+                                     "by wire/limits.hpp";
+    }
+    const bool is_ours = ec.category() == error_category();
+    answer(is_ours ? static_cast<Errc>(ec.value()) : Errc::worker_lost);
+}
+
+Errc PoolDriver::check_against_model(Pending& pending) {
+    if (pending.was_checked || pending.model.is_none() || pending.run.operation != "inference")
+        return Errc::ok;
+    const auto& entry = models_.at(pending.model);
+    if (!entry.signature) return Errc::ok;
+    pending.was_checked = true;
+    return check_inputs(entry.spec.name, *entry.signature, pending.run.tensors,
+                        pending.diagnostics);
+}
+
+void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
+    const RequestId id{result.id};
+    const std::uint32_t attempt = result.attempt;
+    const auto found = requests_.find(id.value);
+    if (found != requests_.end()) {
+        Pending& pending = found->second;
+        // Kept only if it answers what was asked last; the core says whether it counts.
+        if (pending.worker == worker.id() && pending.generation == worker.generation() &&
+            pending.run.attempt == attempt) {
+            pending.replied = now();
+            pending.reply = std::move(result);
+        }
+    }
+    feed(core::Replied{worker.id(), worker.generation(), id, attempt, Errc::ok});
+}
+
+void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) {
+    const auto found = requests_.find(error.id);
+    if (found != requests_.end() && found->second.worker == worker.id() &&
+        found->second.generation == worker.generation()) {
+        Pending& pending = found->second;
+        pending.replied = now();
+        pending.diagnostics.remote_text = escape_remote_text(error.message);
+        pending.diagnostics.last_cause = error.code;
+    }
+    feed(core::Replied{worker.id(), worker.generation(), RequestId{error.id}, error.attempt,
+                       error.code});
+}
+
+void PoolDriver::perform(const core::Complete& action) {
+    const auto found = requests_.find(action.request.value);
+    if (found == requests_.end()) return;
+    Pending pending = std::move(found->second);
+    requests_.erase(found);
+    SnapshotBoard::add(action.code == Errc::ok ? board_.counters.succeeded
+                                               : board_.counters.failed);
+    Result result = result_of(pending, action);
+    complete(pending.handler, action.code == Errc::ok ? error_code{} : error_code(action.code),
+             std::move(result));
+}
+
+Result PoolDriver::result_of(Pending& pending, const core::Complete& done) {
+    const TimePoint finished = now();
+    Result result;
+    result.attempts = done.attempts;
+    result.timing.total = finished - pending.submitted;
+    result.timing.queue =
+        pending.dispatched == TimePoint{} ? result.timing.total : pending.waited;
+    if (!done.worker.is_none()) {
+        const WorkerDriver& worker = *workers_.at(done.worker.value);
+        result.worker = done.worker;
+        result.browser = worker.spec().type;
+        result.browser_version = worker.version();
+    }
+    if (done.code == Errc::ok && pending.reply) {
+        wire::RunResult& reply = *pending.reply;
+        result.provider = reply.provider;
+        result.is_fallback_adapter = reply.is_fallback_adapter;
+        result.info = std::move(reply.info);
+        result.outputs = std::move(reply.tensors);
+        const Duration round_trip = pending.replied - pending.dispatched;
+        result.timing.compute = std::min(from_milliseconds(reply.compute_ms), round_trip);
+        const Duration queued_there =
+            std::min(from_milliseconds(reply.queue_ms), round_trip - result.timing.compute);
+        result.timing.queue += queued_there;
+        result.timing.transfer = round_trip - result.timing.compute - queued_there;
+    }
+    if (done.code != Errc::ok || done.attempts > 1) explain(pending, done);
+    result.diagnostics = std::move(pending.diagnostics);
+    return result;
+}
+
+/// Names the culprit and the remedy, where that has not been done when the trouble was met.
+void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
+    Diagnostics& out = pending.diagnostics;
+    const std::string what =
+        pending.run.model.empty()
+            ? fmt::format("operation '{}'", pending.run.operation)
+            : fmt::format("operation '{}' on model '{}'", pending.run.operation, pending.run.model);
+    const std::string where =
+        done.worker.is_none()
+            ? std::string("no worker")
+            : fmt::format("worker {} ({} {})", done.worker.value,
+                          name_of(workers_.at(done.worker.value)->spec().type),
+                          workers_.at(done.worker.value)->version());
+    if (done.code == Errc::ok) {
+        out.message = fmt::format("{}: answered at attempt {}", what, done.attempts);
+        out.remedy.clear();
+        return;
+    }
+    if (done.code == Errc::model_rejected && !pending.model.is_none()) {
+        const Errc last = static_cast<Errc>(out.last_cause.value());
+        out = models_.at(pending.model).rejection;
+        if (!out.last_cause) out.last_cause = last;
+        return;
+    }
+    if (!out.message.empty()) return;
+    out.message = fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where,
+                              done.attempts);
+    switch (done.code) {
+    case Errc::deadline_exceeded:
+        out.remedy = done.attempts == 0 ? "no worker was free in time: add workers, or raise "
+                                          "Request::timeout"
+                                        : "raise Request::timeout";
+        break;
+    case Errc::queue_full: out.remedy = "submit later, or raise queue_count_max"; break;
+    case Errc::outcome_unknown:
+        out.remedy = "it may or may not have been executed: find out before repeating it, or set "
+                     "Request::idempotent";
+        break;
+    case Errc::worker_lost:
+    case Errc::device_lost: out.remedy = "raise max_attempts, or submit it again"; break;
+    case Errc::no_worker_available:
+        out.remedy = "see the worker_failed events for why every worker was given up";
+        break;
+    case Errc::pool_draining: out.remedy = "a draining pool takes nothing new"; break;
+    case Errc::operation_failed: out.remedy = "see the remote text"; break;
+    default: break;
+    }
+    if (!out.last_cause && !done.worker.is_none())
+        out.last_cause = workers_.at(done.worker.value)->trouble().last_cause;
+}
+
+} // namespace everpool::facade

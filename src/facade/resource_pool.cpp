@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/resource_pool.hpp"
+
+#include "facade/pool_driver.hpp"
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace everpool {
+
+namespace facade {
+
+namespace {
+
+/// Calls `withdraw` on the strand when the handler's cancellation slot is signalled. The slot is
+/// connected here, in the initiating call, because emitting and connecting must not race.
+template <class Handler, class Withdraw>
+void honour_cancellation(const std::shared_ptr<PoolDriver>& driver, Handler& handler,
+                         Withdraw withdraw) {
+    auto slot = boost::asio::get_associated_cancellation_slot(handler);
+    if (!slot.is_connected()) return;
+    slot.assign([weak = std::weak_ptr<PoolDriver>(driver), withdraw](boost::asio::cancellation_type type) {
+        const auto alive = weak.lock();
+        if (!alive || type == boost::asio::cancellation_type::none) return;
+        boost::asio::post(alive->strand(), [alive, withdraw] { withdraw(*alive); });
+    });
+}
+
+/// Runs `body(driver, handler)` on the strand.
+template <class Handler, class Body>
+void on_strand(const std::shared_ptr<PoolDriver>& driver, Handler handler, Body body) {
+    boost::asio::dispatch(driver->strand(), [driver, handler = std::move(handler),
+                                             body = std::move(body)]() mutable {
+        body(*driver, std::move(handler));
+    });
+}
+
+} // namespace
+
+void start(const std::shared_ptr<PoolDriver>& driver, StartHandler handler) {
+    on_strand(driver, std::move(handler),
+              [](PoolDriver& self, StartHandler h) { self.start(std::move(h)); });
+}
+
+void run(const std::shared_ptr<PoolDriver>& driver, LeaseId lease, Request request,
+         RunHandler handler) {
+    const RequestId id = driver->next_request_id();
+    honour_cancellation(driver, handler, [id](PoolDriver& self) { self.cancel(id); });
+    on_strand(driver, std::move(handler),
+              [id, lease, request = std::move(request)](PoolDriver& self, RunHandler h) mutable {
+                  self.run(id, lease, std::move(request), std::move(h));
+              });
+}
+
+void acquire(const std::shared_ptr<PoolDriver>& driver, AcquireRequest request,
+             AcquireHandler handler) {
+    const LeaseId id = driver->next_lease_id();
+    honour_cancellation(driver, handler, [id](PoolDriver& self) { self.release(id); });
+    on_strand(driver, std::move(handler),
+              [id, request = std::move(request)](PoolDriver& self, AcquireHandler h) mutable {
+                  self.acquire(id, std::move(request), std::move(h));
+              });
+}
+
+void drain(const std::shared_ptr<PoolDriver>& driver, PlainHandler handler) {
+    on_strand(driver, std::move(handler),
+              [](PoolDriver& self, PlainHandler h) { self.drain(std::move(h)); });
+}
+
+void stop(const std::shared_ptr<PoolDriver>& driver, PlainHandler handler) {
+    on_strand(driver, std::move(handler),
+              [](PoolDriver& self, PlainHandler h) { self.stop(std::move(h)); });
+}
+
+} // namespace facade
+
+ResourcePool::ResourcePool(executor_type executor, ResourcePoolConfig config)
+    : driver_(std::make_shared<facade::PoolDriver>(std::move(executor), std::move(config))) {}
+
+ResourcePool::~ResourcePool() {
+    boost::asio::post(driver_->strand(), [driver = driver_] { driver->abort(); });
+}
+
+ResourcePool::executor_type ResourcePool::get_executor() const { return driver_->executor(); }
+
+ResourcePoolSnapshot ResourcePool::snapshot() const { return driver_->snapshot(); }
+
+void ResourcePool::crash_page(WorkerId worker) {
+    boost::asio::post(driver_->strand(), [driver = driver_, worker] { driver->crash_page(worker); });
+}
+
+Lease::Lease(std::shared_ptr<facade::PoolDriver> driver, LeaseId id, WorkerId worker,
+             BrowserType browser) noexcept
+    : driver_(std::move(driver)), id_(id), worker_(worker), browser_(browser) {}
+
+Lease::Lease(Lease&& other) noexcept
+    : driver_(std::move(other.driver_)), id_(other.id_), worker_(other.worker_),
+      browser_(other.browser_) {
+    other.driver_ = nullptr;
+}
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    driver_ = std::exchange(other.driver_, nullptr);
+    id_ = other.id_;
+    worker_ = other.worker_;
+    browser_ = other.browser_;
+    return *this;
+}
+
+Lease::~Lease() { release(); }
+
+void Lease::release() noexcept {
+    if (!driver_) return;
+    const auto driver = std::exchange(driver_, nullptr);
+    boost::asio::post(driver->strand(), [driver, id = id_] { driver->release(id); });
+    worker_ = WorkerId::none();
+}
+
+} // namespace everpool

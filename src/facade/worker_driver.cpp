@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/worker_driver.hpp"
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace everpool::facade {
+
+using core::LossCause;
+using core::RestartLevel;
+using wire::Channel;
+
+/// One browser process from launch to exit. Outlives its driver's interest in it while it is being
+/// closed; `owner` is null from then on.
+struct WorkerDriver::BrowserLife final : io::BrowserListener {
+    WorkerDriver* owner{nullptr};
+    std::unique_ptr<io::Browser> browser;
+
+    void on_browser_exited(int wait_status) override {
+        if (owner == nullptr) return;
+        WorkerDriver& driver = *owner;
+        // The browser object is in the middle of this call, so it is let go from the executor.
+        boost::asio::post(driver.with_.strand, [life = std::exchange(driver.life_, nullptr)] {});
+        owner = nullptr;
+        driver.page_.clear();
+        driver.lost(LossCause::process_exited,
+                    fmt::format("browser process ended with wait status {:#x}", wait_status));
+    }
+
+    void on_page_crashed(const io::PageId& page, const std::string& reason) override {
+        if (owner == nullptr || page != owner->page_) return;
+        owner->page_.clear();
+        owner->lost(LossCause::page_crashed, "page crashed: " + escape_remote_text(reason, 200));
+    }
+};
+
+WorkerDriver::WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings)
+    : id_(id), spec_(std::move(spec)), with_(surroundings),
+      self_(std::make_shared<WorkerDriver*>(this)) {}
+
+WorkerDriver::~WorkerDriver() {
+    if (life_) life_->owner = nullptr;
+}
+
+int WorkerDriver::process_id() const noexcept { return life_ ? life_->browser->process_id() : 0; }
+
+template <class Next>
+auto WorkerDriver::in_this_life(Next next) {
+    return [weak = std::weak_ptr<WorkerDriver*>(self_), generation = generation_,
+            next = std::move(next)](auto&&... results) {
+        const auto alive = weak.lock();
+        if (!alive || (*alive)->generation_ != generation) return;
+        next(**alive, std::forward<decltype(results)>(results)...);
+    };
+}
+
+void WorkerDriver::start(Generation generation, RestartLevel level) {
+    generation_ = generation;
+    question_ = {};
+    has_data_ = false;
+    if (level == RestartLevel::compute) return restart_compute();
+    has_control_ = false;
+    with_.bridge.revoke(id_);
+    if (level == RestartLevel::page && life_) {
+        if (page_.empty()) return open_page();
+        return life_->browser->async_close_page(
+            std::exchange(page_, {}),
+            in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.open_page(); }));
+    }
+    page_.clear();
+    if (!life_) return launch();
+    const auto old = std::exchange(life_, nullptr);
+    old->owner = nullptr;
+    old->browser->async_close(false, [old, next = in_this_life([](WorkerDriver& self) {
+                                               self.launch();
+                                           })](error_code, Diagnostics) { next(); });
+}
+
+void WorkerDriver::launch() {
+    io::BrowserOptions options;
+    options.spec = spec_;
+    options.close_grace = std::chrono::duration_cast<std::chrono::milliseconds>(with_.stop_grace);
+    try {
+        options.directory = with_.nest.make_directory();
+    } catch (const boost::system::system_error& error) {
+        return start_failed(error.code(), {error.what(), "free space in the temporary directory",
+                                           {}, error.code()});
+    }
+    life_ = std::make_shared<BrowserLife>();
+    life_->owner = this;
+    life_->browser = io::make_browser(with_.strand, std::move(options), *life_);
+    life_->browser->async_launch(
+        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics diagnostics) {
+            if (ec) return self.start_failed(ec, std::move(diagnostics));
+            self.version_ = self.life_ ? self.life_->browser->version() : std::string();
+            self.open_page();
+        }));
+}
+
+void WorkerDriver::open_page() {
+    if (!life_) // it exited while its old page was being closed; on_browser_exited has told
+        return;
+    life_->browser->async_open_page(
+        with_.bridge.admit(id_, generation_),
+        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics diagnostics, io::PageId page) {
+            if (ec) return self.start_failed(ec, std::move(diagnostics));
+            self.page_ = std::move(page);
+        }));
+}
+
+void WorkerDriver::restart_compute() {
+    with_.bridge.promote(id_, generation_);
+    const error_code ec = with_.bridge.send(id_, Channel::control, wire::Drain{true});
+    if (!ec) return;
+    // Never inside start(): the core is still handing out its actions.
+    boost::asio::post(with_.strand, in_this_life([ec](WorkerDriver& self) {
+        self.start_failed(ec, {"the page's control connection is gone", {}, {}, ec});
+    }));
+}
+
+void WorkerDriver::stop(Generation generation, bool graceful) {
+    generation_ = generation;
+    has_control_ = has_data_ = false;
+    page_.clear();
+    with_.bridge.revoke(id_);
+    auto stopped = in_this_life([](WorkerDriver& self) {
+        self.with_.report(core::WorkerStopped{self.id_, self.generation_});
+    });
+    if (!life_) {
+        boost::asio::post(with_.strand, std::move(stopped));
+        return;
+    }
+    const auto old = std::exchange(life_, nullptr);
+    old->owner = nullptr;
+    old->browser->async_close(graceful && with_.stop_grace > Duration::zero(),
+                              [old, stopped = std::move(stopped)](error_code, Diagnostics) {
+                                  stopped();
+                              });
+}
+
+void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
+    trouble_ = std::move(diagnostics);
+    if (!trouble_.last_cause) trouble_.last_cause = ec;
+    const Errc code = ec.category() == error_category() ? static_cast<Errc>(ec.value())
+                                                         : Errc::browser_launch_failed;
+    with_.report(core::WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found});
+}
+
+void WorkerDriver::lost(LossCause cause, std::string message) {
+    trouble_ = {};
+    trouble_.message =
+        fmt::format("worker {} ({}): {}", id_.value, name_of(spec_.type), std::move(message));
+    with_.report(core::WorkerLost{id_, generation_, cause});
+}
+
+void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
+    (channel == Channel::control ? has_control_ : has_data_) = true;
+    if (hello.capabilities) capabilities_ = std::move(*hello.capabilities);
+    if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
+}
+
+void WorkerDriver::on_closed(Channel channel, error_code ec) {
+    (channel == Channel::control ? has_control_ : has_data_) = false;
+    const bool broke_protocol = ec == Errc::protocol_error || ec == Errc::message_too_large;
+    lost(broke_protocol ? LossCause::protocol_error : LossCause::connection_closed,
+         fmt::format("its {} connection closed: {}", wire::name_of(channel), ec.message()));
+}
+
+void WorkerDriver::load_model(ModelId model) {
+    const auto& entry = with_.models.at(model);
+    question_ = {++question_count_, model, false};
+    send_question(wire::LoadModel{question_.id, entry.spec.name,
+                                  io::Bridge::model_path(entry.spec.name), entry.file_bytes,
+                                  entry.spec.providers});
+}
+
+void WorkerDriver::warm_up_model(ModelId model) {
+    const auto& entry = with_.models.at(model);
+    question_ = {++question_count_, model, true};
+    if (!entry.spec.warm_up) {
+        boost::asio::post(with_.strand, in_this_life([model](WorkerDriver& self) {
+            self.with_.report(core::ModelWarmedUp{self.id_, self.generation_, model});
+        }));
+        return;
+    }
+    wire::Run run;
+    run.id = question_.id;
+    run.operation = "inference";
+    run.model = entry.spec.name;
+    run.tensors = entry.spec.warm_up->inputs;
+    send_question(run);
+}
+
+void WorkerDriver::send_question(const wire::Message& message) {
+    const error_code ec = with_.bridge.send(id_, Channel::data, message);
+    if (!ec) return;
+    boost::asio::post(with_.strand, in_this_life([ec](WorkerDriver& self) {
+        if (ec == Errc::worker_lost) return; // on_closed tells it
+        self.model_rejected(static_cast<Errc>(ec.value()), {"its warm-up cannot be sent", {}, {}, ec});
+    }));
+}
+
+void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
+    // An unsendable ping stays unanswered, which is just what the core is looking for.
+    (void)with_.bridge.send(id_, channel, wire::Ping{sequence});
+}
+
+void WorkerDriver::on_message(Channel channel, wire::Message message) {
+    if (const auto* pong = std::get_if<wire::Pong>(&message))
+        return with_.report(core::PongArrived{id_, generation_, channel, pong->sequence});
+    if (auto* ready = std::get_if<wire::Ready>(&message)) return on(*ready);
+    if (auto* result = std::get_if<wire::RunResult>(&message)) return on(*result);
+    if (auto* error = std::get_if<wire::RemoteError>(&message)) return on(*error);
+    if (auto* progress = std::get_if<wire::Progress>(&message)) return on(*progress);
+    if (auto* event = std::get_if<wire::PageEvent>(&message)) return on(*event);
+    // bye is followed by the close itself; the rest no page should send.
+    if (!std::holds_alternative<wire::Bye>(message))
+        lost(LossCause::protocol_error, "it sent a message that only the host sends");
+}
+
+void WorkerDriver::on(wire::Ready& ready) {
+    if (ready.unloaded || ready.id != question_.id || question_.is_warm_up) return;
+    auto& entry = with_.models.at(question_.model);
+    if (!entry.signature)
+        entry.signature = ModelSignature{std::move(ready.inputs), std::move(ready.outputs)};
+    with_.report(core::ModelLoaded{id_, generation_, question_.model});
+}
+
+void WorkerDriver::on(wire::RunResult& result) {
+    if (result.id != question_.id || !question_.is_warm_up) return;
+    const auto& spec = with_.models.at(question_.model).spec;
+    Diagnostics diagnostics;
+    const Errc code = check_warm_up(spec.name, *spec.warm_up, result.tensors, diagnostics);
+    if (code != Errc::ok) return model_rejected(code, std::move(diagnostics));
+    with_.report(core::ModelWarmedUp{id_, generation_, question_.model});
+}
+
+void WorkerDriver::on(wire::RemoteError& error) {
+    if (error.id != question_.id || question_.model.is_none()) return;
+    if (error.code == Errc::device_lost) return; // the event that follows is acted upon
+    const auto& name = with_.models.at(question_.model).spec.name;
+    Diagnostics diagnostics;
+    diagnostics.message = fmt::format("model '{}': {} failed on worker {} ({} {})", name,
+                                      question_.is_warm_up ? "warm-up" : "loading", id_.value,
+                                      name_of(spec_.type), version_);
+    diagnostics.remedy = error.code == Errc::provider_unavailable
+                             ? "add a provider that this browser has to ModelSpec::providers"
+                             : "check that the file is an ONNX model that onnxruntime-web supports";
+    diagnostics.remote_text = escape_remote_text(error.message);
+    model_rejected(error.code, std::move(diagnostics));
+}
+
+void WorkerDriver::model_rejected(Errc code, Diagnostics diagnostics) {
+    const ModelId model = question_.model;
+    if (!diagnostics.last_cause) diagnostics.last_cause = code;
+    with_.models.at(model).rejection = std::move(diagnostics);
+    question_ = {};
+    with_.report(core::ModelRejected{id_, generation_, model, code});
+}
+
+void WorkerDriver::on(const wire::Progress& progress) {
+    PoolEvent event;
+    event.kind = PoolEvent::Kind::model_loading;
+    event.worker = id_;
+    event.generation = generation_;
+    event.browser = spec_.type;
+    event.model = escape_remote_text(progress.model, 128);
+    event.detail = fmt::format("{} {}/{}", escape_remote_text(progress.phase, 32), progress.loaded,
+                               progress.total);
+    with_.tell(std::move(event));
+}
+
+void WorkerDriver::on(const wire::PageEvent& event) {
+    if (event.type == "device_lost")
+        return lost(LossCause::device_lost, "device lost: " + escape_remote_text(event.message, 200));
+    PoolEvent told;
+    told.kind = PoolEvent::Kind::page_message;
+    told.worker = id_;
+    told.generation = generation_;
+    told.browser = spec_.type;
+    told.detail = escape_remote_text(event.type, 64);
+    told.diagnostics.remote_text = escape_remote_text(event.message);
+    with_.tell(std::move(told));
+}
+
+void WorkerDriver::crash_page() {
+    if (life_ && !page_.empty()) life_->browser->crash_page(page_);
+}
+
+} // namespace everpool::facade

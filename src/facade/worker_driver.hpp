@@ -1,0 +1,115 @@
+// Everpool facade: one worker slot with a browser in it. Performs what the core wants of a worker
+// and reports what becomes of it.
+// SPDX-License-Identifier: BSL-1.0
+//
+// It joins three doors: the browser process, its page, and the page's two connections at the bridge.
+// It decides nothing: each failure is reported as it is seen, under the generation in force, and the
+// core says what is to be done. Callbacks of an earlier life are recognised by the generation that
+// they captured, or by the BrowserLife that they belong to, and dropped.
+//
+// Threading: everything on the pool's strand.
+#pragma once
+
+#include "everpool/core/event.hpp"
+#include "everpool/error.hpp"
+#include "everpool/resource_pool_config.hpp"
+#include "everpool/wire/message.hpp"
+#include "facade/model_registry.hpp"
+#include "io/bridge.hpp"
+#include "io/browser.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace everpool::facade {
+
+/// What every worker of a pool shares.
+struct WorkerSurroundings {
+    boost::asio::any_io_executor strand;
+    io::BrowserNest& nest;
+    io::Bridge& bridge;
+    ModelRegistry& models;
+    Duration stop_grace;
+    /// Where events go. May be called from inside any function of WorkerDriver.
+    std::function<void(const core::Event&)> report;
+    /// For model_loading, page_message and warning, which the core does not care about.
+    std::function<void(PoolEvent)> tell;
+};
+
+class WorkerDriver {
+public:
+    WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings);
+    ~WorkerDriver(); ///< kills the browser, if any
+    WorkerDriver(const WorkerDriver&) = delete;
+    WorkerDriver& operator=(const WorkerDriver&) = delete;
+
+    // What the core wants.
+    void start(Generation generation, core::RestartLevel level);
+    void stop(Generation generation, bool graceful);
+    void load_model(ModelId model);
+    void warm_up_model(ModelId model);
+    void ping(wire::Channel channel, std::uint64_t sequence);
+
+    // What the bridge hears; called only for the generation in force.
+    void on_hello(wire::Channel channel, wire::Hello hello);
+    /// Messages that are not answers to callers' requests (attempt 0 marks our own).
+    void on_message(wire::Channel channel, wire::Message message);
+    void on_closed(wire::Channel channel, error_code ec);
+
+    void crash_page();
+
+    [[nodiscard]] WorkerId id() const noexcept { return id_; }
+    [[nodiscard]] Generation generation() const noexcept { return generation_; }
+    [[nodiscard]] const BrowserSpec& spec() const noexcept { return spec_; }
+    [[nodiscard]] const std::string& version() const noexcept { return version_; }
+    [[nodiscard]] const wire::Capabilities& capabilities() const noexcept { return capabilities_; }
+    [[nodiscard]] int process_id() const noexcept;
+    /// Why it last failed to start or was lost, in words.
+    [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
+
+private:
+    struct BrowserLife;
+
+    /// What the page was asked last about a model; one question at a time.
+    struct Question {
+        std::uint64_t id{0};
+        ModelId model{ModelId::none()};
+        bool is_warm_up{false};
+    };
+
+    void launch();
+    void open_page();
+    void restart_compute();
+    void start_failed(error_code ec, Diagnostics diagnostics);
+    void lost(core::LossCause cause, std::string message);
+    void model_rejected(Errc code, Diagnostics diagnostics);
+    void send_question(const wire::Message& message);
+    /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
+    template <class Next>
+    auto in_this_life(Next next);
+
+    void on(wire::Ready& ready);
+    void on(wire::RunResult& result);
+    void on(wire::RemoteError& error);
+    void on(const wire::Progress& progress);
+    void on(const wire::PageEvent& event);
+
+    WorkerId id_;
+    BrowserSpec spec_;
+    WorkerSurroundings& with_;
+    Generation generation_{};
+    std::shared_ptr<BrowserLife> life_;   ///< the process in force, if any
+    std::shared_ptr<WorkerDriver*> self_; ///< expires with us; guards posted callbacks
+    io::PageId page_;
+    bool has_control_{false}, has_data_{false};
+    Question question_;
+    std::uint64_t question_count_{0};
+    std::string version_;
+    wire::Capabilities capabilities_;
+    Diagnostics trouble_;
+};
+
+} // namespace everpool::facade

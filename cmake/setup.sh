@@ -21,14 +21,14 @@ is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" 
 # One package per word; a|b: any of them will do, the first that can be had is taken.
 # A command stands before a colon where the program may as well come from elsewhere.
 packages='
-    g++:g++ cmake:cmake ninja:ninja-build ccache:ccache pkg-config:pkgconf|pkg-config
+    g++:g++ cmake:cmake ninja:ninja-build ccache:ccache mold:mold pkg-config:pkgconf|pkg-config
     libboost1.81-dev|libboost1.83-dev|libboost1.88-dev
     libboost-json1.81-dev|libboost-json1.83-dev|libboost-json1.88-dev
     libfmt-dev node:nodejs npm:npm ca-certificates procps
     chromium chromium-headless-shell firefox-esr|firefox mesa-vulkan-drivers'
 if [ "$profile" = test ]; then
     packages="$packages
-    clang++-16:clang-16 libclang-rt-16-dev ld.lld-16:lld-16
+    clang++-16:clang-16 libclang-rt-16-dev
     libboost-url1.81-dev|libboost-url1.83-dev|libboost-url1.88-dev
     libcereal-dev catch2 libbenchmark-dev python3:python3 python3-numpy python3-onnx"
 fi

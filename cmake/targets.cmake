@@ -12,7 +12,7 @@ function(everpool_compile_options target)
         POSITION_INDEPENDENT_CODE ON)
     if(EVERPOOL_WARNINGS AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
         target_compile_options(${target} PRIVATE
-            -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
+            -Wall -Wextra -Wpedantic -Wconversion -Wshadow
             # Designated initialisers that leave the rest at its defaults are how configurations
             # are meant to be written.
             -Wno-missing-field-initializers)

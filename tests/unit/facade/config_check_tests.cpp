@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/config_check.hpp"
+
+#include "support/catch.hpp"
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+using namespace std::chrono_literals;
+using everpool::OperationModule;
+using everpool::ResourcePoolConfig;
+using everpool::facade::check_config;
+
+namespace {
+
+/// What the check says after `change` was made to a good configuration; empty: nothing.
+std::string complaint(const std::function<void(ResourcePoolConfig&)>& change) {
+    ResourcePoolConfig config;
+    change(config);
+    try {
+        check_config(config);
+        return {};
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+}
+
+bool names(const std::string& text, const std::string& member) {
+    return text.find("ResourcePoolConfig::" + member) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("the default configuration is within its ranges") {
+    CHECK(complaint([](auto&) {}).empty());
+}
+
+TEST_CASE("a member out of range is named, with its range and the value given") {
+    CHECK(complaint([](auto& c) { c.max_attempts = 0; }) ==
+          "ResourcePoolConfig::max_attempts must be 1 to 100, but is 0");
+    CHECK(complaint([](auto& c) { c.ping_interval = 1ms; }) ==
+          "ResourcePoolConfig::ping_interval must be 10 ms to 3600000 ms, but is 1 ms");
+    CHECK(names(complaint([](auto& c) { c.default_timeout = 0ms; }), "default_timeout"));
+    CHECK(names(complaint([](auto& c) { c.start_timeout = 0s; }), "start_timeout"));
+    CHECK(names(complaint([](auto& c) { c.ping_timeout = 2h; }), "ping_timeout"));
+    CHECK(names(complaint([](auto& c) { c.compute_ping_timeout = 0s; }), "compute_ping_timeout"));
+    CHECK(names(complaint([](auto& c) { c.restart_delay_min = 0ms; }), "restart_delay_min"));
+    CHECK(names(complaint([](auto& c) { c.restart_count_max = 0; }), "restart_count_max"));
+    CHECK(names(complaint([](auto& c) { c.stop_grace = 2h; }), "stop_grace"));
+    CHECK(names(complaint([](auto& c) { c.queue_count_max = 0; }), "queue_count_max"));
+    CHECK(names(complaint([](auto& c) { c.max_in_flight_per_worker = 1025; }),
+                "max_in_flight_per_worker"));
+    CHECK(names(complaint([](auto& c) { c.in_flight_bytes_max = 0; }), "in_flight_bytes_max"));
+    CHECK(names(complaint([](auto& c) { c.frame_bytes_max = 1024; }), "frame_bytes_max"));
+}
+
+TEST_CASE("the longest restart delay is not below the shortest") {
+    CHECK(names(complaint([](auto& c) {
+                    c.restart_delay_min = 2s;
+                    c.restart_delay_max = 1s;
+                }),
+                "restart_delay_max"));
+}
+
+TEST_CASE("a pool has between one and sixty-four workers") {
+    CHECK(names(complaint([](auto& c) { c.browsers.clear(); }), "browsers"));
+    CHECK(names(complaint([](auto& c) { c.browsers[0].count = 0; }), "browsers[].count"));
+    CHECK(names(complaint([](auto& c) {
+                    c.browsers[0].count = 40;
+                    c.browsers.push_back(c.browsers[0]);
+                }),
+                "browsers"));
+    CHECK(complaint([](auto& c) { c.browsers[0].count = 64; }).empty());
+}
+
+TEST_CASE("names of models and modules are safe in a URL and unique") {
+    for (const char* bad : {"", "..", ".", "a/b", "a b", "\xc3\xa9", "a?b"}) {
+        INFO(bad);
+        CHECK(names(complaint([&](auto& c) {
+                        c.models.resize(1);
+                        c.models[0].name = bad;
+                    }),
+                    "models[].name"));
+    }
+    CHECK(names(complaint([](auto& c) {
+                    c.models.resize(2);
+                    c.models[0].name = c.models[1].name = "twin";
+                }),
+                "models[].name"));
+    CHECK(names(complaint([](auto& c) { c.modules = {OperationModule{"echo", "e.js"}}; }),
+                "modules[].name"));
+    CHECK(complaint([](auto& c) {
+              c.models.resize(1);
+              c.models[0].name = "ok-1.2_x";
+          }).empty());
+}
+
+TEST_CASE("a model without a provider, or with an impossible warm-up, is refused") {
+    CHECK(names(complaint([](auto& c) {
+                    c.models.resize(1);
+                    c.models[0].name = "m";
+                    c.models[0].providers.clear();
+                }),
+                "models[].providers"));
+    CHECK(names(complaint([](auto& c) {
+                    c.models.resize(1);
+                    c.models[0].name = "m";
+                    auto input = everpool::Tensor::of<float>("x", {2}, {1, 2});
+                    input.shape = {5};
+                    c.models[0].warm_up = everpool::WarmUp{{input}, {}};
+                }),
+                "models[].warm_up->inputs"));
+}
+
+TEST_CASE("a browser with a count becomes that many workers, in order") {
+    ResourcePoolConfig config;
+    config.browsers[0].count = 2;
+    config.browsers.push_back({});
+    config.browsers[1].type = everpool::BrowserType::firefox;
+    const auto workers = everpool::facade::expand_browsers(config);
+    REQUIRE(workers.size() == 3);
+    CHECK(workers[1].type == everpool::BrowserType::chromium);
+    CHECK(workers[2].type == everpool::BrowserType::firefox);
+}

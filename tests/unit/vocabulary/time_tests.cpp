@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/time.hpp"
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using everpool::later;
+using everpool::never;
+using everpool::TimePoint;
+
+TEST_CASE("later adds, and saturates at never") {
+    const TimePoint now{1000ns};
+    CHECK(later(now, 5ns) == TimePoint{1005ns});
+    CHECK(later(now, everpool::Duration::max()) == never);
+    CHECK(later(never, 1ns) == never);
+    CHECK(later(never, 0ns) == never);
+}

@@ -3,7 +3,8 @@
 // crashed. Exit status 0 only if 600 of 600 answers are right, none lost, none twice.
 // SPDX-License-Identifier: BSL-1.0
 #include "demo_report.hpp"
-#include "demo_samples.hpp"
+
+#include "support/model_samples.hpp"
 
 #include <everpool/everpool.hpp>
 
@@ -26,6 +27,26 @@ constexpr std::size_t kill_after = 200;
 constexpr std::size_t crash_after = 400;
 constexpr double tolerance = 1e-4;
 constexpr auto restore_timeout = std::chrono::seconds{60};
+
+using Sample = tests::ModelSample;
+
+struct Model {
+    ModelSpec spec; ///< with the first sample as warm-up
+    std::vector<Sample> samples;
+};
+
+Model load_model(const std::filesystem::path& directory, const char* name, ModelFamily family,
+                 std::vector<Provider> providers) {
+    tests::ModelSamples about = tests::load_model_samples(directory, name);
+    Model model;
+    model.spec.name = name;
+    model.spec.file = about.file;
+    model.spec.family = family;
+    model.spec.providers = std::move(providers);
+    model.spec.warm_up = WarmUp{about.samples.at(0).inputs, about.outputs};
+    model.samples = std::move(about.samples);
+    return model;
+}
 
 class Demo {
 public:
@@ -98,7 +119,7 @@ private:
             std::fprintf(stderr, "request %zu: %s: %s\n", number, ec.message().c_str(),
                          result.diagnostics.text().c_str());
         } else {
-            const bool wrong = !(largest_difference(sample.outputs, result.outputs) <= tolerance);
+            const bool wrong = !(tests::largest_difference(sample.outputs, result.outputs) <= tolerance);
             wrong_ += wrong;
             report_.count(model.spec.name, result, wrong);
         }

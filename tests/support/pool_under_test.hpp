@@ -1,0 +1,102 @@
+// A pool of real browsers for one test, on a thread of its own, with futures to wait on.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/everpool.hpp"
+#include "support/model_samples.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace everpool::tests {
+
+/// What an operation completed with.
+struct Answer {
+    error_code ec;
+    Result result;
+};
+
+/// A test model with its first sample as warm-up.
+inline ModelSpec spec_of(const ModelSamples& model, ModelFamily family,
+                         std::vector<Provider> providers = {Provider::wasm}) {
+    ModelSpec spec;
+    spec.name = model.name;
+    spec.file = model.file;
+    spec.family = family;
+    spec.providers = std::move(providers);
+    spec.warm_up = WarmUp{model.samples.at(0).inputs, model.outputs};
+    return spec;
+}
+
+class PoolUnderTest {
+public:
+    /// Notes every event before `config.on_event` sees it.
+    explicit PoolUnderTest(ResourcePoolConfig config)
+        : pool_(runtime_.get_executor(), watched(std::move(config))) {}
+
+    [[nodiscard]] ResourcePool& pool() noexcept { return pool_; }
+    [[nodiscard]] Runtime& runtime() noexcept { return runtime_; }
+
+    void start() { (void)runtime_.start(pool_); }
+    void stop() { runtime_.stop(pool_); }
+
+    std::future<Answer> submit(Request request) {
+        auto promise = std::make_shared<std::promise<Answer>>();
+        auto future = promise->get_future();
+        // A second completion would throw from set_value and end the test program.
+        pool_.async_run(std::move(request), [promise](error_code ec, Result result) {
+            promise->set_value({ec, std::move(result)});
+        });
+        return future;
+    }
+
+    Answer run(Request request) { return submit(std::move(request)).get(); }
+
+    /// Waits until an event for which `wanted` is true has come, whether before or after the call.
+    PoolEvent wait_for(const std::function<bool(const PoolEvent&)>& wanted,
+                       std::chrono::seconds limit = std::chrono::seconds{60}) {
+        std::unique_lock lock(mutex_);
+        const PoolEvent* found = nullptr;
+        const bool came = arrived_.wait_for(lock, limit, [&] {
+            for (const PoolEvent& event : events_)
+                if (wanted(event)) found = &event;
+            return found != nullptr;
+        });
+        if (!came) throw std::runtime_error("the awaited event did not come");
+        return *found;
+    }
+
+    [[nodiscard]] std::size_t count_of(PoolEvent::Kind kind) {
+        const std::scoped_lock lock(mutex_);
+        std::size_t count = 0;
+        for (const PoolEvent& event : events_) count += event.kind == kind;
+        return count;
+    }
+
+private:
+    ResourcePoolConfig watched(ResourcePoolConfig config) {
+        config.on_event = [this, next = std::move(config.on_event)](const PoolEvent& event) {
+            {
+                const std::scoped_lock lock(mutex_);
+                events_.push_back(event);
+            }
+            arrived_.notify_all();
+            if (next) next(event);
+        };
+        return config;
+    }
+
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::vector<PoolEvent> events_;
+    Runtime runtime_;
+    ResourcePool pool_;
+};
+
+} // namespace everpool::tests

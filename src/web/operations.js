@@ -1,0 +1,41 @@
+// Everpool worker page: from a task to the part that performs it.
+// SPDX-License-Identifier: BSL-1.0
+
+import { error_outcome } from './operation_error.js';
+
+export class Operations {
+  #inference;
+  #shaders;
+  #modules;
+
+  constructor({ inference, shaders, modules }) {
+    this.#inference = inference;
+    this.#shaders = shaders;
+    this.#modules = modules;
+  }
+
+  /**
+   * Performs a started task (see session.js). Never rejects.
+   * @param on_progress (phase, loaded, total), of load tasks
+   * @returns the outcome for DataSession.on_done
+   */
+  async perform(task, on_progress) {
+    try {
+      switch (task.what) {
+        case 'load': return await this.#inference.load(task, on_progress);
+        case 'unload': return await this.#inference.unload(task);
+        default: return await this.#run(task);
+      }
+    } catch (thrown) {
+      return error_outcome(thrown);
+    }
+  }
+
+  #run(task) {
+    switch (task.lane) {
+      case 'model': return this.#inference.run(task);
+      case 'shader': return this.#shaders.run(task);
+      default: return this.#modules.run(task);
+    }
+  }
+}

@@ -1,0 +1,3 @@
+// Not an operation module: it exports no `run`.
+// SPDX-License-Identifier: BSL-1.0
+export const name = 'empty';

@@ -2,14 +2,15 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // That an API exists proves nothing: navigator.gpu may give no adapter, an adapter no device, and
-// navigator.ml may reject every context. So each is asked for the real thing. Every probe has a time
-// limit, because a driver that hangs must not keep the page from saying hello.
+// navigator.ml may reject every context. So each is asked for the real thing. Every probe has a
+// time limit, because a driver that hangs must not keep the page from saying hello.
 
 import { probe_ms_max } from './limits.js';
 
 /** (module (func (drop (i32x4.splat (i32.const 1))))): valid where the browser has SIMD. */
 const simd_module = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 1, 253, 17, 26, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 1, 253, 17, 26,
+  11,
 ]);
 
 /** (module (memory 1 1 shared) (func (atomic.fence))): valid where it has threads. */
@@ -65,11 +66,12 @@ async function probe_webgpu({ navigator }) {
 
 async function probe_webnn({ navigator }) {
   if (!navigator.ml) return { available: false, device_types: [] };
-  const gives_context = (type) => within(async () => {
-    const context = await navigator.ml.createContext({ deviceType: type });
-    context.destroy?.();
-    return true;
-  }, false);
+  const gives_context = (type) =>
+    within(async () => {
+      const context = await navigator.ml.createContext({ deviceType: type });
+      context.destroy?.();
+      return true;
+    }, false);
   const given = await Promise.all(device_types.map(gives_context));
   const types = device_types.filter((_, i) => given[i]);
   return { available: types.length > 0, device_types: types };

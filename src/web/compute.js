@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // From page.js it gets {type: 'start', page_url, token, realm, heap_bytes_max} once, first, and
-// {type: 'drain'} at most once. It sends nothing back: whatever the host must know goes over the data
-// connection.
+// {type: 'drain'} at most once. It sends nothing back: whatever the host must know goes over the
+// data connection.
 
 import { Connection, socket_url } from './connection.js';
 import { GpuPump } from './gpu_pump.js';
@@ -54,13 +54,18 @@ class ComputeThread {
 
   async #identify(heap_bytes_max) {
     const [engine, capabilities] = await Promise.all([
-      detect_engine(self), probe_capabilities(self, heap_bytes_max),
+      detect_engine(self),
+      probe_capabilities(self, heap_bytes_max),
     ]);
     const pump = new GpuPump(engine.name);
     const on_lost = (lane) => (message) => this.#act(this.#session.on_device_lost(lane, message));
     this.#operations = new Operations({
       inference: new Inference({
-        scope: self, page_url: this.page_url, capabilities, pump, on_lost: on_lost('model'),
+        scope: self,
+        page_url: this.page_url,
+        capabilities,
+        pump,
+        on_lost: on_lost('model'),
       }),
       shaders: new Shaders(navigator, capabilities.webgpu, pump, on_lost('shader')),
       modules: new Modules(this.page_url),
@@ -83,17 +88,29 @@ class ComputeThread {
   #act(actions) {
     for (const action of actions) {
       switch (action.do) {
-        case 'echo': this.#connection.send(echo_frame(action.message)); break;
-        case 'send': this.#send(action); break;
-        case 'start': this.#start(action.task); break;
-        case 'abort': action.task.controller?.abort(); break;
-        case 'continue': this.#turn.port2.postMessage(0); break;
-        case 'close': this.#connection.close(); break;
+        case 'echo':
+          this.#connection.send(echo_frame(action.message));
+          break;
+        case 'send':
+          this.#send(action);
+          break;
+        case 'start':
+          this.#start(action.task);
+          break;
+        case 'abort':
+          action.task.controller?.abort();
+          break;
+        case 'continue':
+          this.#turn.port2.postMessage(0);
+          break;
+        case 'close':
+          this.#connection.close();
+          break;
       }
     }
   }
 
-  /** An answer that is too large for a frame becomes an error, so that every request has an answer. */
+  /** An answer that does not fit into a frame becomes an error: every request has an answer. */
   #send({ kind, header, tensors }) {
     let bytes;
     try {
@@ -110,9 +127,10 @@ class ComputeThread {
     if (task.lane === 'module') task.controller = new AbortController();
     const on_progress = (phase, loaded, total) =>
       this.#act(this.#session.on_progress(task, phase, loaded, total));
-    const outcome = this.#operations === null
-      ? error_outcome(new Error('a task arrived before this page said hello'))
-      : await this.#operations.perform(task, on_progress);
+    const outcome =
+      this.#operations === null
+        ? error_outcome(new Error('a task arrived before this page said hello'))
+        : await this.#operations.perform(task, on_progress);
     this.#act(this.#session.on_done(task, outcome));
   }
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Opening is tried connect_tries_max times. A connection that was open and has closed is not opened
-// again: the host has seen it close and decides what is thrown away (compute thread, page, process);
-// a page that came back by itself would be taken for the new one.
+// again: the host has seen it close and decides what is thrown away (compute thread, page,
+// process); a page that came back by itself would be taken for the new one.
 
 import { connect_pause_ms, connect_tries_max } from './limits.js';
 

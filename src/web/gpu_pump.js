@@ -1,8 +1,8 @@
 // Everpool worker page: hurries the GPU's answers along in Firefox.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Firefox looks for finished GPU work every 100 ms, unless something is submitted meanwhile. While a
-// GPU answer is awaited, empty submissions from a MessageChannel loop bring it after 0.4 to 3 ms
+// Firefox looks for finished GPU work every 100 ms, unless something is submitted meanwhile. While
+// a GPU answer is awaited, empty submissions from a MessageChannel loop bring it after 0.4 to 3 ms
 // instead of 100. Other browsers do not need it, and there this does nothing.
 
 import { pump_eager_ms, pump_slow_ms } from './limits.js';

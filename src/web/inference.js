@@ -1,19 +1,23 @@
 // Everpool worker page: models, run by onnxruntime-web.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The caller (operations.js, by way of the session's model lane) makes one call at a time; the runtime
-// cannot take more. A session is created with a single provider, so that the provider that is reported
-// is the one that was really used (the runtime moves single operators that a provider lacks to plain
-// WebAssembly by itself, and says so nowhere).
+// The caller (operations.js, by way of the session's model lane) makes one call at a time; the
+// runtime cannot take more. A session is created with a single provider, so that the provider that
+// is reported is the one that was really used (the runtime moves single operators that a provider
+// lacks to plain WebAssembly by itself, and says so nowhere).
 //
-// After the loss of its GPU device or WebNN context the runtime is dead in this realm: calls hang or
-// fail in ways that have nothing to do with the model. `on_lost` is told once; only a new compute
-// thread helps.
+// After the loss of its GPU device or WebNN context the runtime is dead in this realm: calls hang
+// or fail in ways that have nothing to do with the model. `on_lost` is told once; only a new
+// compute thread helps.
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';
 import {
-  choose_providers, is_dead_runtime, is_hopeless_file, list_reasons, load_failure_code,
+  choose_providers,
+  is_dead_runtime,
+  is_hopeless_file,
+  list_reasons,
+  load_failure_code,
   order_device_types,
 } from './provider_choice.js';
 import { allow_method_callers } from './method_callers.js';
@@ -46,8 +50,10 @@ export class Inference {
     const { model, url, providers, bytes } = header;
     const { usable, missing } = choose_providers(providers, this.#capabilities);
     if (usable.length === 0) {
-      throw new OperationError('provider_unavailable',
-        `model '${model}': ${list_reasons(missing) || 'no provider was asked for'}`);
+      throw new OperationError(
+        'provider_unavailable',
+        `model '${model}': ${list_reasons(missing) || 'no provider was asked for'}`,
+      );
     }
     const fetch_started = performance.now();
     const file = await fetch_model(new URL(url, this.#page_url), model, bytes, on_progress);
@@ -111,7 +117,10 @@ export class Inference {
     const made = this.#models.get(model);
     if (made !== undefined) return made;
     const names = [...this.#models.keys()].map((name) => `'${name}'`).join(', ') || 'none';
-    throw new OperationError('unknown_model', `no model '${model}' is loaded here; loaded: ${names}`);
+    throw new OperationError(
+      'unknown_model',
+      `no model '${model}' is loaded here; loaded: ${names}`,
+    );
   }
 
   async #release(model) {
@@ -135,22 +144,31 @@ export class Inference {
         failures.push({ provider: option.name, reason });
         if (is_dead_runtime(reason)) {
           this.#lose(`onnxruntime-web is dead in this realm: ${reason}`);
-          throw new OperationError('device_lost', `model '${model}': onnxruntime-web is dead in ` +
-            `this realm, only a new compute thread helps: ${list_reasons(failures)}`);
+          throw new OperationError(
+            'device_lost',
+            `model '${model}': onnxruntime-web is dead in ` +
+              `this realm, only a new compute thread helps: ${list_reasons(failures)}`,
+          );
         }
         if (is_hopeless_file(reason)) break;
       }
     }
-    throw new OperationError(load_failure_code(failures),
-      `model '${model}': ${list_reasons([...failures, ...missing])}`);
+    throw new OperationError(
+      load_failure_code(failures),
+      `model '${model}': ${list_reasons([...failures, ...missing])}`,
+    );
   }
 
   /** What to try, one execution provider each; WebNN once per device type that gave a context. */
   #options(usable) {
-    return usable.flatMap((name) => name === 'webnn'
-      ? order_device_types(this.#capabilities.webnn.device_types)
-        .map((deviceType) => ({ name, deviceType }))
-      : [{ name }]);
+    return usable.flatMap((name) =>
+      name === 'webnn'
+        ? order_device_types(this.#capabilities.webnn.device_types).map((deviceType) => ({
+            name,
+            deviceType,
+          }))
+        : [{ name }],
+    );
   }
 
   async #attempt(model, file, option) {
@@ -162,7 +180,8 @@ export class Inference {
       option = { ...option, context: lossy };
     }
     const creating = ort.InferenceSession.create(file, {
-      executionProviders: [option.name === 'wasm' ? 'wasm' : option], logSeverityLevel: 3,
+      executionProviders: [option.name === 'wasm' ? 'wasm' : option],
+      logSeverityLevel: 3,
     });
     const session = await this.#pump.hurry(await peek(ort.env.webgpu?.device), creating);
     if (option.name === 'webgpu') lossy = await ort.env.webgpu.device;
@@ -170,7 +189,8 @@ export class Inference {
     const made = {
       session,
       provider: option.name,
-      is_fallback_adapter: option.name === 'webgpu' && this.#capabilities.webgpu.is_fallback_adapter,
+      is_fallback_adapter:
+        option.name === 'webgpu' && this.#capabilities.webgpu.is_fallback_adapter,
       device: option.name === 'webgpu' ? lossy : null,
       inputs: tensor_specs(session.inputMetadata),
       outputs: tensor_specs(session.outputMetadata),
@@ -178,8 +198,10 @@ export class Inference {
     const odd = [...made.inputs, ...made.outputs].find(({ dtype }) => !is_data_type(dtype));
     if (odd === undefined) return made;
     await session.release();
-    throw new OperationError('model_rejected',
-      `model '${model}': '${odd.name}' is of type ${odd.dtype}, which has no place on the wire`);
+    throw new OperationError(
+      'model_rejected',
+      `model '${model}': '${odd.name}' is of type ${odd.dtype}, which has no place on the wire`,
+    );
   }
 
   #get_runtime() {

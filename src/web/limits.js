@@ -9,7 +9,7 @@ export const text_bytes_max = 1024;
 /** Operations that one data connection holds (waiting or running). More are answered queue_full. */
 export const tasks_held_max = 4096;
 
-/** Attempts to open one connection. A connection that was open and then closed is never reopened. */
+/** Attempts to open one connection. One that was open and then closed is never reopened. */
 export const connect_tries_max = 3;
 
 /** Between two such attempts, in ms: try n waits n times as long. */

@@ -5,14 +5,16 @@ import { OperationError, words_of } from './operation_error.js';
 import { progress_interval_ms } from './limits.js';
 
 /**
- * The file at `url`. `bytes` is how many the host expects, 0 if it does not know; what arrives counts.
- * on_progress('fetch', loaded, total) at most every progress_interval_ms, and at the end.
+ * The file at `url`. `bytes` is how many the host expects, 0 if it does not know; what arrives
+ * counts. on_progress('fetch', loaded, total) at most every progress_interval_ms, and at the end.
  */
 export async function fetch_model(url, model, bytes, on_progress, fetch = globalThis.fetch) {
   const response = await answered(fetch(url), model);
   if (!response.ok) {
-    throw new OperationError('model_file_missing',
-      `model '${model}': the host answered ${response.status} for ${url.pathname}`);
+    throw new OperationError(
+      'model_file_missing',
+      `model '${model}': the host answered ${response.status} for ${url.pathname}`,
+    );
   }
   const total = bytes > 0 ? bytes : Number(response.headers.get('content-length') ?? 0);
   const reader = response.body.getReader();
@@ -44,6 +46,9 @@ async function answered(promise, model) {
   try {
     return await promise;
   } catch (thrown) {
-    throw new OperationError('worker_lost', `model '${model}' could not be fetched: ${words_of(thrown)}`);
+    throw new OperationError(
+      'worker_lost',
+      `model '${model}' could not be fetched: ${words_of(thrown)}`,
+    );
   }
 }

@@ -1,8 +1,8 @@
 // Everpool worker page: operations that the host's user has written.
 // SPDX-License-Identifier: BSL-1.0
 //
-// An operation module is an ES module that exports `async run(inputs, context)`; see README.md. It is
-// imported once per compute thread, so what it keeps in module variables lasts until then.
+// An operation module is an ES module that exports `async run(inputs, context)`; see README.md. It
+// is imported once per compute thread, so what it keeps in module variables lasts until then.
 
 import { OperationError, bounded_text, words_of } from './operation_error.js';
 import { bytes_of, data_fault } from './tensor_data.js';
@@ -22,13 +22,17 @@ export class Modules {
   async run(task) {
     const { operation, module_url, parameters = {}, model = '' } = task.header;
     if (!module_url) {
-      throw new OperationError('unknown_operation',
-        `'${operation}' is neither built in nor a registered operation module`);
+      throw new OperationError(
+        'unknown_operation',
+        `'${operation}' is neither built in nor a registered operation module`,
+      );
     }
     const module = await this.#import(operation, new URL(module_url, this.#page_url).href);
     if (typeof module.run !== 'function') {
-      throw new OperationError('unknown_operation',
-        `the module of operation '${operation}' exports no function 'run'`);
+      throw new OperationError(
+        'unknown_operation',
+        `the module of operation '${operation}' exports no function 'run'`,
+      );
     }
     const context = {
       parameters,
@@ -51,8 +55,10 @@ export class Modules {
       return await module;
     } catch (thrown) {
       this.#imported.delete(url); // the file may be mended
-      throw new OperationError('operation_failed',
-        `the module of operation '${operation}' cannot be imported: ${words_of(thrown)}`);
+      throw new OperationError(
+        'operation_failed',
+        `the module of operation '${operation}' cannot be imported: ${words_of(thrown)}`,
+      );
     }
   }
 
@@ -83,7 +89,8 @@ export function check_answer(operation, answer) {
     : Object.entries(outputs).map(([name, tensor]) => ({ ...tensor, name }));
   const tensors = listed.map((tensor, i) => {
     const fault = data_fault(tensor);
-    if (fault !== null) fail(`gave a bad output ${tensor?.name ? `'${tensor.name}'` : i}: ${fault}`);
+    if (fault !== null)
+      fail(`gave a bad output ${tensor?.name ? `'${tensor.name}'` : i}: ${fault}`);
     const { name, dtype, shape, data } = tensor;
     return { name, dtype, shape: Array.from(shape), data: bytes_of(data) };
   });

@@ -1,8 +1,8 @@
 // Everpool worker page: why an operation has no result.
 // SPDX-License-Identifier: BSL-1.0
 //
-// An OperationError carries the code that the host branches on (an Errc's name) beside the words for
-// a person. Whatever else is thrown inside an operation becomes `operation_failed`.
+// An OperationError carries the code that the host branches on (an Errc's name) beside the words
+// for a person. Whatever else is thrown inside an operation becomes `operation_failed`.
 
 import { text_bytes_max } from './limits.js';
 
@@ -30,7 +30,10 @@ export function bounded_text(text, bytes_max = text_bytes_max) {
 export function words_of(thrown) {
   try {
     if (thrown instanceof OperationError) return bounded_text(thrown.message);
-    if (thrown instanceof Error || (typeof DOMException === 'function' && thrown instanceof DOMException)) {
+    if (
+      thrown instanceof Error ||
+      (typeof DOMException === 'function' && thrown instanceof DOMException)
+    ) {
       const named = thrown.name && thrown.name !== 'Error' ? `${thrown.name}: ` : '';
       return bounded_text(named + thrown.message);
     }

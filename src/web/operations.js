@@ -22,9 +22,12 @@ export class Operations {
   async perform(task, on_progress) {
     try {
       switch (task.what) {
-        case 'load': return await this.#inference.load(task, on_progress);
-        case 'unload': return await this.#inference.unload(task);
-        default: return await this.#run(task);
+        case 'load':
+          return await this.#inference.load(task, on_progress);
+        case 'unload':
+          return await this.#inference.unload(task);
+        default:
+          return await this.#run(task);
       }
     } catch (thrown) {
       return error_outcome(thrown);
@@ -33,9 +36,12 @@ export class Operations {
 
   #run(task) {
     switch (task.lane) {
-      case 'model': return this.#inference.run(task);
-      case 'shader': return this.#shaders.run(task);
-      default: return this.#modules.run(task);
+      case 'model':
+        return this.#inference.run(task);
+      case 'shader':
+        return this.#shaders.run(task);
+      default:
+        return this.#modules.run(task);
     }
   }
 }

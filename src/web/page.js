@@ -1,8 +1,9 @@
-// Everpool worker page: the main thread. It holds the control connection and owns the compute thread.
+// Everpool worker page: the main thread. It holds the control connection and owns the compute
+// thread.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Nothing else is ever done here. A busy model must not silence the control connection, and in Firefox
-// and WebKit a busy main thread would silence the compute thread's connection as well.
+// Nothing else is ever done here. A busy model must not silence the control connection, and in
+// Firefox and WebKit a busy main thread would silence the compute thread's connection as well.
 
 import { Connection, socket_url, token_of } from './connection.js';
 import { ControlSession } from './session.js';
@@ -55,8 +56,12 @@ class Page {
         case 'send':
           this.#connection.send(encode(action.kind, action.header, action.tensors));
           break;
-        case 'restart_compute': this.#start_compute(); break;
-        case 'drain_compute': this.#compute.postMessage({ type: 'drain' }); break;
+        case 'restart_compute':
+          this.#start_compute();
+          break;
+        case 'drain_compute':
+          this.#compute.postMessage({ type: 'drain' });
+          break;
         case 'close':
           this.#connection.close();
           this.#compute.terminate();
@@ -68,9 +73,14 @@ class Page {
   #start_compute() {
     this.#compute?.terminate();
     const { realm, token } = this.#session;
-    this.#compute = new Worker('/everpool/compute.js', { type: 'module', name: `compute ${realm}` });
+    this.#compute = new Worker('/everpool/compute.js', {
+      type: 'module',
+      name: `compute ${realm}`,
+    });
     this.#compute.onerror = (event) => {
-      this.on_unhandled_error(`compute thread ${realm}: ${event.message ?? 'its script cannot be loaded'}`);
+      this.on_unhandled_error(
+        `compute thread ${realm}: ${event.message ?? 'its script cannot be loaded'}`,
+      );
     };
     this.#compute.postMessage({
       type: 'start',

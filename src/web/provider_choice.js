@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // onnxruntime-web skips a provider of its list only if the browser lacks the whole API. Where
-// navigator.ml exists but no context can be had, creating a session throws, list or no list; and where
-// a list succeeds, it does not say which provider it was. So this page tries providers one by one, and
-// only those that its own probes have seen at work.
+// navigator.ml exists but no context can be had, creating a session throws, list or no list; and
+// where a list succeeds, it does not say which provider it was. So this page tries providers one by
+// one, and only those that its own probes have seen at work.
 
-/** Splits the providers that a model's spec wants into {usable: [name], missing: [{provider, reason}]}. */
+/** Splits what a model's spec wants into {usable: [provider], missing: [{provider, reason}]}. */
 export function choose_providers(wanted, capabilities) {
   const usable = [];
   const missing = [];
@@ -20,10 +20,14 @@ export function choose_providers(wanted, capabilities) {
 
 function reason_against(provider, capabilities) {
   switch (provider) {
-    case 'webgpu': return capabilities.webgpu.available ? null : 'this browser gives no WebGPU device';
-    case 'webnn': return capabilities.webnn.available ? null : 'this browser gives no WebNN context';
-    case 'wasm': return capabilities.wasm.simd ? null : 'this browser has no WebAssembly SIMD';
-    default: return 'no such provider';
+    case 'webgpu':
+      return capabilities.webgpu.available ? null : 'this browser gives no WebGPU device';
+    case 'webnn':
+      return capabilities.webnn.available ? null : 'this browser gives no WebNN context';
+    case 'wasm':
+      return capabilities.wasm.simd ? null : 'this browser has no WebAssembly SIMD';
+    default:
+      return 'no such provider';
   }
 }
 
@@ -39,27 +43,38 @@ export function list_reasons(missing) {
 
 // The runtime's status codes, as it writes them into its messages.
 const file_is_unreadable = /ERROR_CODE: (7|10)\b/; // invalid protobuf, invalid graph
-const file_is_refused = /ERROR_CODE: (2|3|7|9|10)\b/; // also: bad argument, no such file, not implemented
+// Also: bad argument, no such file, not implemented.
+const file_is_refused = /ERROR_CODE: (2|3|7|9|10)\b/;
 
 /** True if no provider could load the file, so that the others need not be tried. */
 export function is_hopeless_file(words) {
   return file_is_unreadable.test(words);
 }
 
+const signs_of_death = [
+  'unreachable',
+  'memory access out of bounds',
+  'table index is out of bounds',
+  'null function or function signature mismatch',
+  'Session already started',
+  'another WebGPU EP inference session is being created',
+  "previous call to 'initializeWebAssembly()' failed",
+];
+
 /**
- * True if the runtime itself is broken in this realm, which it says in these ways after it has lost a
- * device or crashed. Only a new compute thread helps.
+ * True if the runtime itself is broken in this realm, which it says in these ways after it has lost
+ * a device or crashed. Only a new compute thread helps.
  */
 export function is_dead_runtime(words) {
-  return /unreachable|memory access out of bounds|Session already started|another WebGPU EP|previous call to 'initWasm\(\)' failed|null function or function signature mismatch|table index is out of bounds/
-    .test(words);
+  return signs_of_death.some((sign) => words.includes(sign));
 }
 
-/** The code of a model that no provider could load; `failures` are [{provider, reason}], tried ones. */
+/** The code of a model that no provider could load; `failures` are [{provider, reason}]. */
 export function load_failure_code(failures) {
   if (failures.length === 0) return 'provider_unavailable';
   // What plain WebAssembly cannot load is the file's fault; of others only a status tells.
-  const is_refused = failures.some(({ provider, reason }) =>
-    provider === 'wasm' || file_is_refused.test(reason));
+  const is_refused = failures.some(
+    ({ provider, reason }) => provider === 'wasm' || file_is_refused.test(reason),
+  );
   return is_refused ? 'model_rejected' : 'provider_unavailable';
 }

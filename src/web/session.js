@@ -15,9 +15,9 @@
 //   {do: 'drain_compute'}                tell the compute thread that nothing new is to be begun
 //
 // Every message is legal in every state. A cancel for a task that is unknown, a duplicate run, an
-// on_done for a task that has been answered otherwise: ignored. A message that only the page may send,
-// or one without its fields, is a protocol error: it is said, and the connection is closed, because
-// two ends that do not understand each other cannot owe each other anything.
+// on_done for a task that has been answered otherwise: ignored. A message that only the page may
+// send, or one without its fields, is a protocol error: it is said, and the connection is closed,
+// because two ends that do not understand each other cannot owe each other anything.
 //
 // Data session: the life of a task
 //
@@ -31,9 +31,9 @@
 //        v                                                  v
 //     answered, exactly once
 //
-// Lanes: onnxruntime-web takes one call at a time, so models have a lane in which tasks run in order
-// of arrival, and between two of them the event loop turns once (`continue`), so that a ping or a
-// cancel is not kept waiting by a full queue. Everything else runs side by side.
+// Lanes: onnxruntime-web takes one call at a time, so models have a lane in which tasks run in
+// order of arrival, and between two of them the event loop turns once (`continue`), so that a ping
+// or a cancel is not kept waiting by a full queue. Everything else runs side by side.
 
 import { Kind } from './protocol.js';
 import { early_events_max, tasks_held_max } from './limits.js';
@@ -55,8 +55,7 @@ const is_id = (value) => Number.isSafeInteger(value) && value >= 0;
 const is_text = (value) => typeof value === 'string';
 
 /** The name of a kind, for messages to people. */
-const kind_name = (kind) =>
-  Object.keys(Kind).find((name) => Kind[name] === kind) ?? `kind ${kind}`;
+const kind_name = (kind) => Object.keys(Kind).find((name) => Kind[name] === kind) ?? `kind ${kind}`;
 
 /** What both connections have in common: they say hello, and answer pings and byes. */
 class Session {
@@ -124,10 +123,14 @@ export class ControlSession extends Session {
   on_message({ kind, header }) {
     if (this.is_closed) return none;
     switch (kind) {
-      case Kind.ping: return this.pong(header);
-      case Kind.bye: return this.bye();
-      case Kind.drain: return this.#drain(header);
-      default: return this.violate(`${kind_name(kind)} does not belong on the control connection`);
+      case Kind.ping:
+        return this.pong(header);
+      case Kind.bye:
+        return this.bye();
+      case Kind.drain:
+        return this.#drain(header);
+      default:
+        return this.violate(`${kind_name(kind)} does not belong on the control connection`);
     }
   }
 
@@ -162,12 +165,18 @@ export class DataSession extends Session {
   on_message(message, now) {
     if (this.is_closed) return none;
     switch (message.kind) {
-      case Kind.run: return this.#run(message, now);
-      case Kind.ping: return this.pong(message.header);
-      case Kind.cancel: return this.#cancel(message.header);
-      case Kind.load_model: return this.#load(message, now);
-      case Kind.unload_model: return this.#unload(message, now);
-      case Kind.bye: return [...this.on_closed(), ...this.bye()];
+      case Kind.run:
+        return this.#run(message, now);
+      case Kind.ping:
+        return this.pong(message.header);
+      case Kind.cancel:
+        return this.#cancel(message.header);
+      case Kind.load_model:
+        return this.#load(message, now);
+      case Kind.unload_model:
+        return this.#unload(message, now);
+      case Kind.bye:
+        return [...this.on_closed(), ...this.bye()];
       default:
         return this.violate(`${kind_name(message.kind)} does not belong on the data connection`);
     }
@@ -244,15 +253,28 @@ export class DataSession extends Session {
     let lane = 'module';
     if (header.operation === 'inference') lane = 'model';
     else if (header.operation === 'compute') lane = 'shader';
-    return this.#take({
-      key: `${header.id}/${header.attempt}`, what: 'run', lane, header, tensors: message.tensors,
-      arrived: now, queue_ms: 0, is_running: false,
-    }, now);
+    return this.#take(
+      {
+        key: `${header.id}/${header.attempt}`,
+        what: 'run',
+        lane,
+        header,
+        tensors: message.tensors,
+        arrived: now,
+        queue_ms: 0,
+        is_running: false,
+      },
+      now,
+    );
   }
 
   #load({ header }, now) {
-    if (!is_id(header.id) || !is_text(header.model) || !is_text(header.url) ||
-        !Array.isArray(header.providers)) {
+    if (
+      !is_id(header.id) ||
+      !is_text(header.model) ||
+      !is_text(header.url) ||
+      !Array.isArray(header.providers)
+    ) {
       return this.violate('load_model without id, model, url or providers');
     }
     return this.#take(this.#model_order('load', header, now), now);
@@ -267,8 +289,14 @@ export class DataSession extends Session {
 
   #model_order(what, header, now) {
     return {
-      key: `${what} ${header.id}`, what, lane: 'model', header: { attempt: 0, ...header },
-      tensors: none, arrived: now, queue_ms: 0, is_running: false,
+      key: `${what} ${header.id}`,
+      what,
+      lane: 'model',
+      header: { attempt: 0, ...header },
+      tensors: none,
+      arrived: now,
+      queue_ms: 0,
+      is_running: false,
     };
   }
 
@@ -285,7 +313,10 @@ export class DataSession extends Session {
 
   #refusal(task) {
     if (this.#is_draining) {
-      return { code: 'pool_draining', message: 'the worker finishes what it has and takes no more' };
+      return {
+        code: 'pool_draining',
+        message: 'the worker finishes what it has and takes no more',
+      };
     }
     if (task.lane === 'model' && this.#models_lost !== null) {
       return { code: 'device_lost', message: this.#models_lost };
@@ -302,7 +333,9 @@ export class DataSession extends Session {
     if (task.is_running) return [{ do: 'abort', task }];
     this.#forget(task);
     this.#waiting.splice(this.#waiting.indexOf(task), 1);
-    return [this.#answer(task, { error: { code: 'cancelled', message: 'cancelled while waiting' } })];
+    return [
+      this.#answer(task, { error: { code: 'cancelled', message: 'cancelled while waiting' } }),
+    ];
   }
 
   #start(task, now) {

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Bindings of group 0: the inputs first, in order, as read-only storage, then the outputs as
-// read_write storage. The layout is written out rather than derived from the shader ("auto"), because
-// a derived layout leaves out bindings that a shader does not use, and then the binding of all of them
-// is refused.
+// read_write storage. The layout is written out rather than derived from the shader ("auto"),
+// because a derived layout leaves out bindings that a shader does not use, and then the binding of
+// all of them is refused.
 //
-// The device is made on first use, with all that the adapter has, since hello has promised its limits.
+// The device is made on first use, with all that the adapter has, since hello has promised its
+// limits.
 
 import { OperationError, words_of } from './operation_error.js';
 import { bytes_of, is_data_type, tensor_bytes } from './tensor_data.js';
@@ -108,8 +109,9 @@ export class Shaders {
         storage: make(bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC),
         readback: make(bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST),
       }));
-      const entries = [...bound, ...results.map(({ storage }) => storage)]
-        .map((buffer, binding) => ({ binding, resource: { buffer } }));
+      const entries = [...bound, ...results.map(({ storage }) => storage)].map(
+        (buffer, binding) => ({ binding, resource: { buffer } }),
+      );
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
@@ -125,7 +127,8 @@ export class Shaders {
       const answers = Promise.all(mapped);
       answers.catch(() => {}); // if the scopes tell more, they are believed
       const words = await fault;
-      if (words !== null) throw new OperationError('operation_failed', `the shader's run: ${words}`);
+      if (words !== null)
+        throw new OperationError('operation_failed', `the shader's run: ${words}`);
       await this.#pump.hurry(device, answers);
       return results.map(({ readback }, i) => download(readback, order.outputs[i]));
     } finally {
@@ -196,7 +199,10 @@ async function compile(device, { wgsl, entry_point, outputs }, input_count) {
   const errors = messages.filter(({ type }) => type === 'error');
   if (errors.length > 0) {
     const lines = errors.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
-    throw new OperationError('operation_failed', `the shader does not compile: ${lines.join('; ')}`);
+    throw new OperationError(
+      'operation_failed',
+      `the shader does not compile: ${lines.join('; ')}`,
+    );
   }
   const { pipeline, words } = await made;
   if (fault !== null || words !== undefined) {
@@ -216,8 +222,12 @@ export function check_order(parameters) {
   const { wgsl, entry_point = 'main', workgroups = [1], outputs } = parameters ?? {};
   if (typeof wgsl !== 'string' || wgsl === '') fail("parameter 'wgsl' must be the shader's source");
   if (typeof entry_point !== 'string') fail("parameter 'entry_point' must be a string");
-  if (!Array.isArray(workgroups) || workgroups.length < 1 || workgroups.length > 3 ||
-      !workgroups.every((count) => Number.isSafeInteger(count) && count >= 0)) {
+  if (
+    !Array.isArray(workgroups) ||
+    workgroups.length < 1 ||
+    workgroups.length > 3 ||
+    !workgroups.every((count) => Number.isSafeInteger(count) && count >= 0)
+  ) {
     fail("parameter 'workgroups' must be one to three counts");
   }
   if (!Array.isArray(outputs) || outputs.length === 0) {
@@ -239,20 +249,29 @@ export function check_order(parameters) {
 export function check_sizes({ limits }, order, inputs) {
   const bytes_max = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   for (const { name, bytes } of [
-    ...inputs.map((input) => ({ name: input.name, bytes: input.data.byteLength })), ...order.outputs,
+    ...inputs.map((input) => ({ name: input.name, bytes: input.data.byteLength })),
+    ...order.outputs,
   ]) {
     if (buffer_bytes(bytes) <= bytes_max) continue;
-    throw new OperationError('invalid_request',
-      `compute: tensor '${name}' has ${bytes} bytes; this device binds ${bytes_max} at most`);
+    throw new OperationError(
+      'invalid_request',
+      `compute: tensor '${name}' has ${bytes} bytes; this device binds ${bytes_max} at most`,
+    );
   }
   const bindings = inputs.length + order.outputs.length;
   if (bindings > limits.maxStorageBuffersPerShaderStage) {
-    throw new OperationError('invalid_request', `compute: ${bindings} tensors; this device binds ` +
-      `${limits.maxStorageBuffersPerShaderStage} at most`);
+    throw new OperationError(
+      'invalid_request',
+      `compute: ${bindings} tensors; this device binds ` +
+        `${limits.maxStorageBuffersPerShaderStage} at most`,
+    );
   }
   const groups = order.workgroups.find((count) => count > limits.maxComputeWorkgroupsPerDimension);
   if (groups !== undefined) {
-    throw new OperationError('invalid_request', `compute: ${groups} workgroups in one dimension; ` +
-      `this device takes ${limits.maxComputeWorkgroupsPerDimension} at most`);
+    throw new OperationError(
+      'invalid_request',
+      `compute: ${groups} workgroups in one dimension; ` +
+        `this device takes ${limits.maxComputeWorkgroupsPerDimension} at most`,
+    );
   }
 }

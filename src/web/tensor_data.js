@@ -3,10 +3,18 @@
 
 /** Bytes per element and the array that onnxruntime-web takes and gives for each data type. */
 const data_types = {
-  float32: [4, Float32Array], float64: [8, Float64Array], float16: [2, Uint16Array],
-  int8: [1, Int8Array], uint8: [1, Uint8Array], int16: [2, Int16Array], uint16: [2, Uint16Array],
-  int32: [4, Int32Array], uint32: [4, Uint32Array], int64: [8, BigInt64Array],
-  uint64: [8, BigUint64Array], bool: [1, Uint8Array],
+  float32: [4, Float32Array],
+  float64: [8, Float64Array],
+  float16: [2, Uint16Array],
+  int8: [1, Int8Array],
+  uint8: [1, Uint8Array],
+  int16: [2, Int16Array],
+  uint16: [2, Uint16Array],
+  int32: [4, Int32Array],
+  uint32: [4, Uint32Array],
+  int64: [8, BigInt64Array],
+  uint64: [8, BigUint64Array],
+  bool: [1, Uint8Array],
 };
 
 export const is_data_type = (dtype) => Object.hasOwn(data_types, dtype);
@@ -37,7 +45,8 @@ export function bytes_of(data) {
 export function typed_data(dtype, data) {
   const [each, TypedArray] = data_types[dtype];
   const { buffer, byteOffset, byteLength } = bytes_of(data);
-  if (byteOffset % each !== 0) return new TypedArray(buffer.slice(byteOffset, byteOffset + byteLength));
+  if (byteOffset % each !== 0)
+    return new TypedArray(buffer.slice(byteOffset, byteOffset + byteLength));
   return new TypedArray(buffer, byteOffset, byteLength / each);
 }
 

@@ -22,8 +22,10 @@ const assert_answers = (frame, id, expected) => {
   assert.equal(header.id, id);
   assert.equal(header.attempt, 2);
   assert.equal(header.operation, undefined);
-  assert.deepEqual(echoed.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
-    expected.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
+  assert.deepEqual(
+    echoed.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+    expected.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+  );
   expected.forEach(({ data }, i) => assert.deepEqual(echoed[i].data, data));
 };
 
@@ -37,7 +39,10 @@ test('the inputs come back unchanged, in the very buffer that brought them', () 
 });
 
 test('fields of the run that are no part of a result leave no trace', () => {
-  const frame = run_frame({ id: 1, model: 'm', module_url: 'u', parameters: { a: [1, 2, 3] } }, tensors);
+  const frame = run_frame(
+    { id: 1, model: 'm', module_url: 'u', parameters: { a: [1, 2, 3] } },
+    tensors,
+  );
   const answer = echo_frame(message_of(frame));
   assert.equal(answer, frame);
   assert_answers(answer, 1, tensors);

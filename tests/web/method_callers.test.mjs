@@ -1,23 +1,36 @@
-// The closures of src/web/method_callers.js do what the texts say that stand for them: each is compared
-// with what `new Function` makes of the same text.
+// The closures of src/web/method_callers.js do what the texts say that stand for them: each is
+// compared with what `new Function` makes of the same text.
 // SPDX-License-Identifier: BSL-1.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { allow_method_callers, method_caller_maker } from '../../src/web/method_callers.js';
 
-const text = (inner) => `return function (handle, methodName, destructorsRef, args) {\n  ${inner}\n  }`;
+const text = (inner) =>
+  `return function (handle, methodName, destructorsRef, args) {\n  ${inner}\n  }`;
 const wrap = (inner) => `return emval_returnValue(toReturnWire, destructorsRef, ${inner})`;
 
 /** A heap of values, as the runtime sees it, and a record of what was done. */
 function world() {
   const told = [];
   class Box {
-    constructor(...given) { told.push(['constructed', ...given]); }
-    method(...given) { told.push(['method', this === box, ...given]); return given.length; }
+    constructor(...given) {
+      told.push(['constructed', ...given]);
+    }
+    method(...given) {
+      told.push(['method', this === box, ...given]);
+      return given.length;
+    }
   }
   const box = new Box();
-  const handles = { 1: box, 2: Box, 3: (...given) => { told.push(['called', ...given]); return 'value'; } };
+  const handles = {
+    1: box,
+    2: Box,
+    3: (...given) => {
+      told.push(['called', ...given]);
+      return 'value';
+    },
+  };
   const scope = {
     toValue: (handle) => handles[handle],
     argFromPtr0: (at) => `first at ${at}`,
@@ -40,7 +53,10 @@ for (const [what, inner, handle] of [
   ['a method', `toValue(handle)[getStringOrSymbol(methodName)](${two})`, 1],
   ['a constructor', `new (toValue(handle))(argFromPtr0(args))`, 2],
 ]) {
-  for (const [how, body] of [['void', text(inner)], ['with a value', text(wrap(inner))]]) {
+  for (const [how, body] of [
+    ['void', text(inner)],
+    ['with a value', text(wrap(inner))],
+  ]) {
     test(`${what}, ${how}`, () => {
       const outcomes = [Function, method_caller_maker].map((make) => {
         const { scope, told } = world();
@@ -56,7 +72,10 @@ for (const [what, inner, handle] of [
 test('a conversion gives its argument back', () => {
   const outcomes = [Function, method_caller_maker].map((make) => {
     const { scope, told } = world();
-    const caller = make(Object.keys(scope), text(wrap('(argFromPtr0(args))')))(...Object.values(scope));
+    const caller = make(
+      Object.keys(scope),
+      text(wrap('(argFromPtr0(args))')),
+    )(...Object.values(scope));
     return [caller(0, 0, 'destructors', 64), told];
   });
   assert.deepEqual(outcomes[1], outcomes[0]);
@@ -64,9 +83,14 @@ test('a conversion gives its argument back', () => {
 
 test('any other text is not recognised', () => {
   for (const body of [
-    '', 'return 1', text('alert(1)'), text('toValue(handle)(alert(1))'),
-    text('toValue(handle)(argFromPtr0(args),alert(1))'), text(`toValue(handle)(${two});alert(1)`),
-    text('toValue(handle).constructor(argFromPtr0(args))'), `${text('toValue(handle)()')};alert(1)`,
+    '',
+    'return 1',
+    text('alert(1)'),
+    text('toValue(handle)(alert(1))'),
+    text('toValue(handle)(argFromPtr0(args),alert(1))'),
+    text(`toValue(handle)(${two});alert(1)`),
+    text('toValue(handle).constructor(argFromPtr0(args))'),
+    `${text('toValue(handle)()')};alert(1)`,
   ]) {
     assert.equal(method_caller_maker(['toValue', 'argFromPtr0'], body), undefined, body);
   }
@@ -79,6 +103,11 @@ test('Function stays what it is in every other respect', () => {
   assert.equal(scope.Function.prototype, Function.prototype);
   assert.equal(new scope.Function('a', 'b', 'return a + b')(1, 2), 3);
   const { scope: names, told } = world();
-  new scope.Function(Object.keys(names), text('toValue(handle)()'))(...Object.values(names))(3, 0, 0, 0);
+  new scope.Function(Object.keys(names), text('toValue(handle)()'))(...Object.values(names))(
+    3,
+    0,
+    0,
+    0,
+  );
   assert.deepEqual(told.at(-1), ['called']);
 });

@@ -11,7 +11,8 @@ const engine = { name: 'chromium', version: '1.2', user_agent: 'test' };
 const capabilities = { webgpu: { available: false } };
 
 const message = (kind, header, tensors = []) => ({ kind, header, tensors });
-const run = (id, operation, extra = {}) => message(Kind.run, { id, attempt: 1, operation, ...extra });
+const run = (id, operation, extra = {}) =>
+  message(Kind.run, { id, attempt: 1, operation, ...extra });
 const load = (id, model = 'mlp') =>
   message(Kind.load_model, { id, model, url: `models/${model}`, bytes: 1, providers: ['wasm'] });
 const cancel = (id, attempt = 1) => message(Kind.cancel, { id, attempt });
@@ -24,15 +25,16 @@ function greeted_session() {
 }
 
 /** Compares actions by what they do and to whom. */
-const told = (actions) => actions.map((action) => {
-  if (action.do === 'send') {
-    const name = Object.keys(Kind).find((key) => Kind[key] === action.kind);
-    const { id, code, sequence, type } = action.header;
-    return [name, id ?? sequence ?? type, code].filter((part) => part !== undefined).join(' ');
-  }
-  const header = action.task?.header ?? action.message?.header;
-  return header ? `${action.do} ${header.id}` : action.do;
-});
+const told = (actions) =>
+  actions.map((action) => {
+    if (action.do === 'send') {
+      const name = Object.keys(Kind).find((key) => Kind[key] === action.kind);
+      const { id, code, sequence, type } = action.header;
+      return [name, id ?? sequence ?? type, code].filter((part) => part !== undefined).join(' ');
+    }
+    const header = action.task?.header ?? action.message?.header;
+    return header ? `${action.do} ${header.id}` : action.do;
+  });
 
 /** Starts are followed by their task, so that tests can end them. */
 const started = (actions) => actions.find((action) => action.do === 'start').task;
@@ -41,10 +43,22 @@ describe('hello', () => {
   test('says who it is, and its capabilities on the data connection only', () => {
     const [data] = new DataSession('secret', 3).hello(engine, capabilities);
     assert.equal(data.kind, Kind.hello);
-    assert.deepEqual(data.header,
-      { role: 'data', token: 'secret', protocol: 1, realm: 3, engine, capabilities });
+    assert.deepEqual(data.header, {
+      role: 'data',
+      token: 'secret',
+      protocol: 1,
+      realm: 3,
+      engine,
+      capabilities,
+    });
     const [control] = new ControlSession('secret', 1).hello(engine);
-    assert.deepEqual(control.header, { role: 'control', token: 'secret', protocol: 1, realm: 1, engine });
+    assert.deepEqual(control.header, {
+      role: 'control',
+      token: 'secret',
+      protocol: 1,
+      realm: 1,
+      engine,
+    });
   });
 
   test('is the first message: events from before wait for it, and only so many', () => {
@@ -61,14 +75,24 @@ describe('hello', () => {
 
 describe('both connections', () => {
   for (const [name, make] of [
-    ['control', () => new ControlSession('t', 1)], ['data', () => new DataSession('t', 1)],
+    ['control', () => new ControlSession('t', 1)],
+    ['data', () => new DataSession('t', 1)],
   ]) {
     test(`${name}: a ping is answered with its own number`, () => {
-      assert.deepEqual(told(make().on_message(message(Kind.ping, { sequence: 41 }), 0)), ['pong 41']);
+      assert.deepEqual(told(make().on_message(message(Kind.ping, { sequence: 41 }), 0)), [
+        'pong 41',
+      ]);
     });
 
     test(`${name}: what only the page may send is a protocol error and ends the connection`, () => {
-      for (const kind of [Kind.hello, Kind.ready, Kind.result, Kind.progress, Kind.pong, Kind.event]) {
+      for (const kind of [
+        Kind.hello,
+        Kind.ready,
+        Kind.result,
+        Kind.progress,
+        Kind.pong,
+        Kind.event,
+      ]) {
         const session = make();
         const actions = session.on_message(message(kind, {}), 0);
         assert.deepEqual(told(actions), ['error 0 protocol_error', 'bye', 'close']);
@@ -102,14 +126,18 @@ describe('control', () => {
 
   test('drain without it only passes the word on', () => {
     const session = new ControlSession('t', 1);
-    assert.deepEqual(told(session.on_message(message(Kind.drain, { restart_compute: false }))),
-      ['drain_compute']);
+    assert.deepEqual(told(session.on_message(message(Kind.drain, { restart_compute: false }))), [
+      'drain_compute',
+    ]);
     assert.equal(session.realm, 1);
   });
 
   test('operations do not belong there', () => {
-    assert.deepEqual(told(new ControlSession('t', 1).on_message(run(1, 'echo'))),
-      ['error 0 protocol_error', 'bye', 'close']);
+    assert.deepEqual(told(new ControlSession('t', 1).on_message(run(1, 'echo'))), [
+      'error 0 protocol_error',
+      'bye',
+      'close',
+    ]);
   });
 });
 
@@ -140,7 +168,11 @@ describe('data: order', () => {
       order.push([task.header.id, task.queue_ms]);
       session.on_done(task, done);
     }
-    assert.deepEqual(order, [[2, 10], [3, 19], [4, 28]]);
+    assert.deepEqual(order, [
+      [2, 10],
+      [3, 19],
+      [4, 28],
+    ]);
     assert.equal(session.task_count, 0);
   });
 
@@ -160,10 +192,18 @@ describe('data: answers', () => {
     session.on_message(run(1, 'inference'), 0);
     const waiting = session.on_message(run(2, 'compute'), 5);
     const [{ header, tensors }] = session.on_done(started(waiting), {
-      tensors: ['y'], provider: 'webgpu', is_fallback_adapter: true, compute_ms: 7.5,
+      tensors: ['y'],
+      provider: 'webgpu',
+      is_fallback_adapter: true,
+      compute_ms: 7.5,
     });
     assert.deepEqual(header, {
-      id: 2, attempt: 1, is_fallback_adapter: true, queue_ms: 0, compute_ms: 7.5, provider: 'webgpu',
+      id: 2,
+      attempt: 1,
+      is_fallback_adapter: true,
+      queue_ms: 0,
+      compute_ms: 7.5,
+      provider: 'webgpu',
     });
     assert.deepEqual(tensors, ['y']);
   });
@@ -179,7 +219,9 @@ describe('data: answers', () => {
   test('a failure is an error with its code, of load_model with attempt 0', () => {
     const session = greeted_session();
     const task = started(session.on_message(load(9), 0));
-    const [{ kind, header }] = session.on_done(task, { error: { code: 'model_rejected', message: 'm' } });
+    const [{ kind, header }] = session.on_done(task, {
+      error: { code: 'model_rejected', message: 'm' },
+    });
     assert.equal(kind, Kind.error);
     assert.deepEqual(header, { id: 9, attempt: 0, code: 'model_rejected', message: 'm' });
   });
@@ -208,8 +250,12 @@ describe('data: answers', () => {
   });
 
   test('a run without its fields is a protocol error', () => {
-    for (const header of [{ attempt: 1, operation: 'echo' }, { id: 1, operation: 'echo' },
-      { id: 1, attempt: 1 }, { id: -1, attempt: 1, operation: 'echo' }]) {
+    for (const header of [
+      { attempt: 1, operation: 'echo' },
+      { id: 1, operation: 'echo' },
+      { id: 1, attempt: 1 },
+      { id: -1, attempt: 1, operation: 'echo' },
+    ]) {
       const actions = greeted_session().on_message(message(Kind.run, header), 0);
       assert.deepEqual(told(actions), ['error 0 protocol_error', 'bye', 'close']);
     }
@@ -231,8 +277,9 @@ describe('data: cancel', () => {
     const session = greeted_session();
     const task = started(session.on_message(run(1, 'tokenize'), 0));
     assert.deepEqual(told(session.on_message(cancel(1), 1)), ['abort 1']);
-    assert.deepEqual(told(session.on_done(task, { error: { code: 'cancelled', message: '' } })),
-      ['error 1 cancelled']);
+    assert.deepEqual(told(session.on_done(task, { error: { code: 'cancelled', message: '' } })), [
+      'error 1 cancelled',
+    ]);
   });
 
   test('an unknown, finished or differently numbered one is ignored', () => {
@@ -256,13 +303,16 @@ describe('data: cancel', () => {
 });
 
 describe('data: a lost device', () => {
-  test("the runtime's: every model task is answered device_lost, once, and so are later ones", () => {
+  test("the runtime's: model tasks are answered device_lost, once, and so are later ones", () => {
     const session = greeted_session();
     const running = started(session.on_message(run(1, 'inference'), 0));
     session.on_message(run(2, 'inference'), 0);
     session.on_message(run(3, 'compute'), 0);
-    assert.deepEqual(told(session.on_device_lost('model', 'gone')),
-      ['error 1 device_lost', 'error 2 device_lost', 'event device_lost']);
+    assert.deepEqual(told(session.on_device_lost('model', 'gone')), [
+      'error 1 device_lost',
+      'error 2 device_lost',
+      'event device_lost',
+    ]);
     assert.deepEqual(session.on_device_lost('model', 'gone again'), []);
     assert.deepEqual(session.on_done(running, done), []); // late, answered already
     assert.deepEqual(told(session.on_message(run(4, 'inference'), 1)), ['error 4 device_lost']);
@@ -274,8 +324,10 @@ describe('data: a lost device', () => {
     const session = greeted_session();
     const model = started(session.on_message(run(1, 'inference'), 0));
     session.on_message(run(2, 'compute'), 0);
-    assert.deepEqual(told(session.on_device_lost('shader', 'gone')),
-      ['error 2 device_lost', 'event device_lost']);
+    assert.deepEqual(told(session.on_device_lost('shader', 'gone')), [
+      'error 2 device_lost',
+      'event device_lost',
+    ]);
     assert.deepEqual(told(session.on_done(model, done)), ['result 1']);
     assert.deepEqual(told(session.on_message(run(3, 'compute'), 1)), ['start 3']);
   });
@@ -286,8 +338,9 @@ describe('data: limits and ends', () => {
     const session = greeted_session();
     for (let id = 1; id <= tasks_held_max; ++id) session.on_message(run(id, 'inference'), 0);
     assert.equal(session.task_count, tasks_held_max);
-    assert.deepEqual(told(session.on_message(run(tasks_held_max + 1, 'inference'), 0)),
-      [`error ${tasks_held_max + 1} queue_full`]);
+    assert.deepEqual(told(session.on_message(run(tasks_held_max + 1, 'inference'), 0)), [
+      `error ${tasks_held_max + 1} queue_full`,
+    ]);
   });
 
   test('draining, it finishes what it has and takes nothing new, not even an echo', () => {

@@ -33,10 +33,12 @@ describe('WebNN', { skip }, () => {
     host = new PageHost();
     await host.listen();
     browser = new Browser('webnn', host.page_url);
-    [control, data] = await Promise.all([host.connection('control'), host.connection('data')])
-      .catch((error) => {
-        throw new Error(`${error.message}; the browser wrote: ${browser.words}`);
-      });
+    [control, data] = await Promise.all([
+      host.connection('control'),
+      host.connection('data'),
+    ]).catch((error) => {
+      throw new Error(`${error.message}; the browser wrote: ${browser.words}`);
+    });
   });
   after(async () => {
     await browser?.close();

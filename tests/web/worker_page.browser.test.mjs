@@ -1,5 +1,6 @@
-// The worker page in real browsers: every kind of message, every kind of operation, every way in which
-// it is told to stop. One page per browser; the tests of a browser build on each other, in order.
+// The worker page in real browsers: every kind of message, every kind of operation, every way in
+// which it is told to stop. One page per browser; the tests of a browser build on each other, in
+// order.
 // SPDX-License-Identifier: BSL-1.0
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,8 +18,12 @@ const double_wgsl = `
   if (id.x < arrayLength(&x)) { y[id.x] = 2 * x[id.x]; }
 }`;
 
-const floats = (name, values) =>
-  ({ name, dtype: 'float32', shape: [values.length], data: Float32Array.from(values) });
+const floats = (name, values) => ({
+  name,
+  dtype: 'float32',
+  shape: [values.length],
+  data: Float32Array.from(values),
+});
 
 for (const [name, trait] of Object.entries({
   'chromium-headless-shell': { engine: 'chromium', has_gpu_process: true },
@@ -75,10 +80,12 @@ for (const [name, trait] of Object.entries({
       host = new PageHost();
       await host.listen();
       browser = new Browser(name, host.page_url);
-      [control, data] = await Promise.all([host.connection('control'), host.connection('data')])
-        .catch((error) => {
-          throw new Error(`${error.message}; ${name} wrote: ${browser.words}`);
-        });
+      [control, data] = await Promise.all([
+        host.connection('control'),
+        host.connection('data'),
+      ]).catch((error) => {
+        throw new Error(`${error.message}; ${name} wrote: ${browser.words}`);
+      });
     });
     after(async () => {
       await browser?.close();
@@ -116,8 +123,10 @@ for (const [name, trait] of Object.entries({
       const { kind, header, tensors: echoed } = await answer_of('echo', {}, tensors);
       assert.equal(kind, Kind.result);
       assert.equal(header.attempt, 1);
-      assert.deepEqual(echoed.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape })),
-        tensors.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape })));
+      assert.deepEqual(
+        echoed.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape })),
+        tensors.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape })),
+      );
       tensors.forEach((tensor, i) => assert.deepEqual(echoed[i].data, tensor.data));
       assert.deepEqual((await answer_of('echo')).tensors, []);
     });
@@ -127,14 +136,21 @@ for (const [name, trait] of Object.entries({
       const ready = await data.take_answer(id);
       assert_ready(ready, 'wasm'); // webnn is skipped, since the probe got no context
       assert.deepEqual(ready.header.inputs, [{ name: 'x', dtype: 'float32', shape: [1, 128] }]);
-      assert.deepEqual(ready.header.outputs, [{ name: 'probabilities', dtype: 'float32', shape: [1, 10] }]);
+      assert.deepEqual(ready.header.outputs, [
+        { name: 'probabilities', dtype: 'float32', shape: [1, 10] },
+      ]);
       assert.ok(ready.header.create_ms > 0);
-      const fetched = await data.take('fetch progress', ({ kind, header }) =>
-        kind === Kind.progress && header.phase === 'fetch' && header.loaded === header.total);
+      const fetched = await data.take(
+        'fetch progress',
+        ({ kind, header }) =>
+          kind === Kind.progress && header.phase === 'fetch' && header.loaded === header.total,
+      );
       assert.equal(fetched.header.id, id);
       assert.ok(fetched.header.total > 100_000);
-      await data.take('create progress', ({ kind, header }) =>
-        kind === Kind.progress && header.phase === 'create');
+      await data.take(
+        'create progress',
+        ({ kind, header }) => kind === Kind.progress && header.phase === 'create',
+      );
       await assert_inferences('mlp', 'wasm');
     });
 
@@ -150,11 +166,18 @@ for (const [name, trait] of Object.entries({
 
     test('names what is wrong with an input, a model or a file', async () => {
       const x = { name: 'x', dtype: 'float32', shape: [1, 127], data: new Float32Array(127) };
-      assert_error(await answer_of('inference', { model: 'mlp' }, [x]), 'invalid_input',
-        /'mlp', input 'x': expected x float32\[1,128\], got x float32\[1,127\]/);
+      assert_error(
+        await answer_of('inference', { model: 'mlp' }, [x]),
+        'invalid_input',
+        /'mlp', input 'x': expected x float32\[1,128\], got x float32\[1,127\]/,
+      );
       assert_error(await answer_of('inference', { model: 'bert' }, [x]), 'unknown_model', /'bert'/);
       assert_error(await data.take_answer(load('absent', ['wasm'])), 'model_file_missing', /404/);
-      assert_error(await data.take_answer(load('corrupt', ['webgpu', 'wasm'])), 'model_rejected', /protobuf/i);
+      assert_error(
+        await data.take_answer(load('corrupt', ['webgpu', 'wasm'])),
+        'model_rejected',
+        /protobuf/i,
+      );
       assert_error(await data.take_answer(load('mlp', ['webnn'])), 'provider_unavailable', /WebNN/);
       await assert_inferences('mlp', 'wasm'); // none of this did any harm
     });
@@ -165,46 +188,83 @@ for (const [name, trait] of Object.entries({
       const { header } = await data.take_answer(id);
       assert.deepEqual(header, { id, model: 'small_cnn', unloaded: true });
       const [sample] = samples_of('small_cnn');
-      assert_error(await data.take_answer(infer('small_cnn', sample)), 'unknown_model', /loaded: 'mlp'/);
+      assert_error(
+        await data.take_answer(infer('small_cnn', sample)),
+        'unknown_model',
+        /loaded: 'mlp'/,
+      );
     });
 
     test('runs a shader of the caller, twice from one compilation', async () => {
       const parameters = {
-        wgsl: double_wgsl, entry_point: 'main', workgroups: [2, 1, 1],
+        wgsl: double_wgsl,
+        entry_point: 'main',
+        workgroups: [2, 1, 1],
         outputs: [{ name: 'y', dtype: 'float32', shape: [5] }],
       };
       const unused = { name: 'unused', dtype: 'uint8', shape: [3], data: new Uint8Array(3) };
-      for (const values of [[1, 2, 3, 4, 5], [-1, 0.5, 0, 8, 9]]) {
-        const { kind, header, tensors } =
-          await answer_of('compute', { parameters }, [floats('x', values), unused]);
+      for (const values of [
+        [1, 2, 3, 4, 5],
+        [-1, 0.5, 0, 8, 9],
+      ]) {
+        const { kind, header, tensors } = await answer_of('compute', { parameters }, [
+          floats('x', values),
+          unused,
+        ]);
         assert.equal(kind, Kind.result, JSON.stringify(header));
         assert.equal(header.provider, 'webgpu');
         assert.equal(header.is_fallback_adapter, true);
-        assert.deepEqual([...tensors[0].data], values.map((value) => 2 * value));
+        assert.deepEqual(
+          [...tensors[0].data],
+          values.map((value) => 2 * value),
+        );
       }
       const broken = { ...parameters, wgsl: 'fn main() {\n  nonsense();\n}' };
-      assert_error(await answer_of('compute', { parameters: broken }), 'operation_failed', /2:\d+ /);
+      assert_error(
+        await answer_of('compute', { parameters: broken }),
+        'operation_failed',
+        /2:\d+ /,
+      );
       const misnamed = { ...parameters, entry_point: 'absent' };
-      assert_error(await answer_of('compute', { parameters: misnamed }, [floats('x', [1]), unused]),
-        'operation_failed', /shader/);
+      assert_error(
+        await answer_of('compute', { parameters: misnamed }, [floats('x', [1]), unused]),
+        'operation_failed',
+        /shader/,
+      );
       assert_error(await answer_of('compute', { parameters: {} }), 'invalid_request', /'wgsl'/);
     });
 
     test('runs operation modules of the user', async () => {
       const module_url = 'modules/scale.js';
       const parameters = { factor: 3 };
-      for (const calls of [1, 2]) { // imported once, so it counts on
-        const { kind, header, tensors } =
-          await answer_of('scale', { module_url, parameters }, [floats('x', [1, 2])]);
+      for (const calls of [1, 2]) {
+        // imported once, so it counts on
+        const { kind, header, tensors } = await answer_of('scale', { module_url, parameters }, [
+          floats('x', [1, 2]),
+        ]);
         assert.equal(kind, Kind.result, JSON.stringify(header));
         assert.deepEqual(header.info, { calls });
         assert.equal(header.provider, undefined);
-        assert.deepEqual([...new Float32Array(tensors[0].data.buffer, tensors[0].data.byteOffset, 2)], [3, 6]);
+        assert.deepEqual(
+          [...new Float32Array(tensors[0].data.buffer, tensors[0].data.byteOffset, 2)],
+          [3, 6],
+        );
       }
-      assert_error(await answer_of('scale', { module_url, parameters: { fail: 'too large' } }),
-        'operation_failed', /RangeError: too large/);
-      assert_error(await answer_of('x', { module_url: 'modules/empty.js' }), 'unknown_operation', /'run'/);
-      assert_error(await answer_of('x', { module_url: 'modules/absent.js' }), 'operation_failed', /import/);
+      assert_error(
+        await answer_of('scale', { module_url, parameters: { fail: 'too large' } }),
+        'operation_failed',
+        /RangeError: too large/,
+      );
+      assert_error(
+        await answer_of('x', { module_url: 'modules/empty.js' }),
+        'unknown_operation',
+        /'run'/,
+      );
+      assert_error(
+        await answer_of('x', { module_url: 'modules/absent.js' }),
+        'operation_failed',
+        /import/,
+      );
       assert_error(await answer_of('x'), 'unknown_operation', /'x'/);
     });
 
@@ -216,21 +276,30 @@ for (const [name, trait] of Object.entries({
       await control.ping(1);
       await control.ping(2);
       const { arrived } = await data.take_answer(spinning);
-      const late = await data.take('pong', ({ kind, header }) => kind === Kind.pong && header.sequence === 7);
+      const late = await data.take(
+        'pong',
+        ({ kind, header }) => kind === Kind.pong && header.sequence === 7,
+      );
       assert.ok(late.arrived >= arrived, 'the compute thread answers its own pings');
-      const before_end = await Promise.race([control.ping(3).then(() => 'pong'), data.ping(8).then(() => 'pong')]);
+      const before_end = await Promise.race([
+        control.ping(3).then(() => 'pong'),
+        data.ping(8).then(() => 'pong'),
+      ]);
       assert.equal(before_end, 'pong');
     });
 
     test('drops a waiting run and stops a running module when they are cancelled', async () => {
       for (const words of [/cancelled before it ran/, /cancelled while it ran/]) {
-        const waiting = run('wait', { module_url: 'modules/wait.js' }); // not yet imported; imported
+        // The first time it is cancelled while its module is being imported.
+        const waiting = run('wait', { module_url: 'modules/wait.js' });
         data.send(Kind.cancel, { id: waiting, attempt: 1 });
         assert_error(await data.take_answer(waiting), 'cancelled', words);
       }
 
       let release;
-      host.hold_models = new Promise((resolve) => { release = resolve; });
+      host.hold_models = new Promise((resolve) => {
+        release = resolve;
+      });
       const loading = load('audio_conv', ['wasm']); // keeps the model lane busy until released
       const [sample] = samples_of('mlp');
       const [dropped, kept] = [infer('mlp', sample), infer('mlp', sample)];
@@ -257,14 +326,20 @@ for (const [name, trait] of Object.entries({
       control.send(Kind.drain, { restart_compute: true });
       data = await host.connection('data');
       assert.equal(data.hello.realm, 2);
-      assert_error(await data.take_answer(infer('mlp', samples_of('mlp')[0])), 'unknown_model', /none/);
+      assert_error(
+        await data.take_answer(infer('mlp', samples_of('mlp')[0])),
+        'unknown_model',
+        /none/,
+      );
       assert_ready(await data.take_answer(load('mlp', ['wasm'])), 'wasm');
       await assert_inferences('mlp', 'wasm');
       await control.ping(4);
     });
 
-    test('a lost GPU is told, every run is answered, and a new compute thread has it again',
-      { skip: !trait.has_gpu_process && 'has no GPU process of its own' }, async () => {
+    test(
+      'a lost GPU is told, every run is answered, and a new compute thread has it again',
+      { skip: !trait.has_gpu_process && 'has no GPU process of its own' },
+      async () => {
         assert_ready(await data.take_answer(load('tiny_encoder', ['webgpu'])), 'webgpu');
         const [sample] = samples_of('tiny_encoder');
         const ids = Array.from({ length: 30 }, () => infer('tiny_encoder', sample));
@@ -286,14 +361,16 @@ for (const [name, trait] of Object.entries({
         assert.equal(data.hello.realm, 3);
         assert_ready(await data.take_answer(load('tiny_encoder', ['webgpu'])), 'webgpu');
         await assert_inferences('tiny_encoder', 'webgpu');
-      });
+      },
+    );
 
     test('draining, it takes nothing new and goes on answering pings', async () => {
       control.send(Kind.drain, { restart_compute: false });
       await control.ping(5);
       // The word has to travel to the compute thread; from then on every answer is the same.
       let refused;
-      do refused = await answer_of('echo'); while (refused.kind !== Kind.error);
+      do refused = await answer_of('echo');
+      while (refused.kind !== Kind.error);
       assert_error(refused, 'pool_draining', /takes no more/);
       await data.ping(30);
     });
@@ -308,7 +385,10 @@ for (const [name, trait] of Object.entries({
 
     test('the strict Content-Security-Policy was never violated', () => {
       // Firefox asks for an icon by itself; that it may not have one is right.
-      assert.deepEqual(host.violations.filter((report) => !report.includes('/favicon.ico')), []);
+      assert.deepEqual(
+        host.violations.filter((report) => !report.includes('/favicon.ico')),
+        [],
+      );
       const refused = host.refused_paths.filter((path) => !/favicon|absent/.test(path));
       assert.deepEqual(refused, []);
     });

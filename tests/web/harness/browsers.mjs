@@ -2,13 +2,24 @@
 // and a directory of its own, killed by its id and removed at the end.
 // SPDX-License-Identifier: BSL-1.0
 import { spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const webnn_browser = process.env.EVERPOOL_WEBNN_BROWSER ?? fileURLToPath(
-  new URL('../../../src/web/node_modules/.webnn-browser/headless_shell', import.meta.url));
+const webnn_browser =
+  process.env.EVERPOOL_WEBNN_BROWSER ??
+  fileURLToPath(
+    new URL('../../../src/web/node_modules/.webnn-browser/headless_shell', import.meta.url),
+  );
 
 const paths = {
   'chromium-headless-shell': ['/usr/lib/chromium/chromium-headless-shell'],
@@ -34,10 +45,18 @@ export const reason_to_skip = (name) =>
   find_browser(name) === undefined && `${name} was not found: looked for ${paths[name].join(', ')}`;
 
 const chromium_flags = [
-  '--disable-quic', '--no-first-run', '--no-default-browser-check', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--disable-default-apps',
-  '--disable-domain-reliability', '--metrics-recording-only', '--password-store=basic',
-  '--disable-dev-shm-usage', '--disable-breakpad',
+  '--disable-quic',
+  '--no-first-run',
+  '--no-default-browser-check',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-default-apps',
+  '--disable-domain-reliability',
+  '--metrics-recording-only',
+  '--password-store=basic',
+  '--disable-dev-shm-usage',
+  '--disable-breakpad',
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
   '--enable-unsafe-webgpu',
 ];
@@ -85,8 +104,10 @@ const firefox_preferences = {
 const command_lines = {
   'chromium-headless-shell': chromium_command,
   chromium: (url, dir) => ['--headless=new', ...chromium_command(url, dir)],
-  webnn: (url, dir) =>
-    ['--enable-features=WebMachineLearningNeuralNetwork', ...chromium_command(url, dir)],
+  webnn: (url, dir) => [
+    '--enable-features=WebMachineLearningNeuralNetwork',
+    ...chromium_command(url, dir),
+  ],
   firefox: firefox_command,
 };
 
@@ -96,8 +117,9 @@ function chromium_command(url, dir) {
 }
 
 function firefox_command(url, dir) {
-  const lines = Object.entries(firefox_preferences)
-    .map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`);
+  const lines = Object.entries(firefox_preferences).map(
+    ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
+  );
   writeFileSync(join(dir, 'user.js'), lines.join(''));
   return ['--headless', '--no-remote', '--profile', dir, url];
 }
@@ -114,12 +136,18 @@ export class Browser {
       detached: true, // a process group of its own
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
-        PATH: process.env.PATH, HOME: this.#directory, TMPDIR: this.#directory,
-        XDG_RUNTIME_DIR: this.#directory, MOZ_CRASHREPORTER_DISABLE: '1', MOZ_DATA_REPORTING: '0',
+        PATH: process.env.PATH,
+        HOME: this.#directory,
+        TMPDIR: this.#directory,
+        XDG_RUNTIME_DIR: this.#directory,
+        MOZ_CRASHREPORTER_DISABLE: '1',
+        MOZ_DATA_REPORTING: '0',
         MOZ_REMOTE_SETTINGS_DEVTOOLS: '1',
       },
     });
-    const listen = (bytes) => { this.words = (this.words + bytes).slice(-4000); };
+    const listen = (bytes) => {
+      this.words = (this.words + bytes).slice(-4000);
+    };
     this.#process.stdout.on('data', listen);
     this.#process.stderr.on('data', listen);
     this.#exited = new Promise((resolve) => this.#process.once('close', resolve));
@@ -129,8 +157,9 @@ export class Browser {
 
   /** Ends the process of the browser's that has this --type; true if there was one. */
   kill_child(type) {
-    const child = processes_of_group(this.#process.pid)
-      .find(({ command }) => command.includes(`--type=${type}`));
+    const child = processes_of_group(this.#process.pid).find(({ command }) =>
+      command.includes(`--type=${type}`),
+    );
     if (child !== undefined) process.kill(child.pid, 'SIGKILL');
     return child !== undefined;
   }
@@ -154,14 +183,16 @@ export class Browser {
 
 /** [{pid, command}] of a process group, from /proc. */
 function processes_of_group(group) {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(fields[2]) !== group) return [];
-      return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8') }];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (Number(fields[2]) !== group) return [];
+        return [{ pid: Number(pid), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8') }];
+      } catch {
+        return [];
+      }
+    });
 }

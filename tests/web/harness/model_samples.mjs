@@ -21,18 +21,25 @@ export function samples_of(name) {
     return { ...spec, data };
   };
   return Array.from({ length: model.sample_count }, () => ({
-    inputs: model.inputs.map(take), outputs: model.outputs.map(take),
+    inputs: model.inputs.map(take),
+    outputs: model.outputs.map(take),
   }));
 }
 
 export function assert_outputs(actual, expected, tolerance = 1e-4) {
-  assert.deepEqual(actual.map(({ name }) => name), expected.map(({ name }) => name));
+  assert.deepEqual(
+    actual.map(({ name }) => name),
+    expected.map(({ name }) => name),
+  );
   expected.forEach((tensor, t) => {
     assert.deepEqual(actual[t].shape, tensor.shape);
     const { data } = actual[t];
     assert.equal(data.length, tensor.data.length);
     tensor.data.forEach((value, i) => {
-      assert.ok(Math.abs(data[i] - value) <= tolerance, `${tensor.name}[${i}]: ${data[i]}, not ${value}`);
+      assert.ok(
+        Math.abs(data[i] - value) <= tolerance,
+        `${tensor.name}[${i}]: ${data[i]}, not ${value}`,
+      );
     });
   });
 }

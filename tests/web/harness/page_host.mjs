@@ -17,7 +17,8 @@ const modules_dir = new URL('./modules/', import.meta.url);
 const headers = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Content-Security-Policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; " +
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; " +
     "worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
     "frame-ancestors 'none'; report-uri /violation",
   'Referrer-Policy': 'no-referrer',
@@ -26,8 +27,11 @@ const headers = {
 };
 
 const types = {
-  html: 'text/html; charset=utf-8', js: 'text/javascript', mjs: 'text/javascript',
-  wasm: 'application/wasm', onnx: 'application/octet-stream',
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  mjs: 'text/javascript',
+  wasm: 'application/wasm',
+  onnx: 'application/octet-stream',
 };
 
 /** The `ws` package of src/web's development dependencies; undefined where npm ci was not run. */
@@ -78,12 +82,20 @@ class Channel {
       const timer = setTimeout(() => {
         this.#takers.splice(this.#takers.indexOf(taker), 1);
         const seen = this.#kept.map(({ kind, header }) => `${kind} ${JSON.stringify(header)}`);
-        reject(new Error(`no ${what} within ${ms_max} ms; kept: ${seen.join('; ').slice(0, 2000)}`));
+        reject(
+          new Error(`no ${what} within ${ms_max} ms; kept: ${seen.join('; ').slice(0, 2000)}`),
+        );
       }, ms_max);
       const taker = {
         wanted,
-        resolve: (message) => { clearTimeout(timer); resolve(message); },
-        reject: (error) => { clearTimeout(timer); reject(error); },
+        resolve: (message) => {
+          clearTimeout(timer);
+          resolve(message);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
       };
       this.#takers.push(taker);
     });
@@ -96,15 +108,21 @@ class Channel {
   /** result, ready or error of this id. */
   take_answer(id, ms_max) {
     const kinds = [Kind.result, Kind.ready, Kind.error];
-    return this.take(`answer to ${id}`,
-      ({ kind, header }) => kinds.includes(kind) && header.id === id, ms_max);
+    return this.take(
+      `answer to ${id}`,
+      ({ kind, header }) => kinds.includes(kind) && header.id === id,
+      ms_max,
+    );
   }
 
   async ping(sequence, ms_max = 5000) {
     const started = performance.now();
     this.send(Kind.ping, { sequence });
-    await this.take(`pong ${sequence}`,
-      ({ kind, header }) => kind === Kind.pong && header.sequence === sequence, ms_max);
+    await this.take(
+      `pong ${sequence}`,
+      ({ kind, header }) => kind === Kind.pong && header.sequence === sequence,
+      ms_max,
+    );
     return performance.now() - started;
   }
 
@@ -130,7 +148,9 @@ export class PageHost {
   async listen() {
     const WebSocketServer = websocket_server();
     const wss = new WebSocketServer({
-      noServer: true, perMessageDeflate: false, maxPayload: 1 << 28,
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: 1 << 28,
       handleProtocols: (offered) => (offered.has('everpool.v1') ? 'everpool.v1' : false),
     });
     this.#server.on('upgrade', (request, socket, head) => {
@@ -157,12 +177,14 @@ export class PageHost {
 
   /** The next connection on `channel` ("control" or "data"), with its hello taken from it. */
   async connection(channel, ms_max = 30_000) {
-    const opened = this.#upgrades[channel].shift() ?? await Promise.race([
-      new Promise((resolve) => this.#waiting[channel].push(resolve)),
-      pause(ms_max, undefined, { ref: false }).then(() => {
-        throw new Error(`no ${channel} connection within ${ms_max} ms`);
-      }),
-    ]);
+    const opened =
+      this.#upgrades[channel].shift() ??
+      (await Promise.race([
+        new Promise((resolve) => this.#waiting[channel].push(resolve)),
+        pause(ms_max, undefined, { ref: false }).then(() => {
+          throw new Error(`no ${channel} connection within ${ms_max} ms`);
+        }),
+      ]));
     const { header } = await opened.take_kind('hello', ms_max);
     opened.hello = header;
     return opened;

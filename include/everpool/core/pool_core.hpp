@@ -1,0 +1,249 @@
+// Everpool core: every decision of a pool. Which worker gets a request, what becomes of it if the
+// worker dies, when a worker is restarted and at which level, who may borrow one.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     PoolCore core{CoreConfig{.worker_browsers = {BrowserType::chromium}}, seed};
+//     Actions actions;
+//     core.on(Start{}, now, actions);      // -> StartWorker{0, 1, process}, Notice
+//     ... perform the actions in order, clear them, feed what comes of them back in ...
+//     core.on_wakeup(now, actions);        // at core.next_wakeup()
+//
+// Life cycle: idle -> running (Start) -> draining (Drain, optional) -> stopping (Stop) -> stopped.
+//
+// Grammar: one call is one event, run to completion. No call throws for the sake of an event, none
+// may be made from within another (a driver queues what its actions cause). Every event is legal in
+// every state: what means nothing is ignored and counted (stats().ignored). Time never runs
+// backwards inside: an earlier `now` than before counts as the latest one.
+//
+// What it promises, whatever the events:
+//   * each Submit of a fresh id is answered by exactly one Complete, each Acquire by exactly one
+//     LeaseGranted or LeaseEnded, Start by one StartFinished, Drain and Stop by DrainFinished and
+//     StopFinished (if asked again meanwhile: once for all); a Drain that is overtaken by a Stop is
+//     answered by StopFinished;
+//   * an answer counts only if worker, generation and attempt are those asked last;
+//   * a request that must not be repeated is dispatched a second time only if the driver said that it
+//     had not been sent;
+//   * a worker with a lease has nothing of anybody else's in flight;
+//   * no worker is left idle while a request waits that it could take, reservations aside.
+//
+// Order and fairness
+//   Requests: first come, first served among those that a worker can serve. The oldest one is not
+//   overtaken because it is large: a worker that has no room for it takes nothing until it has.
+//   Leases: before requests. A waiting lease reserves a worker (an idle one if there is one), which
+//   then takes nothing new and so becomes idle after what it has in flight; leases among themselves
+//   in order of their ids.
+//
+// Cost: one operation is a few hundred nanoseconds and allocates nothing once the tables have seen as
+// many requests before; placement is O(workers), deadlines are O(log requests).
+#pragma once
+
+#include "everpool/core/action.hpp"
+#include "everpool/core/core_config.hpp"
+#include "everpool/core/core_stats.hpp"
+#include "everpool/core/deadline_heap.hpp"
+#include "everpool/core/lease_table.hpp"
+#include "everpool/core/placement.hpp"
+#include "everpool/core/prng.hpp"
+#include "everpool/core/request_table.hpp"
+#include "everpool/core/run_queue.hpp"
+#include "everpool/core/session_fsm.hpp"
+#include "everpool/core/worker_fsm.hpp"
+#include "everpool/resource_pool_snapshot.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace everpool::core {
+
+/// One worker as seen from outside.
+struct WorkerView {
+    WorkerState state{WorkerState::idle};
+    Generation generation{};
+    std::uint32_t in_flight{0}; ///< including what nobody waits for any more
+    std::uint32_t restarts{0};
+    bool leased{false};
+    std::optional<LossCause> last_cause;
+    Errc last_start_error{Errc::ok};
+};
+
+/// Where a pool is in its life.
+///
+///     idle -- Start --> running -- Drain --> draining
+///       |                  |                    |
+///       +------ Stop ------+------- Stop -------+--> stopping -- all workers stopped --> stopped
+///                                                                (or stop_timeout)
+/// Facts:
+///   idle                 no worker has been started, no request or lease is here
+///   running              requests and leases are taken
+///   draining             what was accepted runs; nothing new is taken; no lease waits
+///   stopping, stopped    no request or lease is here; no worker is alive
+enum class PoolPhase : std::uint8_t { idle, running, draining, stopping, stopped };
+
+/// What outstanding requests and leases complete with when the pool is stopped under them.
+inline constexpr Errc stopped_outcome = Errc::pool_not_running;
+
+class PoolCore {
+public:
+    /// \throws std::invalid_argument naming the member of `config` that is out of range.
+    PoolCore(CoreConfig config, std::uint64_t seed);
+
+    /// Something has happened. Appends to `actions`; what is in there already stays.
+    void on(const Event& event, TimePoint now, Actions& actions);
+
+    /// The time asked for by next_wakeup() has come. Harmless if it has not.
+    void on_wakeup(TimePoint now, Actions& actions);
+
+    /// When to call on_wakeup() at the latest; `never` if only events matter.
+    [[nodiscard]] TimePoint next_wakeup() const noexcept;
+
+    // --- what a snapshot shows ---------------------------------------------------------------------
+
+    [[nodiscard]] PoolPhase phase() const noexcept { return phase_; }
+    /// Requests that wait for a worker.
+    [[nodiscard]] std::uint32_t queued() const noexcept { return waiting_count_; }
+    /// Requests at workers that somebody waits for.
+    [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_count_; }
+    [[nodiscard]] std::uint32_t in_flight(WorkerId worker) const noexcept {
+        return workers_[worker.value].session.in_flight();
+    }
+    [[nodiscard]] std::uint32_t worker_count() const noexcept {
+        return static_cast<std::uint32_t>(workers_.size());
+    }
+    /// \pre worker.value < worker_count()
+    [[nodiscard]] WorkerView worker(WorkerId worker) const noexcept;
+    [[nodiscard]] const CoreStats& stats() const noexcept { return stats_; }
+    [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
+
+    // --- broken invariants -------------------------------------------------------------------------
+
+    /// True after a contradiction was found inside: a bug of ours. Everything outstanding has been
+    /// completed with internal_error, the workers are being killed, and whatever is asked further is
+    /// refused with internal_error; the host goes on. Stop works as ever.
+    [[nodiscard]] bool is_broken() const noexcept { return !broken_because_.empty(); }
+    /// What was contradicted; empty if nothing.
+    [[nodiscard]] std::string_view broken_because() const noexcept { return broken_because_; }
+    /// For a driver that runs check_invariants() itself and found one broken.
+    /// \pre `why` lives as long as this object
+    void on_broken(std::string_view why, TimePoint now, Actions& actions);
+
+private:
+    friend struct InvariantCheck;
+
+    struct WorkerSlot {
+        WorkerFsm fsm;
+        SessionFsm session;
+        BrowserType browser{};
+        RequestList operations;  ///< at the worker: in flight and abandoned
+        RequestList lease_queue; ///< wait for this worker, of the lease that holds it
+        Slot lease{no_slot};     ///< held or releasing
+        Slot reserved_for{no_slot};
+        bool is_settled{false}; ///< was ready once, or has failed: Start need not wait for it
+        bool is_closing{false}; ///< failed, and its StopWorker is not answered
+    };
+
+    /// One call from outside.
+    struct Turn {
+        TimePoint now;
+        Actions& actions;
+    };
+
+    // pool_core_life.hpp: the pool as a whole
+    bool handle(const Start&, Turn&);
+    bool handle(const Drain&, Turn&);
+    bool handle(const Stop&, Turn&);
+    Turn begin(TimePoint now, Actions& actions);
+    void finish(Turn&);
+    void finish_start(Turn&);
+    void finish_stop(Turn&);
+    void end_everything(Errc code, bool is_graceful, Turn&);
+    void require(bool is_fine, std::string_view what) noexcept;
+    [[nodiscard]] Errc refusal() const noexcept;
+    [[nodiscard]] bool is_open() const noexcept;
+
+    // pool_core_requests.hpp: requests
+    bool handle(const Submit&, Turn&);
+    bool handle(const Cancel&, Turn&);
+    bool handle(const Replied&, Turn&);
+    [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
+    [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
+    void refuse(RequestId, Errc, Turn&);
+    void on_request_deadline(Slot, Turn&);
+    [[nodiscard]] bool may_retry(const RequestRecord&, Errc, TimePoint now) const noexcept;
+    void take_back(Slot);
+    void conclude(Slot, Errc, Turn&);
+    void abandon(Slot, Errc, Turn&);
+    void leave_queue(Slot);
+    void leave_worker(Slot, Turn&);
+    [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid) const noexcept;
+    void dispatch(Slot, WorkerId, Turn&);
+    void place_returned(Turn&);
+    void use_worker(WorkerId, Turn&);
+    void use_all_workers(Turn&);
+    bool take_one(WorkerSlot&, WorkerId, Turn&);
+    [[nodiscard]] bool is_servable(ModelId) const noexcept;
+    [[nodiscard]] Errc unservable_code() const noexcept;
+    void flush_unservable(Turn&);
+
+    // pool_core_leases.hpp: leases
+    bool handle(const Acquire&, Turn&);
+    bool handle(const Release&, Turn&);
+    void find_worker_for_lease(Slot, Turn&);
+    void reserve_for_oldest(WorkerId);
+    void grant(WorkerId, Turn&);
+    void end_lease(Slot, Errc, Turn&);
+    void end_waiting_leases(Errc, Turn&);
+    bool serve_lease(WorkerSlot&, WorkerId, Turn&);
+    void lose_lease(WorkerId, Turn&);
+
+    // pool_core_workers.hpp: workers
+    bool handle(const WorkerConnected&, Turn&);
+    bool handle(const WorkerStartFailed&, Turn&);
+    bool handle(const WorkerLost&, Turn&);
+    bool handle(const WorkerStopped&, Turn&);
+    bool handle(const ModelLoaded&, Turn&);
+    bool handle(const ModelWarmedUp&, Turn&);
+    bool handle(const ModelRejected&, Turn&);
+    bool handle(const PongArrived&, Turn&);
+    template <class WorkerEvent>
+    [[nodiscard]] bool is_current(const WorkerEvent&) const noexcept;
+    void on_worker_time(WorkerId, Turn&);
+    bool lose(WorkerId, LossCause, Turn&);
+    void return_operations(WorkerId, Turn&);
+    bool follow(WorkerId, NextWorkerStep, Turn&);
+    void give_up(WorkerId, Turn&);
+    void arm(WorkerId);
+
+    template <class What>
+    static void say(Turn& turn, What&& what) {
+        turn.actions.emplace_back(std::forward<What>(what));
+    }
+
+    CoreConfig config_;
+    Prng prng_;
+    std::vector<WorkerSlot> workers_;
+    RequestTable requests_;
+    RunQueue queue_;
+    LeaseTable leases_;
+    DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;
+    TimePoint stop_deadline_{never};
+    std::vector<RequestId> returned_; ///< within a call: came back from a worker, to be placed
+
+    TimePoint now_{TimePoint::min()};
+    PoolPhase phase_{PoolPhase::idle};
+    bool is_start_pending_{false}, is_drain_pending_{false}, is_stop_pending_{false};
+    std::uint32_t waiting_count_{0}, in_flight_count_{0};
+    std::string_view broken_because_;
+    CoreStats stats_;
+};
+
+} // namespace everpool::core
+
+#include "everpool/core/pool_core_leases.hpp"
+#include "everpool/core/pool_core_life.hpp"
+#include "everpool/core/pool_core_requests.hpp"
+#include "everpool/core/pool_core_workers.hpp"

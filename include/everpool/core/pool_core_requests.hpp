@@ -1,0 +1,333 @@
+// Everpool core: bodies of PoolCore that concern requests.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/core/pool_core.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+namespace everpool::core {
+
+namespace detail {
+/// Errors that the driver gives when it could not send the request, so nothing has been executed.
+constexpr bool was_not_sent(Errc code) noexcept {
+    return code == Errc::worker_lost || code == Errc::queue_full;
+}
+
+/// A worker that answers like this says of itself that it is dying. What else it was given would only
+/// use up attempts, so it is restarted without waiting for the sign that is to follow.
+constexpr std::optional<LossCause> loss_told_by(Errc code) noexcept {
+    switch (code) {
+    case Errc::device_lost: return LossCause::device_lost;
+    case Errc::worker_lost: return LossCause::connection_closed;
+    case Errc::worker_unresponsive: return LossCause::unresponsive;
+    default: return std::nullopt;
+    }
+}
+} // namespace detail
+
+// --- events -----------------------------------------------------------------------------------------
+
+inline bool PoolCore::handle(const Submit& event, Turn& turn) {
+    RequestMeta meta = event.meta;
+    if (meta.max_attempts == 0) meta.max_attempts = config_.max_attempts;
+    // Answering a second Submit would be a second answer to the first.
+    if (requests_.find(meta.id) != no_slot) return false;
+    ++stats_.submitted;
+    if (const Errc code = refusal_of(meta, turn.now); code != Errc::ok) {
+        refuse(meta.id, code, turn);
+        return true;
+    }
+    const WorkerId worker = find_worker(meta, WorkerId::none());
+    if (worker.is_none()) {
+        if (const Errc code = refusal_of_waiting(meta); code != Errc::ok) {
+            refuse(meta.id, code, turn);
+            return true;
+        }
+    }
+    const Slot slot = requests_.insert(meta);
+    request_deadlines_.grow(requests_.slot_count());
+    request_deadlines_.set(slot, meta.deadline);
+    if (!worker.is_none()) {
+        dispatch(slot, worker, turn);
+        return true;
+    }
+    ++waiting_count_;
+    if (meta.lease.value == 0) queue_.push_back(requests_, slot);
+    else
+        workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.insert_from_back(
+            requests_, slot);
+    return true;
+}
+
+inline bool PoolCore::handle(const Cancel& event, Turn& turn) {
+    const Slot slot = requests_.find(event.id);
+    if (slot == no_slot || requests_[slot].state == RequestState::abandoned) return false;
+    if (requests_[slot].state == RequestState::in_flight) {
+        abandon(slot, Errc::cancelled, turn);
+        return true;
+    }
+    leave_queue(slot);
+    conclude(slot, Errc::cancelled, turn);
+    use_all_workers(turn);
+    return true;
+}
+
+inline bool PoolCore::handle(const Replied& event, Turn& turn) {
+    const Slot slot = requests_.find(event.request);
+    if (slot == no_slot || !is_current(event)) return false;
+    RequestRecord& record = requests_[slot];
+    if (record.state != RequestState::in_flight && record.state != RequestState::abandoned)
+        return false;
+    if (record.worker != event.worker || record.attempts != event.attempt) return false;
+
+    const bool was_abandoned = record.state == RequestState::abandoned;
+    leave_worker(slot, turn);
+    if (was_abandoned) {
+        ++stats_.late_answers;
+        requests_.erase(slot);
+        arm(event.worker);
+    } else if (event.code != Errc::ok && may_retry(record, event.code, turn.now)) {
+        take_back(slot);
+    } else {
+        conclude(slot, event.code, turn);
+    }
+    if (const auto cause = detail::loss_told_by(event.code)) {
+        lose(event.worker, *cause, turn);
+    } else {
+        place_returned(turn); // first, so that another worker is preferred
+        use_worker(event.worker, turn);
+    }
+    return true;
+}
+
+inline void PoolCore::on_request_deadline(Slot slot, Turn& turn) {
+    if (requests_[slot].state == RequestState::in_flight) {
+        abandon(slot, Errc::deadline_exceeded, turn);
+        return;
+    }
+    require(requests_[slot].state == RequestState::waiting, "a deadline belongs to a live request");
+    if (is_broken()) return request_deadlines_.clear(slot);
+    leave_queue(slot);
+    conclude(slot, Errc::deadline_exceeded, turn);
+    use_all_workers(turn);
+}
+
+// --- admission --------------------------------------------------------------------------------------
+
+/// Why this request cannot be taken at all; ok if it can.
+inline Errc PoolCore::refusal_of(const RequestMeta& meta, TimePoint now) const noexcept {
+    if (const Errc code = refusal(); code != Errc::ok) return code;
+    if (meta.id.value == 0) return Errc::invalid_request;
+    if (!meta.model.is_none() && meta.model.value >= config_.model_count)
+        return Errc::unknown_model;
+    if (meta.lease.value != 0) {
+        const Slot lease = leases_.find(meta.lease);
+        // It was lost with its worker (or given back, which its holder knows).
+        if (lease == no_slot) return Errc::worker_lost;
+        const LeaseRecord& record = leases_[lease];
+        if (record.state != LeaseState::held) return Errc::invalid_request;
+        if (!workers_[record.worker.value].fsm.serves(meta.model)) return Errc::model_rejected;
+    }
+    if (meta.deadline <= now) return Errc::deadline_exceeded;
+    return requests_.is_full() ? Errc::queue_full : Errc::ok;
+}
+
+/// Why this request cannot wait, now that no worker can take it at once; ok if it can.
+inline Errc PoolCore::refusal_of_waiting(const RequestMeta& meta) const noexcept {
+    if (meta.lease.value == 0 && !is_servable(meta.model)) return unservable_code();
+    return waiting_count_ >= config_.queue_count_max ? Errc::queue_full : Errc::ok;
+}
+
+inline void PoolCore::refuse(RequestId id, Errc code, Turn& turn) {
+    ++stats_.failed;
+    say(turn, Complete{id, code, 0, WorkerId::none()});
+}
+
+/// May some worker serve it, now or later?
+inline bool PoolCore::is_servable(ModelId model) const noexcept {
+    return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerSlot& worker) {
+        return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
+    });
+}
+
+inline Errc PoolCore::unservable_code() const noexcept {
+    return is_servable(ModelId::none()) ? Errc::model_rejected : Errc::no_worker_available;
+}
+
+/// A worker has failed for good or rejected a model: what waits in vain completes.
+inline void PoolCore::flush_unservable(Turn& turn) {
+    const auto flush = [&](ModelId model) {
+        if (queue_.list_of(model).is_empty() || is_servable(model)) return;
+        while (!queue_.list_of(model).is_empty()) {
+            const Slot slot = queue_.list_of(model).front();
+            leave_queue(slot);
+            conclude(slot, unservable_code(), turn);
+        }
+    };
+    for (std::uint32_t i = 0; i < config_.model_count; ++i) flush(ModelId{i});
+    flush(ModelId::none());
+    const std::vector<Slot> waiting = leases_.waiting();
+    for (const Slot slot : waiting)
+        if (!is_servable(leases_[slot].model)) end_lease(slot, unservable_code(), turn);
+    use_all_workers(turn);
+}
+
+// --- from one state to the next ---------------------------------------------------------------------
+
+/// After an answer: may it be executed once more?
+inline bool PoolCore::may_retry(const RequestRecord& record, Errc code,
+                                TimePoint now) const noexcept {
+    return is_retryable(code) && record.attempts < record.meta.max_attempts &&
+           record.meta.deadline > now && record.meta.lease.value == 0 &&
+           (record.meta.idempotent || detail::was_not_sent(code));
+}
+
+/// Back into the queue, in front. \pre in no list
+inline void PoolCore::take_back(Slot slot) {
+    requests_[slot].state = RequestState::waiting;
+    ++waiting_count_;
+    queue_.push_front(requests_, slot);
+    returned_.push_back(requests_[slot].meta.id);
+}
+
+/// The end of a request that somebody waits for. \pre in no list
+inline void PoolCore::conclude(Slot slot, Errc code, Turn& turn) {
+    const RequestRecord& record = requests_[slot];
+    ++(code == Errc::ok ? stats_.succeeded : stats_.failed);
+    say(turn, Complete{record.meta.id, code, record.attempts, record.worker});
+    request_deadlines_.clear(slot);
+    requests_.erase(slot);
+}
+
+/// The caller is answered, the worker told; its place stays taken until it answers or is lost.
+inline void PoolCore::abandon(Slot slot, Errc code, Turn& turn) {
+    RequestRecord& record = requests_[slot];
+    WorkerSlot& worker = workers_[record.worker.value];
+    say(turn, SendCancel{record.worker, worker.fsm.generation(), record.meta.id, record.attempts});
+    say(turn, Complete{record.meta.id, code, record.attempts, record.worker});
+    ++stats_.failed;
+    --in_flight_count_;
+    record.state = RequestState::abandoned;
+    request_deadlines_.clear(slot);
+    worker.session.on_abandoned(turn.now);
+    arm(record.worker);
+}
+
+inline void PoolCore::leave_queue(Slot slot) {
+    const RequestMeta& meta = requests_[slot].meta;
+    --waiting_count_;
+    if (meta.lease.value == 0) queue_.erase(requests_, slot);
+    else
+        workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.erase(requests_, slot);
+}
+
+inline void PoolCore::leave_worker(Slot slot, Turn& turn) {
+    const RequestRecord& record = requests_[slot];
+    const bool was_abandoned = record.state == RequestState::abandoned;
+    WorkerSlot& worker = workers_[record.worker.value];
+    worker.operations.erase(requests_, slot);
+    worker.session.on_answered(record.meta.bytes, was_abandoned, turn.now);
+    if (!was_abandoned) --in_flight_count_;
+}
+
+// --- placement --------------------------------------------------------------------------------------
+
+/// The worker that takes this request now, over nobody's head; none() if it must wait.
+inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) const noexcept {
+    if (meta.lease.value != 0) {
+        const LeaseRecord& lease = leases_[leases_.find(meta.lease)];
+        const WorkerSlot& worker = workers_[lease.worker.value];
+        return worker.lease_queue.is_empty() && worker.session.has_room(meta.bytes)
+                   ? lease.worker
+                   : WorkerId::none();
+    }
+    WorkerId best = WorkerId::none();
+    std::uint64_t best_cost = 0;
+    for (std::uint32_t i = 0; i < worker_count(); ++i) {
+        const WorkerSlot& worker = workers_[i];
+        if (!worker.fsm.serves(meta.model) || worker.lease != no_slot ||
+            worker.reserved_for != no_slot || !worker.session.has_room(meta.bytes))
+            continue;
+        const Slot oldest = queue_.oldest_for(requests_, worker.fsm.ready_models());
+        if (oldest != no_slot && requests_[oldest].meta.id < meta.id) continue;
+        const std::uint64_t cost = placement_cost(
+            WorkerId{i} == avoid, preference_rank(meta.preferred_browsers, worker.browser),
+            worker.session.in_flight());
+        if (!best.is_none() && cost >= best_cost) continue;
+        best = WorkerId{i};
+        best_cost = cost;
+    }
+    return best;
+}
+
+/// \pre in no list
+inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
+    RequestRecord& record = requests_[slot];
+    WorkerSlot& worker = workers_[id.value];
+    require(worker.fsm.serves(record.meta.model), "only a ready worker is given work");
+    record.state = RequestState::in_flight;
+    record.worker = id;
+    ++record.attempts;
+    ++in_flight_count_;
+    worker.operations.insert_from_back(requests_, slot);
+    worker.session.on_sent(record.meta.bytes);
+    if (record.attempts > 1) {
+        ++stats_.redispatched;
+        say(turn, Notice{.what = Notice::What::request_redispatched,
+                         .worker = id,
+                         .generation = worker.fsm.generation(),
+                         .request = record.meta.id});
+    }
+    say(turn, Dispatch{id, worker.fsm.generation(), record.meta.id, record.attempts});
+}
+
+/// Requests that have come back in this call go to other workers at once, if one has room.
+inline void PoolCore::place_returned(Turn& turn) {
+    if (returned_.empty()) return;
+    std::sort(returned_.begin(), returned_.end());
+    for (const RequestId id : returned_) {
+        const Slot slot = requests_.find(id);
+        const WorkerId worker = find_worker(requests_[slot].meta, requests_[slot].worker);
+        if (worker.is_none()) continue;
+        leave_queue(slot);
+        dispatch(slot, worker, turn);
+    }
+    returned_.clear();
+}
+
+/// Gives this worker what it can take.
+inline void PoolCore::use_worker(WorkerId id, Turn& turn) {
+    WorkerSlot& worker = workers_[id.value];
+    while (take_one(worker, id, turn)) {}
+}
+
+/// The same for all, one request at a time in turn, so that none is filled while another is idle.
+inline void PoolCore::use_all_workers(Turn& turn) {
+    for (bool has_taken = true; has_taken;) {
+        has_taken = false;
+        for (std::uint32_t i = 0; i < worker_count(); ++i)
+            has_taken |= take_one(workers_[i], WorkerId{i}, turn);
+    }
+}
+
+/// \return whether anything was given to it
+inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
+    if (worker.fsm.state() != WorkerFsm::State::ready) return false;
+    if (worker.lease != no_slot && serve_lease(worker, id, turn)) return true;
+    if (worker.lease != no_slot) return false;
+    if (worker.reserved_for == no_slot) reserve_for_oldest(id);
+    if (worker.reserved_for != no_slot) {
+        if (worker.session.in_flight() == 0) grant(id, turn);
+        return false;
+    }
+    const Slot slot = queue_.oldest_for(requests_, worker.fsm.ready_models());
+    if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
+    leave_queue(slot);
+    dispatch(slot, id, turn);
+    return true;
+}
+
+} // namespace everpool::core

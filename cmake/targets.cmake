@@ -12,7 +12,8 @@ function(everpool_compile_options target)
         POSITION_INDEPENDENT_CODE ON)
     if(EVERPOOL_WARNINGS AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
         target_compile_options(${target} PRIVATE
-            -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+            # Without -Wsign-conversion, which is in -Wconversion for clang and not for g++.
+            -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wshadow
             # Designated initialisers that leave the rest at its defaults are how configurations
             # are meant to be written.
             -Wno-missing-field-initializers)

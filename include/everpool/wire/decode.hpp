@@ -292,9 +292,10 @@ private:
         m.id = integer("id");
         m.attempt = small_integer("attempt");
         m.provider = provider();
-        m.is_fallback_adapter = boolean("is_fallback_adapter");
-        m.queue_ms = number("queue_ms");
-        m.compute_ms = number("compute_ms");
+        // Left out where they are false or zero, as in every echo.
+        m.is_fallback_adapter = has("is_fallback_adapter") && boolean("is_fallback_adapter");
+        m.queue_ms = has("queue_ms") ? number("queue_ms") : 0;
+        m.compute_ms = has("compute_ms") ? number("compute_ms") : 0;
         m.info = json_object("info");
         m.tensors = tensors();
         return m;

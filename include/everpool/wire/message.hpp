@@ -36,7 +36,7 @@
 //                           "module_url":s,"tensors":[...]}   model, parameters, module_url optional
 //  result       P data     {"id":n,"attempt":n,"provider":s,"is_fallback_adapter":b,
 //                           "queue_ms":x,"compute_ms":x,"info":{...},"tensors":[...]}
-//                          provider, info optional
+//                          only id, attempt and tensors are required
 //  error        P both     {"id":n,"attempt":n,"code":s,"message":s}  code: an Errc's name; id 0: of
 //                          no request. Also answers load_model (id, attempt 0).
 //  ping         H both     {"sequence":n}

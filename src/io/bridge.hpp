@@ -21,6 +21,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -45,8 +46,18 @@ struct BridgeConfig {
     std::uint64_t frame_bytes_max;
     /// Bytes queued for one connection at most; send() refuses what exceeds it.
     std::uint64_t write_queue_bytes_max;
-    /// Connections that have not (yet) been upgraded, at most; further ones wait in the backlog.
+    /// Connections that have not (yet) said hello, at most; further ones wait in the backlog.
     std::uint32_t http_connection_count_max{256};
+    /// Bytes of a request's line and fields together; more is answered 431.
+    std::uint32_t request_header_bytes_max{8 * 1024};
+    /// A request must have arrived, and each piece of an answer be taken, within this time.
+    std::chrono::milliseconds request_timeout{15'000};
+    /// An upgraded connection must say hello within this time.
+    std::chrono::milliseconds hello_timeout{5'000};
+    /// What a connection is given to answer our close frame and to go.
+    std::chrono::milliseconds close_timeout{1'000};
+    /// Memory of dropped messages that is kept for new ones, at most; 0 keeps none.
+    std::uint64_t receive_bytes_idle_max{128ULL << 20};
 };
 
 /// Refusals and faults since listen(), by reason. All tested; shown in ResourcePool::snapshot().
@@ -56,6 +67,9 @@ struct BridgeStats {
     std::uint64_t frames_received{0}, frames_sent{0}, bytes_received{0}, bytes_sent{0};
     std::uint64_t frames_too_large{0}, frames_malformed{0}, frames_unexpected{0};
     std::uint64_t connections_replaced{0}, sends_refused{0};
+    std::uint64_t hellos_missing{0}; ///< upgraded, but no hello within hello_timeout
+    /// Memory for messages: fresh from the system, and used again.
+    std::uint64_t receive_buffers_allocated{0}, receive_buffers_reused{0};
 };
 
 class Bridge {

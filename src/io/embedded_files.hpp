@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The table is written by cmake/embed.cmake; the bytes come in through the assembler, so 16 MiB of
-// WebAssembly cost no compile time and are paged in from the library's file only when they are served.
+// WebAssembly cost no compile time and are paged in from the library's file only when they are
+// served.
 #pragma once
 
 #include <cstddef>

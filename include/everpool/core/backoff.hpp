@@ -4,8 +4,8 @@
 // The first retry is immediate: most failures are single, and a pool with one worker less serves
 // nobody. After that the bound doubles, and the delay is drawn between 0 and the bound ("full
 // jitter"), so that workers which failed together do not come back together. A long healthy spell
-// starts it over; a short one does not, else a worker that crashes a second after each start would be
-// restarted at full speed for ever.
+// starts it over; a short one does not, else a worker that crashes a second after each start would
+// be restarted at full speed for ever.
 #pragma once
 
 #include "everpool/core/prng.hpp"

@@ -23,18 +23,18 @@ struct CoreConfig {
     /// Registered models; their ids are 0 to model_count - 1. At most 65536.
     std::uint32_t model_count{0};
 
-    // --- limits ------------------------------------------------------------------------------------
+    // --- limits ----------------------------------------------------------------------------------
 
-    /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency of
-    /// the socket behind the computation. 1 to 1024.
+    /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency
+    /// of the socket behind the computation. 1 to 1024.
     std::uint32_t max_in_flight_per_worker{4};
 
     /// Payload bytes sent to one worker and not yet answered, at most. One larger request alone is
     /// allowed, because otherwise it could never run. 0: one request at a time, unless it is empty.
     std::uint64_t in_flight_bytes_max{64ULL << 20};
 
-    /// Requests that wait, at most; one more completes with queue_full. Requests that come back from
-    /// a lost worker are not refused, so more may wait for a moment. 1 to 1000000.
+    /// Requests that wait, at most; one more completes with queue_full. Requests that come back
+    /// from a lost worker are not refused, so more may wait for a moment. 1 to 1000000.
     std::uint32_t queue_count_max{1000};
 
     /// Leases waiting or held, at most; one more Acquire ends with queue_full. 1 to 1000000.
@@ -43,7 +43,7 @@ struct CoreConfig {
     /// For requests whose RequestMeta::max_attempts is 0. 1 to 255.
     std::uint8_t max_attempts{3};
 
-    // --- when a worker counts as failed ------------------------------------------------------------
+    // --- when a worker counts as failed ----------------------------------------------------------
 
     /// From StartWorker to the last warm-up. The default allows for a cold Firefox (2.4 s measured)
     /// and shader compilation on a software adapter. Positive.
@@ -62,14 +62,15 @@ struct CoreConfig {
     /// without this rule its slot would be lost for ever. Positive.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
 
-    // --- restarts ----------------------------------------------------------------------------------
+    // --- restarts --------------------------------------------------------------------------------
 
     /// The first restart is immediate; the n-th after it waits a random time of at most
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Positive, min <= max.
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
-    /// A worker that was ready for this long before it failed starts over with an immediate restart.
+    /// A worker that was ready for this long before it failed starts over with an immediate
+    /// restart.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 
     /// Starts in a row that may fail before a worker is given up for good. 1 to 1000.

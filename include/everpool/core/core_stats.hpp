@@ -19,8 +19,8 @@ struct CoreStats {
     std::uint64_t leases_granted{0};
     std::uint64_t workers_lost{0};
 
-    /// Events that meant nothing in the state that they met: late, duplicate, of a previous life, of
-    /// something that does not exist. In all, and by index in Event.
+    /// Events that meant nothing in the state that they met: late, duplicate, of a previous life,
+    /// of something that does not exist. In all, and by index in Event.
     std::uint64_t stale_ignored{0};
     std::array<std::uint64_t, std::variant_size_v<Event>> ignored{};
 

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // An indexed binary heap: small dense keys (slots of a table, indices of workers), at most one
-// deadline each; set, move and clear in O(log n), the first one in O(1). A timing wheel would be O(1)
-// throughout, but rounds, and must be turned; with a thousand deadlines the heap costs ten steps.
-// Equal times are ordered by key, so that a run can be repeated.
+// deadline each; set, move and clear in O(log n), the first one in O(1). A timing wheel would be
+// O(1) throughout, but rounds, and must be turned; with a thousand deadlines the heap costs ten
+// steps. Equal times are ordered by key, so that a run can be repeated.
 #pragma once
 
 #include "everpool/time.hpp"

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Free functions of integers. The order of the criteria: not the worker that the request was just
-// lost with; then the caller's preference of browsers; then the fewest operations in flight; then the
-// lowest id. A preference comes before the load, because the browser decides which hardware is used
-// and so the time of an operation; it is no condition, so a preferred browser that is full is passed
-// over.
+// lost with; then the caller's preference of browsers; then the fewest operations in flight; then
+// the lowest id. A preference comes before the load, because the browser decides which hardware is
+// used and so the time of an operation; it is no condition, so a preferred browser that is full is
+// passed over.
 #pragma once
 
 #include "everpool/browser_spec.hpp"
@@ -20,8 +20,8 @@ namespace everpool::core {
 /// Entries that a packed preference holds; more are not kept.
 inline constexpr std::size_t preference_count_max = 8;
 
-/// Packs an order of preference: 4 bits per entry, the browser's enumerator + 1, first choice in the
-/// lowest bits; 0 ends the list. A browser that is named twice counts once, at its first place.
+/// Packs an order of preference: 4 bits per entry, the browser's enumerator + 1, first choice in
+/// the lowest bits; 0 ends the list. A browser that is named twice counts once, at its first place.
 constexpr std::uint32_t pack_preferences(std::span<const BrowserType> order) noexcept {
     std::uint32_t packed = 0, seen = 0;
     std::size_t count = 0;

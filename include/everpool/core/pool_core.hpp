@@ -21,8 +21,8 @@
 //     StopFinished (if asked again meanwhile: once for all); a Drain that is overtaken by a Stop is
 //     answered by StopFinished;
 //   * an answer counts only if worker, generation and attempt are those asked last;
-//   * a request that must not be repeated is dispatched a second time only if the driver said that it
-//     had not been sent;
+//   * a request that must not be repeated is dispatched a second time only if the driver said that
+//     it had not been sent;
 //   * a worker with a lease has nothing of anybody else's in flight;
 //   * no worker is left idle while a request waits that it could take, reservations aside.
 //
@@ -33,8 +33,8 @@
 //   then takes nothing new and so becomes idle after what it has in flight; leases among themselves
 //   in order of their ids.
 //
-// Cost: one operation is a few hundred nanoseconds and allocates nothing once the tables have seen as
-// many requests before; placement is O(workers), deadlines are O(log requests).
+// Cost: one operation is a few hundred nanoseconds and allocates nothing once the tables have seen
+// as many requests before; placement is O(workers), deadlines are O(log requests).
 #pragma once
 
 #include "everpool/core/action.hpp"
@@ -101,7 +101,7 @@ public:
     /// When to call on_wakeup() at the latest; `never` if only events matter.
     [[nodiscard]] TimePoint next_wakeup() const noexcept;
 
-    // --- what a snapshot shows ---------------------------------------------------------------------
+    // --- what a snapshot shows -------------------------------------------------------------------
 
     [[nodiscard]] PoolPhase phase() const noexcept { return phase_; }
     /// Requests that wait for a worker.
@@ -119,11 +119,11 @@ public:
     [[nodiscard]] const CoreStats& stats() const noexcept { return stats_; }
     [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
 
-    // --- broken invariants -------------------------------------------------------------------------
+    // --- broken invariants -----------------------------------------------------------------------
 
     /// True after a contradiction was found inside: a bug of ours. Everything outstanding has been
-    /// completed with internal_error, the workers are being killed, and whatever is asked further is
-    /// refused with internal_error; the host goes on. Stop works as ever.
+    /// completed with internal_error, the workers are being killed, and whatever is asked further
+    /// is refused with internal_error; the host goes on. Stop works as ever.
     [[nodiscard]] bool is_broken() const noexcept { return !broken_because_.empty(); }
     /// What was contradicted; empty if nothing.
     [[nodiscard]] std::string_view broken_because() const noexcept { return broken_because_; }

@@ -96,7 +96,7 @@ inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
     return view;
 }
 
-// --- start, drain, stop -----------------------------------------------------------------------------
+// --- start, drain, stop --------------------------------------------------------------------------
 
 inline bool PoolCore::handle(const Start&, Turn& turn) {
     if (phase_ != PoolPhase::idle) return false;
@@ -217,7 +217,7 @@ inline Errc PoolCore::refusal() const noexcept {
     return is_open() ? Errc::ok : Errc::pool_not_running;
 }
 
-// --- broken invariants ------------------------------------------------------------------------------
+// --- broken invariants ---------------------------------------------------------------------------
 
 inline void PoolCore::require(bool is_fine, std::string_view what) noexcept {
     if (!is_fine && broken_because_.empty()) broken_because_ = what;

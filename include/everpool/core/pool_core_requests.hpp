@@ -16,8 +16,8 @@ constexpr bool was_not_sent(Errc code) noexcept {
     return code == Errc::worker_lost || code == Errc::queue_full;
 }
 
-/// A worker that answers like this says of itself that it is dying. What else it was given would only
-/// use up attempts, so it is restarted without waiting for the sign that is to follow.
+/// A worker that answers like this says of itself that it is dying. What else it was given would
+/// only use up attempts, so it is restarted without waiting for the sign that is to follow.
 constexpr std::optional<LossCause> loss_told_by(Errc code) noexcept {
     switch (code) {
     case Errc::device_lost: return LossCause::device_lost;
@@ -28,7 +28,7 @@ constexpr std::optional<LossCause> loss_told_by(Errc code) noexcept {
 }
 } // namespace detail
 
-// --- events -----------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     RequestMeta meta = event.meta;
@@ -115,7 +115,7 @@ inline void PoolCore::on_request_deadline(Slot slot, Turn& turn) {
     use_all_workers(turn);
 }
 
-// --- admission --------------------------------------------------------------------------------------
+// --- admission -----------------------------------------------------------------------------------
 
 /// Why this request cannot be taken at all; ok if it can.
 inline Errc PoolCore::refusal_of(const RequestMeta& meta, TimePoint now) const noexcept {
@@ -175,7 +175,7 @@ inline void PoolCore::flush_unservable(Turn& turn) {
     use_all_workers(turn);
 }
 
-// --- from one state to the next ---------------------------------------------------------------------
+// --- from one state to the next ------------------------------------------------------------------
 
 /// After an answer: may it be executed once more?
 inline bool PoolCore::may_retry(const RequestRecord& record, Errc code,
@@ -233,7 +233,7 @@ inline void PoolCore::leave_worker(Slot slot, Turn& turn) {
     if (!was_abandoned) --in_flight_count_;
 }
 
-// --- placement --------------------------------------------------------------------------------------
+// --- placement -----------------------------------------------------------------------------------
 
 /// The worker that takes this request now, over nobody's head; none() if it must wait.
 inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) const noexcept {

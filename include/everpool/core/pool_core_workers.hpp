@@ -9,7 +9,7 @@
 
 namespace everpool::core {
 
-// --- events -----------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 /// Of a worker that exists, and of the life that is in force.
 template <class WorkerEvent>
@@ -100,7 +100,7 @@ inline bool PoolCore::handle(const PongArrived& event, Turn& turn) {
     return true;
 }
 
-// --- time -------------------------------------------------------------------------------------------
+// --- time ----------------------------------------------------------------------------------------
 
 inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
@@ -132,7 +132,7 @@ inline void PoolCore::arm(WorkerId id) {
     worker_deadlines_.set(id.value, std::min(worker.fsm.deadline(), worker.session.deadline()));
 }
 
-// --- loss and restart -------------------------------------------------------------------------------
+// --- loss and restart ----------------------------------------------------------------------------
 
 /// \return whether that was news
 inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A slab: records are found by slot, slots are reused, nothing is allocated while the number of
-// requests stays below what it once was. Lists are threaded through the records, and a record stands
-// in at most one of them: a queue while it waits, its worker's list while it is there.
+// requests stays below what it once was. Lists are threaded through the records, and a record
+// stands in at most one of them: a queue while it waits, its worker's list while it is there.
 #pragma once
 
 #include "everpool/core/event.hpp"

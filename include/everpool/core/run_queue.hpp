@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // One list per model and one for requests without a model, so that a request which nobody can take
-// does not stand in the way of another model's. A worker is given the oldest request among the lists
-// that it serves: first come, first served within what is possible.
+// does not stand in the way of another model's. A worker is given the oldest request among the
+// lists that it serves: first come, first served within what is possible.
 #pragma once
 
 #include "everpool/core/model_set.hpp"

@@ -3,9 +3,9 @@
 //
 // Both connections are pinged, because they fail apart: an endless loop in the page's main thread
 // leaves the compute thread answering and the other way round, and pings of the WebSocket protocol
-// are answered by the browser's network service whatever the page does. A ping is sent each interval
-// even while an older one is unanswered, since a driver may fail to send one; a pong answers all
-// pings up to its sequence number.
+// are answered by the browser's network service whatever the page does. A ping is sent each
+// interval even while an older one is unanswered, since a driver may fail to send one; a pong
+// answers all pings up to its sequence number.
 //
 // What has been given: operations in flight and their bytes. An operation that the caller has given
 // up (cancelled, deadline) still occupies its place, because the worker may still be busy with it.
@@ -30,9 +30,9 @@ enum class NextSessionStep : std::uint8_t {
 
 class SessionFsm {
 public:
-    ///     quiet --- watch() ---> idle --- on_time() ---> asked --- on_time() past limit ---> silent
-    ///       ^                     ^  |                     |
-    ///       +------- reset() -----+  +----- on_pong() -----+         (one such machine per channel)
+    ///     quiet --- watch() --> idle --- on_time() --> asked --- on_time() past limit --> silent
+    ///       ^                    |  ^                    |
+    ///       +----- reset() ------+  +----- on_pong() ----+       (one such machine per channel)
     ///
     /// Facts:
     ///   quiet   not watched: no deadline, pongs are unexpected
@@ -88,8 +88,8 @@ public:
             if (channel.state == State::quiet) continue;
             if (channel.state == State::asked &&
                 now >= later(channel.waiting_since, channel.timeout)) {
-                // Noticed a whole timeout too late: it is the host that stood still (suspended, or in
-                // a debugger), and the pongs are waiting to be read. Give them the time.
+                // Noticed a whole timeout too late: it is the host that stood still (suspended, or
+                // in a debugger), and the pongs are waiting to be read. Give them the time.
                 if (now < later(channel.waiting_since, 2 * channel.timeout))
                     return NextSessionStep::unresponsive;
                 channel.waiting_since = now;
@@ -124,7 +124,7 @@ public:
         return channels_[static_cast<std::size_t>(which)].state;
     }
 
-    // --- what it has been given --------------------------------------------------------------------
+    // --- what it has been given ------------------------------------------------------------------
 
     /// One request alone is always allowed, however large.
     [[nodiscard]] bool has_room(std::uint64_t bytes) const noexcept {

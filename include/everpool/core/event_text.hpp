@@ -1,0 +1,265 @@
+// Everpool core: events and actions as text, one line each, for traces and failing tests.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     WorkerLost worker=1 generation=3 cause=page_crashed
+//     Dispatch worker=0 generation=1 request=17 attempt=2
+//
+// Field names are the members' names; an id of none is "-", a time is in nanoseconds, never is
+// "never". The text is stable: a trace of one version can be compared with that of another.
+#pragma once
+
+#include "everpool/core/action.hpp"
+#include "everpool/core/event.hpp"
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace everpool::core {
+
+constexpr std::string_view name_of(LossCause cause) noexcept {
+    switch (cause) {
+    case LossCause::process_exited: return "process_exited";
+    case LossCause::page_crashed: return "page_crashed";
+    case LossCause::connection_closed: return "connection_closed";
+    case LossCause::unresponsive: return "unresponsive";
+    case LossCause::device_lost: return "device_lost";
+    case LossCause::protocol_error: return "protocol_error";
+    case LossCause::start_timed_out: return "start_timed_out";
+    }
+    return "unrecognised";
+}
+
+constexpr std::string_view name_of(RestartLevel level) noexcept {
+    switch (level) {
+    case RestartLevel::compute: return "compute";
+    case RestartLevel::page: return "page";
+    case RestartLevel::process: return "process";
+    }
+    return "unrecognised";
+}
+
+constexpr std::string_view name_of(Notice::What what) noexcept {
+    switch (what) {
+    case Notice::What::worker_starting: return "worker_starting";
+    case Notice::What::worker_connected: return "worker_connected";
+    case Notice::What::worker_ready: return "worker_ready";
+    case Notice::What::worker_lost: return "worker_lost";
+    case Notice::What::worker_failed: return "worker_failed";
+    case Notice::What::worker_stopped: return "worker_stopped";
+    case Notice::What::model_ready: return "model_ready";
+    case Notice::What::model_rejected: return "model_rejected";
+    case Notice::What::request_redispatched: return "request_redispatched";
+    }
+    return "unrecognised";
+}
+
+/// Collects "Name field=value field=value".
+class TextLine {
+public:
+    explicit TextLine(std::string_view name) : text_(name) {}
+
+    template <class Tag, class Integer>
+    TextLine& field(std::string_view name, StrongId<Tag, Integer> id) {
+        return raw(name, id.is_none() ? std::string("-") : std::to_string(id.value));
+    }
+    TextLine& field(std::string_view name, TimePoint at) {
+        return raw(name, at == never ? std::string("never")
+                                     : std::to_string(at.time_since_epoch().count()));
+    }
+    TextLine& field(std::string_view name, bool value) { return raw(name, value ? "yes" : "no"); }
+    TextLine& field(std::string_view name, std::uint8_t value) {
+        return raw(name, std::to_string(value));
+    }
+    TextLine& field(std::string_view name, std::uint32_t value) {
+        return raw(name, std::to_string(value));
+    }
+    TextLine& field(std::string_view name, std::uint64_t value) {
+        return raw(name, std::to_string(value));
+    }
+    template <class Enum>
+    requires std::is_enum_v<Enum> TextLine& field(std::string_view name, Enum value) {
+        return raw(name, name_of(value));
+    }
+
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+    TextLine& raw(std::string_view name, std::string_view value) {
+        text_ += ' ';
+        text_ += name;
+        text_ += '=';
+        text_ += value;
+        return *this;
+    }
+
+    std::string text_;
+};
+
+// Events
+inline std::string text_of(const Start&) { return "Start"; }
+inline std::string text_of(const Drain&) { return "Drain"; }
+inline std::string text_of(const Stop&) { return "Stop"; }
+inline std::string text_of(const Submit& event) {
+    const RequestMeta& meta = event.meta;
+    return TextLine("Submit")
+        .field("id", meta.id)
+        .field("model", meta.model)
+        .field("lease", meta.lease)
+        .field("deadline", meta.deadline)
+        .field("bytes", meta.bytes)
+        .field("preferred_browsers", meta.preferred_browsers)
+        .field("max_attempts", meta.max_attempts)
+        .field("idempotent", meta.idempotent)
+        .take();
+}
+inline std::string text_of(const Cancel& event) {
+    return TextLine("Cancel").field("id", event.id).take();
+}
+inline std::string text_of(const Acquire& event) {
+    return TextLine("Acquire")
+        .field("lease", event.lease)
+        .field("model", event.model)
+        .field("deadline", event.deadline)
+        .field("preferred_browsers", event.preferred_browsers)
+        .take();
+}
+inline std::string text_of(const Release& event) {
+    return TextLine("Release").field("lease", event.lease).take();
+}
+
+/// Most events and actions begin with the worker and its generation.
+template <class Value>
+TextLine line_of_worker(std::string_view name, const Value& value) {
+    TextLine line(name);
+    line.field("worker", value.worker).field("generation", value.generation);
+    return line;
+}
+
+inline std::string text_of(const WorkerConnected& event) {
+    return line_of_worker("WorkerConnected", event).take();
+}
+inline std::string text_of(const WorkerStartFailed& event) {
+    return line_of_worker("WorkerStartFailed", event)
+        .field("code", event.code)
+        .field("permanent", event.permanent)
+        .take();
+}
+inline std::string text_of(const WorkerLost& event) {
+    return line_of_worker("WorkerLost", event).field("cause", event.cause).take();
+}
+inline std::string text_of(const WorkerStopped& event) {
+    return line_of_worker("WorkerStopped", event).take();
+}
+inline std::string text_of(const ModelLoaded& event) {
+    return line_of_worker("ModelLoaded", event).field("model", event.model).take();
+}
+inline std::string text_of(const ModelWarmedUp& event) {
+    return line_of_worker("ModelWarmedUp", event).field("model", event.model).take();
+}
+inline std::string text_of(const ModelRejected& event) {
+    return line_of_worker("ModelRejected", event)
+        .field("model", event.model)
+        .field("code", event.code)
+        .take();
+}
+inline std::string text_of(const Replied& event) {
+    return line_of_worker("Replied", event)
+        .field("request", event.request)
+        .field("attempt", event.attempt)
+        .field("code", event.code)
+        .take();
+}
+inline std::string text_of(const PongArrived& event) {
+    return line_of_worker("PongArrived", event)
+        .field("channel", event.channel)
+        .field("sequence", event.sequence)
+        .take();
+}
+
+// Actions
+inline std::string text_of(const StartWorker& action) {
+    return line_of_worker("StartWorker", action).field("level", action.level).take();
+}
+inline std::string text_of(const StopWorker& action) {
+    return line_of_worker("StopWorker", action).field("graceful", action.graceful).take();
+}
+inline std::string text_of(const LoadModel& action) {
+    return line_of_worker("LoadModel", action).field("model", action.model).take();
+}
+inline std::string text_of(const WarmUpModel& action) {
+    return line_of_worker("WarmUpModel", action).field("model", action.model).take();
+}
+inline std::string text_of(const Dispatch& action) {
+    return line_of_worker("Dispatch", action)
+        .field("request", action.request)
+        .field("attempt", action.attempt)
+        .take();
+}
+inline std::string text_of(const SendCancel& action) {
+    return line_of_worker("SendCancel", action)
+        .field("request", action.request)
+        .field("attempt", action.attempt)
+        .take();
+}
+inline std::string text_of(const SendPing& action) {
+    return line_of_worker("SendPing", action)
+        .field("channel", action.channel)
+        .field("sequence", action.sequence)
+        .take();
+}
+inline std::string text_of(const Complete& action) {
+    return TextLine("Complete")
+        .field("request", action.request)
+        .field("code", action.code)
+        .field("attempts", action.attempts)
+        .field("worker", action.worker)
+        .take();
+}
+inline std::string text_of(const LeaseGranted& action) {
+    return TextLine("LeaseGranted")
+        .field("lease", action.lease)
+        .field("worker", action.worker)
+        .field("generation", action.generation)
+        .take();
+}
+inline std::string text_of(const LeaseEnded& action) {
+    return TextLine("LeaseEnded").field("lease", action.lease).field("code", action.code).take();
+}
+inline std::string text_of(const StartFinished& action) {
+    return TextLine("StartFinished").field("code", action.code).take();
+}
+inline std::string text_of(const DrainFinished&) { return "DrainFinished"; }
+inline std::string text_of(const StopFinished&) { return "StopFinished"; }
+/// Only the fields that mean something for what is told.
+inline std::string text_of(const Notice& action) {
+    using What = Notice::What;
+    TextLine line("Notice");
+    line.field("what", action.what).field("worker", action.worker);
+    line.field("generation", action.generation);
+    if (action.what == What::worker_lost) line.field("cause", action.cause);
+    if (action.what == What::worker_starting) line.field("level", action.level);
+    if (!action.model.is_none()) line.field("model", action.model);
+    if (action.what == What::request_redispatched) line.field("request", action.request);
+    if (action.code != Errc::ok) line.field("code", action.code);
+    return line.take();
+}
+
+inline std::string text_of(const Event& event) {
+    return std::visit([](const auto& one) { return text_of(one); }, event);
+}
+inline std::string text_of(const Action& action) {
+    return std::visit([](const auto& one) { return text_of(one); }, action);
+}
+
+/// For test frameworks and logs.
+inline std::ostream& operator<<(std::ostream& out, const Event& event) {
+    return out << text_of(event);
+}
+inline std::ostream& operator<<(std::ostream& out, const Action& action) {
+    return out << text_of(action);
+}
+
+} // namespace everpool::core

@@ -55,6 +55,7 @@ public:
         for (std::size_t i = 0; i < browser_count; ++i) {
             everpool::io::BrowserOptions options;
             options.spec = spec;
+            options.nest = &nest_;
             options.directory = nest_.make_directory();
             browsers_.push_back(everpool::io::make_browser(asio::make_strand(context),
                                                            std::move(options), *this));

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/pool_driver.hpp"
 
-#include "everpool/core/placement.hpp"
 #include "facade/config_check.hpp"
 
 #include <boost/asio/post.hpp>
@@ -319,7 +318,7 @@ void PoolDriver::acquire(LeaseId id, AcquireRequest request, AcquireHandler hand
     else if (!request.model.empty() && (event.model = models_.find(request.model)).is_none())
         refused = Errc::unknown_model;
     if (refused != Errc::ok) return complete(waiting, error_code(refused), Lease{});
-    if (request.browser) event.preferred_browsers = core::pack_preferences({*request.browser});
+    event.preferred_browsers = preferred_browsers(request.browser, event.model);
     waiting_leases_.emplace(id.value, std::move(waiting));
     feed(event);
 }

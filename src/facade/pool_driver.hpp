@@ -103,6 +103,8 @@ private:
     error_code prepare(Diagnostics& diagnostics);
     Errc admit(const Request& request, wire::Run& run, ModelId& model, Diagnostics& out) const;
     core::RequestMeta meta_of(RequestId, LeaseId, const Request&, const Pending&) const;
+    [[nodiscard]] std::uint32_t preferred_browsers(std::optional<BrowserType> first,
+                                                   ModelId model) const;
     Errc check_against_model(Pending& pending);
     Result result_of(Pending& pending, const core::Complete& done);
     void explain(Pending& pending, const core::Complete& done) const;

@@ -118,6 +118,21 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
     return Errc::ok;
 }
 
+std::uint32_t PoolDriver::preferred_browsers(std::optional<BrowserType> first,
+                                             ModelId model) const {
+    std::vector<BrowserType> order;
+    const auto prefer = [&](BrowserType type) {
+        order.push_back(type);
+        if (type == BrowserType::chrome) order.push_back(BrowserType::chromium); // one engine
+    };
+    if (first) prefer(*first);
+    if (!model.is_none())
+        for (const BrowserType type :
+             preference_of(config_.browser_preferences, models_.at(model).spec.family))
+            prefer(type);
+    return core::pack_preferences(order);
+}
+
 core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request& request,
                                       const Pending& pending) const {
     core::RequestMeta meta;
@@ -126,14 +141,7 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     meta.lease = lease;
     meta.deadline = later(pending.submitted, request.timeout.value_or(config_.default_timeout));
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
-    std::vector<BrowserType> order;
-    if (request.browser) order.push_back(*request.browser);
-    if (!pending.model.is_none()) {
-        const auto& family = preference_of(config_.browser_preferences,
-                                           models_.at(pending.model).spec.family);
-        order.insert(order.end(), family.begin(), family.end());
-    }
-    meta.preferred_browsers = core::pack_preferences(order);
+    meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
     const std::uint32_t attempts =
         request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
     meta.max_attempts = static_cast<std::uint8_t>(attempts);

@@ -81,6 +81,7 @@ void WorkerDriver::start(Generation generation, RestartLevel level) {
 void WorkerDriver::launch() {
     io::BrowserOptions options;
     options.spec = spec_;
+    options.nest = &with_.nest;
     options.close_grace = std::chrono::duration_cast<std::chrono::milliseconds>(with_.stop_grace);
     try {
         options.directory = with_.nest.make_directory();

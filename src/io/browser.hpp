@@ -15,6 +15,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -35,9 +36,12 @@ public:
     virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
 };
 
+class BrowserNest;
+
 struct BrowserOptions {
     BrowserSpec spec;                       ///< spec.executable is resolved already
     std::filesystem::path directory;        ///< private, exists, empty; HOME, TMPDIR, profile go inside
+    BrowserNest* nest{nullptr};             ///< told of the process group; outlives the browser
     std::chrono::milliseconds launch_timeout{20'000};
     std::chrono::milliseconds command_timeout{10'000}; ///< of one CDP or BiDi command
     std::chrono::milliseconds close_grace{3'000};      ///< between asking and SIGKILL

@@ -1,0 +1,84 @@
+// Everpool doors: what every browser driver shares: its process, its directories, its end.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     idle -- async_launch --> launching -- launched() --> running
+//       |                          |                          |
+//       +------- async_close ------+------ exit or close -----+--> closing --> closed
+//
+// A driver of an engine derives from it, talks to its engine, and calls launched() or
+// launch_failed() once.
+#pragma once
+
+#include "io/browser.hpp"
+#include "io/linux/child_process.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace everpool::io {
+
+class BrowserProcess : public Browser, public std::enable_shared_from_this<BrowserProcess> {
+public:
+    void async_launch(Handler handler) final;
+    void async_close(bool graceful, Handler handler) final;
+    [[nodiscard]] int process_id() const noexcept final {
+        return child_ ? child_->process_id() : 0;
+    }
+    [[nodiscard]] const std::string& version() const noexcept final { return version_; }
+
+    /// No callbacks any more; the group is killed and the directory removed now.
+    void abandon() noexcept;
+
+protected:
+    BrowserProcess(boost::asio::any_io_executor strand, BrowserOptions options,
+                   BrowserListener& listener);
+
+    // What an engine's driver adds.
+    /// Arguments, and whether there is a control pipe; may write into `profile`.
+    virtual void prepare(ChildOptions& child, const std::filesystem::path& profile) = 0;
+    virtual void on_started() = 0;                 ///< the process runs
+    virtual void on_output(std::string_view) {}    ///< what it prints
+    virtual void ask_to_quit() = 0;
+    virtual void disconnect() noexcept = 0;        ///< fail what is pending, close the channel
+
+    void launched(std::string version);
+    void launch_failed(error_code cause, const std::string& why);
+    /// The control channel is gone though the process may live: kills it.
+    void control_lost();
+
+    [[nodiscard]] bool is_closing() const noexcept { return phase_ >= Phase::closing; }
+    [[nodiscard]] const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
+    [[nodiscard]] const BrowserOptions& options() const noexcept { return options_; }
+    [[nodiscard]] ChildProcess& child() noexcept { return *child_; }
+    [[nodiscard]] BrowserListener* listener() const noexcept { return listener_; }
+    /// A weak pointer that callbacks lock; null once abandoned.
+    template <class Derived>
+    [[nodiscard]] std::weak_ptr<Derived> weak_self() {
+        return std::static_pointer_cast<Derived>(shared_from_this());
+    }
+
+private:
+    enum class Phase : std::uint8_t { idle, launching, running, closing, closed };
+
+    void on_exit(int status);
+    void finish_launch(error_code ec, Diagnostics diagnostics);
+    void remove_directory() noexcept;
+
+    boost::asio::any_io_executor strand_;
+    BrowserOptions options_;
+    BrowserListener* listener_;
+    Phase phase_{Phase::idle};
+    std::shared_ptr<ChildProcess> child_;
+    boost::asio::steady_timer timer_; ///< of the launch, then of the grace
+    Handler launch_handler_;
+    std::vector<Handler> close_handlers_;
+    std::string version_;
+};
+
+
+} // namespace everpool::io

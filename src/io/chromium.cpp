@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/chromium.hpp"
+
+#include "everpool/browser/chromium_flags.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <utility>
+
+namespace everpool::io {
+
+namespace json = boost::json;
+
+namespace {
+
+/// Events are small; an answer that grows beyond this is not one that we asked for.
+constexpr std::size_t message_bytes_max = std::size_t{16} << 20;
+
+void warn_of_missing_sandbox_once() {
+    static std::atomic_flag warned = ATOMIC_FLAG_INIT;
+    if (warned.test_and_set()) return;
+    std::fputs("everpool: running as root, where Chromium works only without its sandbox "
+               "(--no-sandbox); run the host as another user to have it\n",
+               stderr);
+}
+
+std::string text_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(json::string_view(key.data(), key.size()));
+    const auto* string = value == nullptr ? nullptr : value->if_string();
+    return string == nullptr ? std::string() : std::string(string->data(), string->size());
+}
+
+std::string text_at(const json::value& value, std::string_view key) {
+    const auto* object = value.if_object();
+    return object == nullptr ? std::string() : text_at(*object, key);
+}
+
+} // namespace
+
+Chromium::Chromium(boost::asio::any_io_executor strand, BrowserOptions options,
+                   BrowserListener& listener)
+    : BrowserProcess(strand, std::move(options), listener),
+      commands_(std::make_shared<PendingCommands>(strand, this->options().command_timeout)) {}
+
+void Chromium::prepare(ChildOptions& child, const std::filesystem::path& profile) {
+    const bool is_root = ::geteuid() == 0;
+    if (is_root) warn_of_missing_sandbox_once();
+    const std::string name = child.executable.filename().string();
+    const bool is_headless_shell = name.find("headless") != std::string::npos;
+    child.has_control_pipe = true;
+    child.arguments = browser::chromium_arguments(profile.string(), is_headless_shell, is_root,
+                                                  options().spec.extra_arguments);
+}
+
+void Chromium::on_started() {
+    read_more();
+    send("Target.setDiscoverTargets", {{"discover", true}}, [](error_code, auto&&...) {});
+    send("Browser.getVersion", {},
+         [weak = weak_self<Chromium>()](error_code ec, const Diagnostics& diagnostics,
+                                        const json::value& result) {
+             const auto self = weak.lock();
+             if (!self) return;
+             if (ec) return self->launch_failed(ec, diagnostics.message);
+             const std::string product = text_at(result, "product"); // "HeadlessChrome/156.0.8078.79"
+             self->launched(product.substr(product.find('/') + 1));
+         });
+}
+
+void Chromium::async_open_page(std::string url, PageHandler handler) {
+    // In a window of its own: a tab behind another one gets fewer cycles (nice 5) and slow timers.
+    send("Target.createTarget", {{"url", url}, {"newWindow", true}},
+         [weak = weak_self<Chromium>(), handler = std::move(handler)](
+             error_code ec, const Diagnostics& diagnostics, const json::value& result) {
+             PageId page = text_at(result, "targetId");
+             const auto self = weak.lock();
+             if (self && !ec) self->pages_.emplace(page, false);
+             handler(ec, diagnostics, std::move(page));
+         });
+}
+
+void Chromium::async_close_page(PageId page, Handler handler) {
+    if (const auto found = pages_.find(page); found != pages_.end()) found->second = true;
+    send("Target.closeTarget", {{"targetId", page}},
+         [weak = weak_self<Chromium>(), page, handler = std::move(handler)](
+             error_code ec, const Diagnostics& diagnostics, const json::value&) {
+             if (const auto self = weak.lock()) self->pages_.erase(page);
+             handler(ec, diagnostics);
+         });
+}
+
+void Chromium::crash_page(const PageId& page) {
+    send("Target.attachToTarget", {{"targetId", page}, {"flatten", true}},
+         [weak = weak_self<Chromium>()](error_code ec, const Diagnostics&, const json::value& result) {
+             const auto self = weak.lock();
+             // Page.crash is never answered: there is nobody left to do so.
+             if (self && !ec)
+                 self->send("Page.crash", {}, [](error_code, auto&&...) {},
+                            text_at(result, "sessionId"));
+         });
+}
+
+void Chromium::ask_to_quit() {
+    send("Browser.close", {}, [](error_code, auto&&...) {});
+}
+
+void Chromium::disconnect() noexcept {
+    if (is_closing()) {
+        // Nobody waits any more; calling into a driver that is being destroyed would be wrong.
+        commands_->clear();
+    } else {
+        commands_->fail_all(Errc::worker_lost);
+    }
+    outgoing_.clear();
+    pages_.clear();
+}
+
+void Chromium::send(const char* method, const json::object& parameters,
+                    PendingCommands::Handler handler, std::string_view session) {
+    const std::uint64_t id = commands_->add(method, std::move(handler));
+    json::object message{{"id", id}, {"method", method}, {"params", parameters}};
+    if (!session.empty()) message["sessionId"] = json::string_view(session.data(), session.size());
+    outgoing_.push_back(json::serialize(message) + '\0');
+    if (outgoing_.size() == 1) write_next();
+}
+
+void Chromium::write_next() {
+    if (process_id() == 0) return;
+    boost::asio::async_write(
+        child().control_in(), boost::asio::buffer(outgoing_.front()),
+        [weak = weak_self<Chromium>()](error_code ec, std::size_t) {
+            const auto self = weak.lock();
+            if (!self || self->outgoing_.empty()) return;
+            if (ec) return self->control_lost();
+            self->outgoing_.pop_front();
+            if (!self->outgoing_.empty()) self->write_next();
+        });
+}
+
+void Chromium::read_more() {
+    child().control_out().async_read_some(boost::asio::buffer(buffer_),
+                                          [weak = weak_self<Chromium>()](error_code ec, std::size_t bytes) {
+                                              const auto self = weak.lock();
+                                              if (!self || self->process_id() == 0) return;
+                                              if (ec) return self->control_lost();
+                                              self->on_bytes(bytes);
+                                          });
+}
+
+void Chromium::on_bytes(std::size_t bytes) {
+    std::string_view rest(buffer_.data(), bytes);
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\0');
+        incoming_ += rest.substr(0, end);
+        if (incoming_.size() > message_bytes_max) return control_lost();
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+        on_message(std::exchange(incoming_, {}));
+        if (process_id() == 0) return;
+    }
+    read_more();
+}
+
+void Chromium::on_message(std::string_view text) {
+    json::error_code ec;
+    const json::value message = json::parse({text.data(), text.size()}, ec);
+    const auto* object = ec ? nullptr : message.if_object();
+    if (object == nullptr) return;
+    const auto* id = object->if_contains("id");
+    if (id == nullptr) {
+        const auto* parameters = object->if_contains("params");
+        if (parameters != nullptr && parameters->is_object())
+            on_event(text_at(*object, "method"), parameters->get_object());
+        return;
+    }
+    if (!id->is_int64()) return;
+    const auto number = static_cast<std::uint64_t>(id->get_int64());
+    if (const auto* error = object->if_contains("error"))
+        return commands_->fail(number, Errc::browser_launch_failed, "was refused",
+                               text_at(*error, "message"));
+    const auto* result = object->if_contains("result");
+    commands_->complete(number, result == nullptr ? json::value() : *result);
+}
+
+void Chromium::on_event(std::string_view method, const json::object& parameters) {
+    const bool has_crashed = method == "Target.targetCrashed";
+    if (!has_crashed && method != "Target.targetDestroyed") return;
+    const auto found = pages_.find(text_at(parameters, "targetId"));
+    if (found == pages_.end()) return;
+    const PageId page = found->first;
+    const bool is_wanted = found->second;
+    if (!has_crashed) pages_.erase(found);
+    else found->second = true; // told once; its tab stays until it is closed
+    if (!is_wanted && listener() != nullptr && !is_closing())
+        listener()->on_page_crashed(page, has_crashed ? text_at(parameters, "status")
+                                                      : std::string("closed by itself"));
+}
+
+} // namespace everpool::io

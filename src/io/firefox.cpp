@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/firefox.hpp"
+
+#include "everpool/browser/firefox_preferences.hpp"
+
+#include <boost/json/array.hpp>
+#include <fmt/format.h>
+
+#include <signal.h>
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace everpool::io {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view announcement = "WebDriver BiDi listening on ws://127.0.0.1:";
+constexpr std::size_t line_bytes_max = 4096;
+
+std::string text_at(const json::value* value, std::string_view key) {
+    const auto* object = value == nullptr ? nullptr : value->if_object();
+    const auto* found =
+        object == nullptr ? nullptr : object->if_contains(json::string_view(key.data(), key.size()));
+    const auto* string = found == nullptr ? nullptr : found->if_string();
+    return string == nullptr ? std::string() : std::string(string->data(), string->size());
+}
+
+/// The processes of `group` that hold pages. Firefox names the kind last on their command line.
+std::vector<int> content_processes_of(int group) {
+    std::vector<int> out;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+        const std::string name = entry.path().filename().string();
+        int pid = 0;
+        if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc{}) continue;
+        if (::getpgid(pid) != group) continue;
+        std::ifstream file(entry.path() / "cmdline", std::ios::binary);
+        const std::string line{std::istreambuf_iterator<char>(file), {}};
+        if (line.find("-contentproc") != std::string::npos && line.ends_with(std::string_view("\0tab\0", 5)))
+            out.push_back(pid);
+    }
+    return out;
+}
+
+} // namespace
+
+void Firefox::prepare(ChildOptions& child, const std::filesystem::path& profile) {
+    std::ofstream file(profile / "user.js");
+    file << browser::firefox_user_js();
+    file.close();
+    if (!file)
+        throw std::system_error(std::make_error_code(std::errc::io_error), "cannot write user.js");
+    child.arguments = {"--headless", "--no-remote", "--profile", profile.string(),
+                       "--remote-debugging-port", "0"};
+    const auto& extra = options().spec.extra_arguments;
+    child.arguments.insert(child.arguments.end(), extra.begin(), extra.end());
+    for (const char* variable : {"MOZ_CRASHREPORTER_DISABLE=1", "MOZ_DATA_REPORTING=0",
+                                 "MOZ_REMOTE_SETTINGS_DEVTOOLS=1"})
+        child.environment.emplace_back(variable);
+}
+
+void Firefox::on_output(std::string_view piece) {
+    if (bidi_) return;
+    line_ += piece;
+    for (std::size_t end = line_.find('\n'); end != std::string::npos; end = line_.find('\n')) {
+        const std::string line = line_.substr(0, end);
+        line_.erase(0, end + 1);
+        const std::size_t at = line.find(announcement);
+        std::uint16_t port = 0;
+        const char* const digits = line.data() + at + announcement.size();
+        if (at != std::string::npos &&
+            std::from_chars(digits, line.data() + line.size(), port).ec == std::errc{})
+            return connect(port);
+    }
+    if (line_.size() > line_bytes_max) line_.clear();
+}
+
+void Firefox::connect(std::uint16_t port) {
+    const auto weak = weak_self<Firefox>();
+    // session.new is answered only when Firefox has started up, so a command may take as long.
+    bidi_ = BidiClient::make(
+        strand(), options().launch_timeout,
+        [weak](std::string_view method, const json::object& parameters) {
+            if (const auto self = weak.lock()) self->on_event(method, parameters);
+        },
+        [weak] {
+            if (const auto self = weak.lock()) self->control_lost();
+        });
+    bidi_->async_connect(port, [weak](error_code ec) {
+        const auto self = weak.lock();
+        if (!self || !self->bidi_) return;
+        if (ec) return self->launch_failed(ec, "does not accept a BiDi connection: " + ec.message());
+        self->begin_session();
+    });
+}
+
+void Firefox::begin_session() {
+    bidi_->send("session.new", {{"capabilities", json::object{}}},
+                [weak = weak_self<Firefox>()](error_code ec, const Diagnostics& diagnostics,
+                                              const json::value& result) {
+                    const auto self = weak.lock();
+                    if (!self || !self->bidi_) return;
+                    if (ec) return self->launch_failed(ec, diagnostics.text());
+                    const auto* capabilities =
+                        result.is_object() ? result.get_object().if_contains("capabilities") : nullptr;
+                    self->bidi_->send("session.subscribe",
+                                      {{"events", json::array{"browsingContext.contextDestroyed",
+                                                              "browsingContext.navigationCommitted"}}},
+                                      [weak, version = text_at(capabilities, "browserVersion")](
+                                          error_code failed, const Diagnostics& why, const json::value&) {
+                                          const auto again = weak.lock();
+                                          if (!again) return;
+                                          if (failed) return again->launch_failed(failed, why.text());
+                                          again->launched(version);
+                                      });
+                });
+}
+
+void Firefox::async_open_page(std::string url, PageHandler handler) {
+    if (!bidi_) return handler(Errc::worker_lost, {}, {});
+    bidi_->send("browsingContext.create", {{"type", "window"}},
+                [weak = weak_self<Firefox>(), url = std::move(url), handler = std::move(handler)](
+                    error_code ec, const Diagnostics& diagnostics, const json::value& result) mutable {
+                    const auto self = weak.lock();
+                    if (ec || !self || !self->bidi_) return handler(ec, diagnostics, {});
+                    self->navigate(text_at(&result, "context"), std::move(url), std::move(handler));
+                });
+}
+
+void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
+    pages_.emplace(page, false);
+    bidi_->send("browsingContext.navigate",
+                {{"context", page}, {"url", url}, {"wait", "none"}},
+                [page, handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
+                                                     const json::value&) {
+                    handler(ec, diagnostics, page);
+                });
+}
+
+void Firefox::async_close_page(PageId page, Handler handler) {
+    if (!bidi_) return handler(Errc::worker_lost, {});
+    if (const auto found = pages_.find(page); found != pages_.end()) found->second = true;
+    bidi_->send("browsingContext.close", {{"context", page}},
+                [weak = weak_self<Firefox>(), page, handler = std::move(handler)](
+                    error_code ec, const Diagnostics& diagnostics, const json::value&) {
+                    if (const auto self = weak.lock()) self->pages_.erase(page);
+                    handler(ec, diagnostics);
+                });
+}
+
+void Firefox::crash_page(const PageId&) {
+    // Firefox has no command for it, and does not tell which process holds which page.
+    for (const int pid : content_processes_of(process_id())) ::kill(pid, SIGKILL);
+}
+
+void Firefox::ask_to_quit() {
+    if (bidi_) bidi_->send("browser.close", {}, [](error_code, auto&&...) {});
+}
+
+void Firefox::disconnect() noexcept {
+    if (bidi_) bidi_->close();
+    bidi_.reset();
+    pages_.clear();
+}
+
+void Firefox::on_event(std::string_view method, const json::object& parameters) {
+    const json::value all(parameters);
+    const auto found = pages_.find(text_at(&all, "context"));
+    if (found == pages_.end()) return;
+    const bool has_gone = method == "browsingContext.contextDestroyed";
+    // The tab of a dead content process shows a page of Firefox's own.
+    const bool has_crashed = !has_gone && text_at(&all, "url").starts_with("about:tabcrashed");
+    if (!has_gone && !has_crashed) return;
+    const PageId page = found->first;
+    const bool is_wanted = std::exchange(found->second, true);
+    if (has_gone) pages_.erase(found);
+    if (!is_wanted && listener() != nullptr && !is_closing())
+        listener()->on_page_crashed(page, has_crashed ? "content process died" : "closed by itself");
+}
+
+} // namespace everpool::io

@@ -1,0 +1,44 @@
+// Everpool doors: Firefox, controlled by WebDriver BiDi.
+// SPDX-License-Identifier: BSL-1.0
+//
+// Firefox has no control pipe: it listens on a loopback port that it chooses and prints. It takes one
+// session; if ours is lost it takes no other one, so then it is killed.
+#pragma once
+
+#include "io/bidi_client.hpp"
+#include "io/browser_process.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace everpool::io {
+
+class Firefox final : public BrowserProcess {
+public:
+    Firefox(boost::asio::any_io_executor strand, BrowserOptions options, BrowserListener& listener)
+        : BrowserProcess(std::move(strand), std::move(options), listener) {}
+
+    void async_open_page(std::string url, PageHandler handler) override;
+    void async_close_page(PageId page, Handler handler) override;
+    void crash_page(const PageId& page) override;
+
+private:
+    void prepare(ChildOptions& child, const std::filesystem::path& profile) override;
+    void on_started() override {}
+    void on_output(std::string_view piece) override;
+    void ask_to_quit() override;
+    void disconnect() noexcept override;
+
+    void connect(std::uint16_t port);
+    void begin_session();
+    void navigate(PageId page, std::string url, PageHandler handler);
+    void on_event(std::string_view method, const boost::json::object& parameters);
+
+    std::shared_ptr<BidiClient> bidi_;
+    std::string line_;             ///< what it has printed of the current line
+    std::map<PageId, bool> pages_; ///< open pages; true: being closed, its end is no news
+};
+
+} // namespace everpool::io

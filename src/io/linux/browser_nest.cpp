@@ -1,0 +1,221 @@
+// Everpool doors, Linux: the host's private directory, and what happens to it when the host dies.
+// SPDX-License-Identifier: BSL-1.0
+//
+// <temp>/everpool-<uid>/            0700, ours
+//     .lock                         held while a nest is made or swept, so that neither meets the
+//                                   other halfway
+//     XXXXXX/                       one nest
+//         .alive                    locked by the host as long as it lives; the kernel lets go of it
+//                                   with the host, however it dies
+//         1/ 2/ ...                 one directory per browser
+//
+// The guardian is a shell in a session of its own that reads the host's pipe. When the pipe ends
+// without "done", the host is dead: the guardian kills the groups it was told of and removes the
+// nest. The host says "release" before it reaps a group's leader, so the guardian never kills a
+// number that somebody else has by now. A shell, because a library has no helper program that it
+// could be sure to find.
+#include "io/browser.hpp"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+namespace everpool::io {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char guardian_script[] = R"(
+trap '' HUP INT TERM
+groups=' '
+while read -r verb group; do
+    case $verb in
+    guard) groups="$groups$group " ;;
+    release)
+        case $groups in
+        *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+        esac ;;
+    done) exit 0 ;;
+    esac
+done
+for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+# What is dying may still write: try again until nothing is left, for five seconds at most.
+tries=0
+until rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || exit 1
+    sleep 0.1
+done
+)";
+
+[[noreturn]] void fail(const std::string& what, int error = errno) {
+    throw boost::system::system_error(error, boost::system::system_category(), what);
+}
+
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    [[nodiscard]] int get() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+/// <temp>/everpool-<uid>, made or found, and proven to be ours: in a shared /tmp anybody could have
+/// put a link or a directory of theirs there.
+fs::path common_directory() {
+    std::error_code ec;
+    fs::path directory = fs::temp_directory_path(ec);
+    if (ec) directory = "/tmp";
+    directory /= fmt::format("everpool-{}", ::geteuid());
+    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+        fail("cannot make " + directory.string());
+    struct stat status {};
+    if (::lstat(directory.c_str(), &status) != 0) fail("cannot examine " + directory.string());
+    if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
+        fail(directory.string() + " must be a directory of yours with mode 0700", EPERM);
+    return directory;
+}
+
+int open_lock(const fs::path& file, int flags) {
+    return ::open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+void remove_tree(const fs::path& directory) {
+    // Processes that are just dying may add files behind our back; each round takes what is there.
+    for (int round = 0; round < 10; ++round) {
+        std::error_code ec;
+        fs::remove_all(directory, ec);
+        if (!ec && !fs::exists(fs::symlink_status(directory, ec))) return;
+    }
+}
+
+/// Removes the nests whose hosts are dead. \pre the common lock is held
+void sweep(const fs::path& common) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(common, ignored)) {
+        if (!entry.is_directory(ignored) || entry.is_symlink(ignored)) continue;
+        const Descriptor alive(open_lock(entry.path() / ".alive", 0));
+        const bool is_dead = alive.get() < 0 || ::flock(alive.get(), LOCK_EX | LOCK_NB) == 0;
+        if (is_dead) remove_tree(entry.path());
+    }
+}
+
+} // namespace
+
+struct BrowserNest::State {
+    fs::path directory;
+    int alive{-1};    ///< locked
+    int guardian_in{-1};
+    pid_t guardian{0};
+    unsigned directory_count{0};
+
+    ~State() {
+        tell("done\n");
+        if (guardian_in >= 0) ::close(guardian_in);
+        if (guardian != 0)
+            while (::waitpid(guardian, nullptr, 0) < 0 && errno == EINTR) {
+            }
+        if (!directory.empty()) remove_tree(directory);
+        if (alive >= 0) ::close(alive); // last: until here nobody sweeps what we are removing
+    }
+
+    void tell(const std::string& line) const noexcept {
+        // Short lines fit into a pipe's buffer at once; the guardian reads all the time. Were it
+        // gone, MSG_NOSIGNAL has no equal for pipes, so SIGPIPE is held back here.
+        if (guardian_in < 0) return;
+        sigset_t pipe_signal, old;
+        sigemptyset(&pipe_signal);
+        sigaddset(&pipe_signal, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe_signal, &old);
+        const bool is_broken = ::write(guardian_in, line.data(), line.size()) < 0 && errno == EPIPE;
+        if (is_broken) {
+            const timespec now{};
+            (void)::sigtimedwait(&pipe_signal, nullptr, &now);
+        }
+        pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    }
+
+    void start_guardian() {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0) fail("cannot make the guardian's pipe");
+        guardian_in = ends[1];
+        const Descriptor reading(ends[0]);
+        posix_spawn_file_actions_t actions;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, reading.get(), 0);
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+        posix_spawnattr_t attributes;
+        posix_spawnattr_init(&attributes);
+        sigset_t none;
+        sigemptyset(&none);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setflags(&attributes,
+                                 static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK));
+        std::string shell = "sh", flag = "-c", script = guardian_script, name = "everpool-guardian",
+                    argument = directory.string();
+        char* arguments[] = {shell.data(), flag.data(), script.data(), name.data(), argument.data(),
+                             nullptr};
+        std::string path = "PATH=/usr/bin:/bin";
+        char* environment[] = {path.data(), nullptr};
+        const int failure =
+            ::posix_spawn(&guardian, "/bin/sh", &actions, &attributes, arguments, environment);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        if (failure != 0) {
+            guardian = 0;
+            fail("cannot start the guardian", failure);
+        }
+    }
+};
+
+BrowserNest::BrowserNest() : state_(std::make_unique<State>()) {
+    const fs::path common = common_directory();
+    const Descriptor lock(open_lock(common / ".lock", O_CREAT));
+    if (lock.get() < 0) fail("cannot open " + (common / ".lock").string());
+    while (::flock(lock.get(), LOCK_EX) != 0)
+        if (errno != EINTR) fail("cannot lock " + common.string());
+    sweep(common);
+    std::string name = (common / "XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) fail("cannot make a directory in " + common.string());
+    state_->directory = name;
+    state_->alive = open_lock(state_->directory / ".alive", O_CREAT);
+    if (state_->alive < 0 || ::flock(state_->alive, LOCK_EX | LOCK_NB) != 0)
+        fail("cannot lock " + name);
+    state_->start_guardian();
+}
+
+BrowserNest::~BrowserNest() = default;
+
+fs::path BrowserNest::make_directory() {
+    const fs::path directory = state_->directory / std::to_string(++state_->directory_count);
+    if (::mkdir(directory.c_str(), 0700) != 0) fail("cannot make " + directory.string());
+    return directory;
+}
+
+void BrowserNest::guard(int process_group) {
+    state_->tell(fmt::format("guard {}\n", process_group));
+}
+
+void BrowserNest::release(int process_group) {
+    state_->tell(fmt::format("release {}\n", process_group));
+}
+
+} // namespace everpool::io

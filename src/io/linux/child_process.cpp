@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/child_process.hpp"
+
+#include <boost/asio/buffer.hpp>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace everpool::io {
+
+namespace {
+
+constexpr std::size_t tail_bytes_max = 4096;
+/// Above this no descriptor number collides with those that the child is to see.
+constexpr int descriptor_min = 10;
+
+error_code last_error() { return {errno, boost::system::system_category()}; }
+
+/// A descriptor that closes itself.
+class Descriptor {
+public:
+    Descriptor() = default;
+    explicit Descriptor(int fd) : fd_(fd) {}
+    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    [[nodiscard]] int get() const noexcept { return fd_; }
+    int release() noexcept { return std::exchange(fd_, -1); }
+
+private:
+    int fd_{-1};
+};
+
+struct Pipe {
+    Descriptor read, write;
+
+    error_code open() {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0) return last_error();
+        read = Descriptor(ends[0]);
+        write = Descriptor(ends[1]);
+        return {};
+    }
+};
+
+/// The same file under a number that dup2 onto 0 to 4 cannot overwrite.
+error_code move_up(Descriptor& descriptor) {
+    const int moved = ::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, descriptor_min);
+    if (moved < 0) return last_error();
+    descriptor = Descriptor(moved);
+    return {};
+}
+
+/// Everything posix_spawn must be told, freed in the end.
+struct SpawnSetting {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+
+    SpawnSetting() {
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        sigset_t none, all;
+        sigemptyset(&none);
+        sigfillset(&all);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &all);
+        posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSID |
+                                                                 POSIX_SPAWN_SETSIGMASK |
+                                                                 POSIX_SPAWN_SETSIGDEF));
+    }
+    SpawnSetting(const SpawnSetting&) = delete;
+    SpawnSetting& operator=(const SpawnSetting&) = delete;
+    ~SpawnSetting() {
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+    }
+
+    void redirect(const Descriptor& from, int to) {
+        posix_spawn_file_actions_adddup2(&actions, from.get(), to);
+    }
+};
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+    std::vector<char*> out;
+    for (std::string& text : texts) out.push_back(text.data());
+    out.push_back(nullptr);
+    return out;
+}
+
+} // namespace
+
+ChildProcess::ChildProcess(boost::asio::any_io_executor strand)
+    : pidfd_(strand), output_(strand), to_child_(strand), from_child_(strand) {}
+
+ChildProcess::~ChildProcess() { abandon(); }
+
+error_code ChildProcess::start(const ChildOptions& options, OutputHandler output,
+                               BeforeReapHandler before_reap, ExitHandler exited) {
+    Pipe out, command, answer;
+    Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (null.get() < 0) return last_error();
+    if (error_code ec = out.open()) return ec;
+    if (error_code ec = move_up(out.write)) return ec;
+    SpawnSetting setting;
+    setting.redirect(null, 0);
+    setting.redirect(out.write, 1);
+    setting.redirect(out.write, 2);
+    if (options.has_control_pipe) {
+        if (error_code ec = command.open()) return ec;
+        if (error_code ec = answer.open()) return ec;
+        if (error_code ec = move_up(command.read)) return ec;
+        if (error_code ec = move_up(answer.write)) return ec;
+        setting.redirect(command.read, 3);
+        setting.redirect(answer.write, 4);
+    }
+    std::vector<std::string> arguments{options.executable.string()};
+    arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
+    std::vector<std::string> environment = options.environment;
+    pid_t pid = 0;
+    const int failure = ::posix_spawn(&pid, options.executable.c_str(), &setting.actions,
+                                      &setting.attributes, pointers_to(arguments).data(),
+                                      pointers_to(environment).data());
+    if (failure != 0) return {failure, boost::system::system_category()};
+    pid_ = pid;
+    on_output_ = std::move(output);
+    before_reap_ = std::move(before_reap);
+    on_exit_ = std::move(exited);
+
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    if (pidfd < 0) {
+        const error_code ec = last_error();
+        abandon();
+        return ec;
+    }
+    pidfd_.assign(pidfd);
+    output_.assign(out.read.release());
+    if (options.has_control_pipe) {
+        to_child_.assign(command.write.release());
+        from_child_.assign(answer.read.release());
+    }
+    read_output();
+    await_exit();
+    return {};
+}
+
+void ChildProcess::read_output() {
+    output_.async_read_some(
+        boost::asio::buffer(buffer_),
+        [weak = weak_from_this()](error_code ec, std::size_t bytes) {
+            const auto self = weak.lock();
+            if (!self || ec) return;
+            const std::string_view piece(self->buffer_.data(), bytes);
+            self->tail_ += piece;
+            if (self->tail_.size() > tail_bytes_max)
+                self->tail_.erase(0, self->tail_.size() - tail_bytes_max);
+            if (self->on_output_) self->on_output_(piece);
+            self->read_output();
+        });
+}
+
+void ChildProcess::await_exit() {
+    pidfd_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                      [weak = weak_from_this()](error_code ec) {
+                          const auto self = weak.lock();
+                          if (!self || ec || self->pid_ == 0) return;
+                          if (self->before_reap_) self->before_reap_();
+                          const int status = self->reap();
+                          const auto exited = std::exchange(self->on_exit_, nullptr);
+                          if (exited) exited(status);
+                      });
+}
+
+void ChildProcess::kill_group() noexcept {
+    if (pid_ != 0) ::kill(-pid_, SIGKILL);
+}
+
+int ChildProcess::reap() noexcept {
+    kill_group();
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = 0;
+    return status;
+}
+
+void ChildProcess::abandon() noexcept {
+    if (pid_ != 0) {
+        if (before_reap_) before_reap_();
+        (void)reap();
+    }
+    on_output_ = nullptr;
+    before_reap_ = nullptr;
+    on_exit_ = nullptr;
+    error_code ignored;
+    for (auto* descriptor : {&pidfd_, &output_, &to_child_, &from_child_})
+        if (descriptor->is_open()) descriptor->close(ignored);
+}
+
+} // namespace everpool::io

@@ -6,6 +6,7 @@
 // time limit, because a driver that hangs must not keep the page from saying hello.
 
 import { probe_ms_max } from './limits.js';
+import { bounded_text, words_of } from './operation_error.js';
 
 /** (module (func (drop (i32x4.splat (i32.const 1))))): valid where the browser has SIMD. */
 const simd_module = new Uint8Array([
@@ -21,16 +22,17 @@ const threads_module = new Uint8Array([
 
 const device_types = ['cpu', 'gpu', 'npu'];
 
-/** `probe`'s value, or `otherwise` if it throws or takes too long. */
+/** `probe`'s value, or `otherwise(words)` if it throws or takes too long. */
 export async function within(probe, otherwise, ms_max = probe_ms_max) {
   let timer;
   const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), ms_max);
+    timer = setTimeout(() => resolve(otherwise(`no answer within ${ms_max} ms`)), ms_max);
   });
   try {
-    return await Promise.race([Promise.resolve(probe()).catch(() => otherwise), late]);
-  } catch {
-    return otherwise;
+    const answer = Promise.resolve(probe()).catch((thrown) => otherwise(words_of(thrown)));
+    return await Promise.race([answer, late]);
+  } catch (thrown) {
+    return otherwise(words_of(thrown));
   } finally {
     clearTimeout(timer);
   }
@@ -46,9 +48,12 @@ export function limits_of(limits) {
   return numbers;
 }
 
+const unavailable = (reason) => ({ available: false, reason });
+
 async function probe_webgpu({ navigator }) {
+  if (!navigator.gpu) return unavailable('there is no navigator.gpu');
   const adapter = await navigator.gpu.requestAdapter();
-  if (!adapter) return { available: false };
+  if (!adapter) return unavailable('requestAdapter gave none');
   const info = adapter.info ?? {};
   const found = {
     available: true,
@@ -64,20 +69,30 @@ async function probe_webgpu({ navigator }) {
   return found;
 }
 
+const without_webnn = (reason) => ({ ...unavailable(reason), device_types: [] });
+
 async function probe_webnn({ navigator }) {
-  if (!navigator.ml) return { available: false, device_types: [] };
-  const gives_context = (type) =>
-    within(async () => {
-      const context = await navigator.ml.createContext({ deviceType: type });
-      context.destroy?.();
-      return true;
-    }, false);
-  const given = await Promise.all(device_types.map(gives_context));
-  const types = device_types.filter((_, i) => given[i]);
-  return { available: types.length > 0, device_types: types };
+  if (!navigator.ml) return without_webnn('there is no navigator.ml');
+  const refusal_of = (type) =>
+    within(
+      async () => {
+        const context = await navigator.ml.createContext({ deviceType: type });
+        context.destroy?.();
+        return null;
+      },
+      (words) => words,
+    );
+  const refusals = await Promise.all(device_types.map(refusal_of));
+  const types = device_types.filter((_, i) => refusals[i] === null);
+  return types.length > 0
+    ? { available: true, device_types: types }
+    : without_webnn(bounded_text(refusals[0], 200));
 }
 
-/** As the hello message carries it. `scope` is globalThis; `heap_bytes_max` only a window knows. */
+/**
+ * As the hello message carries it, with a `reason` beside what is not available. `scope` is
+ * globalThis; `heap_bytes_max` only a window knows.
+ */
 export async function probe_capabilities(scope, heap_bytes_max = 0) {
   const validates = (bytes) => {
     try {
@@ -89,8 +104,11 @@ export async function probe_capabilities(scope, heap_bytes_max = 0) {
   const is_isolated = scope.crossOriginIsolated === true;
   const has_shared_memory = is_isolated && typeof scope.SharedArrayBuffer === 'function';
   const [webgpu, webnn] = await Promise.all([
-    within(() => probe_webgpu(scope), { available: false }),
-    within(() => probe_webnn(scope), { available: false, device_types: [] }, 2 * probe_ms_max),
+    within(
+      () => probe_webgpu(scope),
+      (words) => unavailable(bounded_text(words, 200)),
+    ),
+    probe_webnn(scope),
   ]);
   return {
     webgpu,

@@ -81,7 +81,6 @@ class ComputeThread {
       this.#act(this.#session.on_malformed(words_of(thrown)));
       return;
     }
-    message.frame = frame;
     this.#act(this.#session.on_message(message, performance.now()));
   }
 
@@ -118,7 +117,7 @@ class ComputeThread {
     } catch (thrown) {
       const { id = 0, attempt = 0 } = header;
       const message = `the answer cannot be sent: ${words_of(thrown)}`;
-      bytes = encode(Kind.error, { id, attempt, code: 'message_too_large', message }, []);
+      bytes = encode(Kind.error, { id, attempt, code: 'message_too_large', message });
     }
     this.#connection.send(bytes);
   }

@@ -6,6 +6,12 @@
 /** Bytes of a message text that goes to the host, after UTF-8 encoding. Longer ones are cut. */
 export const text_bytes_max = 1024;
 
+/** Bytes of a frame that goes to the host: the wire's default, see wire/limits.hpp. */
+export const frame_bytes_max = 256 << 20;
+
+/** Levels of objects and arrays in the `info` of an operation module. */
+export const info_depth_max = 16;
+
 /** Operations that one data connection holds (waiting or running). More are answered queue_full. */
 export const tasks_held_max = 4096;
 

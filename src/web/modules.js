@@ -97,8 +97,11 @@ export function check_answer(operation, answer) {
   if (info === undefined || info === null) return { tensors };
   if (typeof info !== 'object' || Array.isArray(info)) fail('gave an info that is no object');
   try {
-    return { tensors, info: JSON.parse(JSON.stringify(info)) };
+    return { tensors, info: JSON.parse(JSON.stringify(info, well_formed)) };
   } catch (thrown) {
     return fail(`gave an info that is no JSON: ${words_of(thrown)}`);
   }
 }
+
+/** Strings without halves of surrogate pairs, which the host refuses. */
+const well_formed = (_key, value) => (typeof value === 'string' ? value.toWellFormed() : value);

@@ -15,12 +15,13 @@ export class OperationError extends Error {
   }
 }
 
-/** Cuts `text` so that it has at most `bytes_max` bytes as UTF-8; a cut text ends in "...". */
+/**
+ * Cuts `text` so that it has at most `bytes_max` bytes as UTF-8; a cut text ends in "...". Halves
+ * of surrogate pairs, which JSON can carry but the host refuses, become U+FFFD.
+ */
 export function bounded_text(text, bytes_max = text_bytes_max) {
-  // A UTF-16 unit is at most three bytes of UTF-8, so short texts need not be measured.
-  if (text.length * 3 <= bytes_max) return text;
   const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= bytes_max) return text;
+  if (bytes.length <= bytes_max) return new TextDecoder().decode(bytes);
   let end = bytes_max - 3;
   while (end > 0 && (bytes[end] & 0xc0) === 0x80) --end; // not in the middle of a character
   return new TextDecoder().decode(bytes.subarray(0, end)) + '...';

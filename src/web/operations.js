@@ -1,7 +1,8 @@
 // Everpool worker page: from a task to the part that performs it.
 // SPDX-License-Identifier: BSL-1.0
 
-import { error_outcome } from './operation_error.js';
+import { OperationError, error_outcome } from './operation_error.js';
+import { answer_fault } from './answer_check.js';
 
 export class Operations {
   #inference;
@@ -27,7 +28,7 @@ export class Operations {
         case 'unload':
           return await this.#inference.unload(task);
         default:
-          return await this.#run(task);
+          return checked(await this.#run(task));
       }
     } catch (thrown) {
       return error_outcome(thrown);
@@ -44,4 +45,10 @@ export class Operations {
         return this.#modules.run(task);
     }
   }
+}
+
+function checked(outcome) {
+  const fault = answer_fault(outcome);
+  if (fault === null) return outcome;
+  throw new OperationError('message_too_large', `the answer does not fit the wire: ${fault}`);
 }

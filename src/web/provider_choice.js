@@ -18,14 +18,14 @@ export function choose_providers(wanted, capabilities) {
   return { usable, missing };
 }
 
-function reason_against(provider, capabilities) {
+function reason_against(provider, { webgpu, webnn, wasm }) {
   switch (provider) {
     case 'webgpu':
-      return capabilities.webgpu.available ? null : 'this browser gives no WebGPU device';
+      return webgpu.available ? null : `this browser gives no WebGPU device, ${webgpu.reason}`;
     case 'webnn':
-      return capabilities.webnn.available ? null : 'this browser gives no WebNN context';
+      return webnn.available ? null : `this browser gives no WebNN context, ${webnn.reason}`;
     case 'wasm':
-      return capabilities.wasm.simd ? null : 'this browser has no WebAssembly SIMD';
+      return wasm.simd ? null : 'this browser has no WebAssembly SIMD';
     default:
       return 'no such provider';
   }

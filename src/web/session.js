@@ -43,7 +43,8 @@ export const protocol_version = 1;
 
 const none = Object.freeze([]);
 
-const send = (kind, header, tensors = none) => ({ do: 'send', kind, header, tensors });
+/** `tensors` of results only: with them the header gets a list of tensors, be it an empty one. */
+const send = (kind, header, tensors = null) => ({ do: 'send', kind, header, tensors });
 
 const violation = (what) => [
   send(Kind.error, { id: 0, attempt: 0, code: 'protocol_error', message: what }),

@@ -39,7 +39,10 @@ export class Shaders {
   async run(task) {
     const order = check_order(task.header.parameters);
     if (!this.#webgpu.available) {
-      throw new OperationError('provider_unavailable', 'this browser gives no WebGPU device');
+      throw new OperationError(
+        'provider_unavailable',
+        `this browser gives no WebGPU device, ${this.#webgpu.reason}`,
+      );
     }
     const device = await this.#get_device();
     check_sizes(device, order, task.tensors);

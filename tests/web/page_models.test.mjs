@@ -64,7 +64,7 @@ describe('inputs of a model', () => {
 describe('choice of provider', () => {
   const capabilities = (webgpu, webnn, simd = true) => ({
     webgpu: { available: webgpu },
-    webnn: { available: webnn, device_types: [] },
+    webnn: { available: webnn, device_types: [], reason: 'probed' },
     wasm: { simd },
   });
 
@@ -74,7 +74,7 @@ describe('choice of provider', () => {
     const { usable, missing } = choose_providers(wanted, capabilities(true, false));
     assert.deepEqual(usable, ['webgpu', 'wasm']);
     assert.deepEqual(missing, [
-      { provider: 'webnn', reason: 'this browser gives no WebNN context' },
+      { provider: 'webnn', reason: 'this browser gives no WebNN context, probed' },
     ]);
   });
 

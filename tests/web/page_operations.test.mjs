@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { Limits } from '../../src/web/protocol.js';
 import { Modules, check_answer } from '../../src/web/modules.js';
 import {
   OperationError,
@@ -10,6 +11,7 @@ import {
   error_outcome,
   words_of,
 } from '../../src/web/operation_error.js';
+import { answer_fault } from '../../src/web/answer_check.js';
 import { check_order, check_sizes } from '../../src/web/shaders.js';
 import { data_fault, element_count, tensor_bytes, typed_data } from '../../src/web/tensor_data.js';
 
@@ -23,6 +25,7 @@ const rejects_with = (code, pattern) => (error) => {
 describe('texts for the host', () => {
   test('are bounded in bytes, not in the middle of a character', () => {
     assert.equal(bounded_text('short'), 'short');
+    assert.equal(bounded_text('half \ud83d'), 'half \ufffd');
     assert.equal(bounded_text('a'.repeat(1024)).length, 1024);
     const cut = bounded_text('\u00e4'.repeat(600)); // 1200 bytes
     assert.ok(new TextEncoder().encode(cut).length <= 1024);
@@ -241,5 +244,32 @@ describe('compute orders', () => {
       () => check_sizes(device, check_order({ ...good, workgroups: [101] }), [input]),
       rejects_with('invalid_request', /101 workgroups/),
     );
+  });
+});
+
+describe('answers on the wire', () => {
+  const y = { name: 'y', dtype: 'uint8', shape: [1], data: new Uint8Array(1) };
+  const nested = (levels) => (levels === 0 ? {} : { inner: nested(levels - 1) });
+
+  test('within its limits are sent', () => {
+    assert.equal(answer_fault({ tensors: [] }), null);
+    assert.equal(answer_fault({ tensors: [y, y], info: nested(10) }), null);
+  });
+
+  test('beyond one of them are refused, by name', () => {
+    for (const [answer, pattern] of [
+      [{ tensors: Array(Limits.tensor_count_max + 1).fill(y) }, /1025 outputs; 1024 at most/],
+      [{ tensors: [{ ...y, name: 'n'.repeat(Limits.name_bytes_max + 1) }] }, /output 0: its name/],
+      [{ tensors: [{ ...y, name: '\ud800' }] }, /its name is no text/],
+      [{ tensors: [{ ...y, shape: Array(17).fill(1) }] }, /17 dimensions; 16 at most/],
+      [{ tensors: [{ ...y, shape: [2] }] }, /has 2 bytes, its data 1/],
+      [{ tensors: [], info: nested(20) }, /deeper than 16/],
+      [
+        { tensors: [], info: { text: 'x'.repeat(Limits.header_bytes_max) } },
+        /an info of \d+ bytes/,
+      ],
+    ]) {
+      assert.match(answer_fault(answer), pattern);
+    }
   });
 });

@@ -61,7 +61,7 @@ class Channel {
     });
   }
 
-  send(kind, header, tensors = []) {
+  send(kind, header, tensors = null) {
     this.#socket.send(new Uint8Array(encode(kind, header, tensors)));
   }
 

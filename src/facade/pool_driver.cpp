@@ -17,6 +17,7 @@ namespace {
 
 core::CoreConfig core_config(const ResourcePoolConfig& config) {
     core::CoreConfig out;
+    out.worker_browsers.clear();
     for (const BrowserSpec& browser : expand_browsers(config))
         out.worker_browsers.push_back(browser.type);
     out.model_count = static_cast<std::uint32_t>(config.models.size());

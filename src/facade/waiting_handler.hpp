@@ -28,13 +28,21 @@ public:
                                     boost::asio::execution::outstanding_work.tracked)),
           handler_(std::move(handler)) {}
 
+    WaitingHandler(WaitingHandler&&) = default;
+    /// By swap: assigning an any_completion_handler recurses without end in Boost 1.81.
+    WaitingHandler& operator=(WaitingHandler&& other) noexcept {
+        work_ = std::move(other.work_);
+        handler_.swap(other.handler_);
+        return *this;
+    }
+
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handler_); }
 
     /// Posted to `executor`, and from there to the handler's own: never inside the initiating call,
     /// and never on a strand of ours that the handler could block.
     template <class... Results>
     void complete(const boost::asio::any_io_executor& executor, Results... results) {
-        Handler handler = std::exchange(handler_, Handler{});
+        Handler handler(std::move(handler_));
         boost::asio::post(executor,
                           boost::asio::append(std::move(handler), std::move(results)...));
         work_ = {};

@@ -15,7 +15,7 @@ import { Shaders } from './shaders.js';
 import { DataSession } from './session.js';
 import { decode, encode, Kind } from './protocol.js';
 import { detect_engine } from './engine.js';
-import { echo_frame } from './echo.js';
+import { is_echo, turn_into_result } from './echo.js';
 import { error_events_max } from './limits.js';
 import { probe_capabilities } from './capabilities.js';
 import { error_outcome, words_of } from './operation_error.js';
@@ -74,6 +74,10 @@ class ComputeThread {
   }
 
   #on_frame(frame) {
+    if (this.#session.is_taking && is_echo(new Uint8Array(frame))) {
+      this.#echo(frame);
+      return;
+    }
     let message;
     try {
       message = decode(frame);
@@ -88,7 +92,7 @@ class ComputeThread {
     for (const action of actions) {
       switch (action.do) {
         case 'echo':
-          this.#connection.send(echo_frame(action.message));
+          this.#echo(action.message.frame);
           break;
         case 'send':
           this.#send(action);
@@ -107,6 +111,11 @@ class ComputeThread {
           break;
       }
     }
+  }
+
+  #echo(frame) {
+    turn_into_result(new Uint8Array(frame));
+    this.#connection.send(frame);
   }
 
   /** An answer that does not fit into a frame becomes an error: every request has an answer. */

@@ -158,6 +158,11 @@ export class DataSession extends Session {
     return this.#held.size;
   }
 
+  /** False once it refuses what is new. */
+  get is_taking() {
+    return !this.is_closed && !this.#is_draining;
+  }
+
   /** Nothing new is begun from now on; what is held finishes. */
   drain() {
     this.#is_draining = true;
@@ -250,7 +255,7 @@ export class DataSession extends Session {
     if (!is_id(header.id) || !is_id(header.attempt) || !is_text(header.operation)) {
       return this.violate('run without id, attempt or operation');
     }
-    if (header.operation === 'echo' && !this.#is_draining) return [{ do: 'echo', message }];
+    if (header.operation === 'echo' && this.is_taking) return [{ do: 'echo', message }];
     let lane = 'module';
     if (header.operation === 'inference') lane = 'model';
     else if (header.operation === 'compute') lane = 'shader';

@@ -347,7 +347,9 @@ describe('data: limits and ends', () => {
     const session = greeted_session();
     const task = started(session.on_message(run(1, 'inference'), 0));
     session.on_message(run(2, 'inference'), 0);
+    assert.equal(session.is_taking, true);
     session.drain();
+    assert.equal(session.is_taking, false);
     assert.deepEqual(told(session.on_message(run(3, 'echo'), 1)), ['error 3 pool_draining']);
     assert.deepEqual(told(session.on_message(load(4), 1)), ['error 4 pool_draining']);
     assert.deepEqual(told(session.on_done(task, done)), ['result 1', 'continue']);

@@ -35,8 +35,9 @@ TEST_CASE("tensors from a page arrive bit for bit, in one frame or in many") {
     WebSocketClient client = greet(host, host.admit(0), Channel::data);
     const std::size_t frame_bytes = GENERATE(std::size_t{1} << 30, 131'072, 1000);
     std::uint64_t id = 0;
-    for (const std::size_t size :
-         {0, 1, 1400, 1500, 2000, 2048, 4096, 100'000, 1'000'000, 3'333'333}) {
+    constexpr std::size_t sizes[] = {0,    1,    1400,    1500,      2000,
+                                     2048, 4096, 100'000, 1'000'000, 3'333'333};
+    for (const std::size_t size : sizes) {
         const auto sent = with_tensor<wire::RunResult>(++id, size);
         client.send_fragmented(encoded(sent), frame_bytes);
         const auto told = host.next();

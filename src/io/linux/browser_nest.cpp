@@ -27,8 +27,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace everpool::io {
 
@@ -49,7 +51,8 @@ while read -r verb group; do
     done) exit 0 ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+# -s: dash takes no double dash after -KILL.
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What is dying may still write: try again until nothing is left, for five seconds at most.
 tries=0
 until rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do
@@ -97,12 +100,14 @@ int open_lock(const fs::path& file, int flags) {
     return ::open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/// Removes it, although processes that are just dying may add files behind our back, and a dead host's
+/// guardian may be removing it too: whoever finds something gone tries again, for a second at most.
 void remove_tree(const fs::path& directory) {
-    // Processes that are just dying may add files behind our back; each round takes what is there.
-    for (int round = 0; round < 10; ++round) {
+    for (int round = 0; round < 200; ++round) {
         std::error_code ec;
         fs::remove_all(directory, ec);
-        if (!ec && !fs::exists(fs::symlink_status(directory, ec))) return;
+        if (fs::symlink_status(directory, ec).type() == fs::file_type::not_found) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
     }
 }
 

@@ -1,0 +1,104 @@
+// A host that is killed leaves no browser after two seconds and no directory after the next start.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/browser.hpp"
+#include "support/catch.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Everything that runs with `directory` in its environment: children of the browsers included,
+/// whichever process group they went to.
+std::vector<int> processes_of(const std::string& directory) {
+    std::vector<int> out;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+        std::ifstream file(entry.path() / "environ", std::ios::binary);
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        if (text.find("HOME=" + directory) != std::string::npos)
+            out.push_back(std::stoi(entry.path().filename().string()));
+    }
+    return out;
+}
+
+std::set<std::string> nests() {
+    std::set<std::string> out;
+    std::error_code ignored;
+    const fs::path common =
+        fs::temp_directory_path() / ("everpool-" + std::to_string(::geteuid()));
+    for (const auto& entry : fs::directory_iterator(common, ignored))
+        if (entry.is_directory()) out.insert(entry.path().string());
+    return out;
+}
+
+void kill_host_when_ready(const char* mode) {
+    const auto before = nests();
+    // popen's shell execs the program, so that its pid is the host's.
+    const std::string command = "exec " EVERPOOL_DOOMED_HOST " " + std::string(mode) + " & echo $!; wait";
+    FILE* const host = ::popen(command.c_str(), "r");
+    REQUIRE(host != nullptr);
+    char line[64];
+    REQUIRE(std::fgets(line, sizeof line, host) != nullptr);
+    const int pid = std::stoi(line);
+    std::vector<int> browsers;
+    while (std::fgets(line, sizeof line, host) != nullptr && std::string(line) != "ready\n")
+        browsers.push_back(std::stoi(line));
+    REQUIRE(browsers.size() == 3);
+
+    std::string nest;
+    for (const std::string& candidate : nests())
+        if (before.count(candidate) == 0) nest = candidate;
+    REQUIRE_FALSE(nest.empty());
+    REQUIRE_FALSE(processes_of(nest).empty());
+
+    REQUIRE(::kill(pid, SIGKILL) == 0);
+    const auto killed = std::chrono::steady_clock::now();
+    auto left = processes_of(nest);
+    while (!left.empty() && std::chrono::steady_clock::now() - killed < 2s) {
+        std::this_thread::yield();
+        left = processes_of(nest);
+    }
+    CHECK(left.empty());
+    ::pclose(host);
+
+    const everpool::io::BrowserNest next; // the next start
+    CHECK(nests().count(nest) == 0);
+}
+
+} // namespace
+
+TEST_CASE("a host killed while its browsers run leaves nothing") { kill_host_when_ready("ready"); }
+
+TEST_CASE("a host killed while its browsers are starting leaves nothing") {
+    kill_host_when_ready("early");
+}
+
+TEST_CASE("a nest removes its directory, and two nests do not disturb each other") {
+    std::string kept;
+    {
+        const everpool::io::BrowserNest first;
+        const auto one = nests();
+        everpool::io::BrowserNest second;
+        CHECK(nests().size() == one.size() + 1);
+        const fs::path directory = second.make_directory();
+        CHECK(fs::exists(directory));
+        CHECK((fs::status(directory).permissions() & fs::perms::all) == fs::perms::owner_all);
+        kept = directory.string();
+    }
+    CHECK_FALSE(fs::exists(kept));
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/firefox.hpp"
 
+#include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
 
 #include <boost/json/array.hpp>
@@ -22,7 +23,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view announcement = "WebDriver BiDi listening on ws://127.0.0.1:";
 constexpr std::size_t line_bytes_max = 4096;
 
 std::string text_at(const json::value* value, std::string_view key) {
@@ -73,12 +73,7 @@ void Firefox::on_output(std::string_view piece) {
     for (std::size_t end = line_.find('\n'); end != std::string::npos; end = line_.find('\n')) {
         const std::string line = line_.substr(0, end);
         line_.erase(0, end + 1);
-        const std::size_t at = line.find(announcement);
-        std::uint16_t port = 0;
-        const char* const digits = line.data() + at + announcement.size();
-        if (at != std::string::npos &&
-            std::from_chars(digits, line.data() + line.size(), port).ec == std::errc{})
-            return connect(port);
+        if (const auto port = browser::announced_port(line)) return connect(*port);
     }
     if (line_.size() > line_bytes_max) line_.clear();
 }

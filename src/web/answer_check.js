@@ -7,10 +7,10 @@
 
 import { Limits } from './protocol.js';
 import { data_fault } from './tensor_data.js';
+import { well_formed_text } from './operation_error.js';
 import { frame_bytes_max, info_depth_max } from './limits.js';
 
 const utf8_bytes = (text) => new TextEncoder().encode(text).length;
-const is_well_formed = (text) => new TextDecoder().decode(new TextEncoder().encode(text)) === text;
 
 /** What is wrong with {tensors, info} of a run's outcome, in words; null if nothing is. */
 export function answer_fault({ tensors, info }) {
@@ -32,7 +32,10 @@ export function answer_fault({ tensors, info }) {
 function tensor_fault(tensor) {
   const fault = data_fault(tensor);
   if (fault !== null) return fault;
-  if (utf8_bytes(tensor.name) > Limits.name_bytes_max || !is_well_formed(tensor.name)) {
+  if (
+    utf8_bytes(tensor.name) > Limits.name_bytes_max ||
+    well_formed_text(tensor.name) !== tensor.name
+  ) {
     return `its name is no text of at most ${Limits.name_bytes_max} bytes`;
   }
   if (tensor.shape.length > Limits.dimension_count_max) {

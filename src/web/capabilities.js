@@ -5,7 +5,7 @@
 // navigator.ml may reject every context. So each is asked for the real thing. Every probe has a
 // time limit, because a driver that hangs must not keep the page from saying hello.
 
-import { probe_ms_max } from './limits.js';
+import { adapter_pause_ms, adapter_tries_max, probe_ms_max } from './limits.js';
 import { bounded_text, words_of } from './operation_error.js';
 
 /** (module (func (drop (i32x4.splat (i32.const 1))))): valid where the browser has SIMD. */
@@ -48,11 +48,23 @@ export function limits_of(limits) {
   return numbers;
 }
 
+/**
+ * A WebGPU adapter, or null. Chromium gives none while its GPU process is still starting, although
+ * it will have one a moment later (seen in one of thirty starts); so it is asked more than once.
+ */
+export async function request_adapter(gpu) {
+  for (let tries = 1; ; ++tries) {
+    const adapter = await gpu.requestAdapter();
+    if (adapter || tries === adapter_tries_max) return adapter;
+    await new Promise((resolve) => setTimeout(resolve, adapter_pause_ms));
+  }
+}
+
 const unavailable = (reason) => ({ available: false, reason });
 
 async function probe_webgpu({ navigator }) {
   if (!navigator.gpu) return unavailable('there is no navigator.gpu');
-  const adapter = await navigator.gpu.requestAdapter();
+  const adapter = await request_adapter(navigator.gpu);
   if (!adapter) return unavailable('requestAdapter gave none');
   const info = adapter.info ?? {};
   const found = {

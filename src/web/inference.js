@@ -35,6 +35,7 @@ export class Inference {
   #on_lost;
   #runtime = null; // promise of onnxruntime-web
   #models = new Map(); // name -> {session, provider, is_fallback_adapter, inputs, outputs}
+  #contexts = new Map(); // WebNN device type -> promise of the context that all its models share
   #watched = new WeakSet(); // devices and contexts whose loss is awaited already
 
   constructor({ scope, page_url, capabilities, pump, on_lost }) {
@@ -175,8 +176,7 @@ export class Inference {
     const ort = await this.#get_runtime();
     let lossy = null; // what can be lost under the session
     if (option.name === 'webnn') {
-      const { deviceType } = option;
-      lossy = await this.#scope.navigator.ml.createContext({ deviceType });
+      lossy = await this.#get_context(option.deviceType);
       option = { ...option, context: lossy };
     }
     const creating = ort.InferenceSession.create(file, {
@@ -202,6 +202,16 @@ export class Inference {
       'model_rejected',
       `model '${model}': '${odd.name}' is of type ${odd.dtype}, which has no place on the wire`,
     );
+  }
+
+  #get_context(deviceType) {
+    let context = this.#contexts.get(deviceType);
+    if (context === undefined) {
+      context = this.#scope.navigator.ml.createContext({ deviceType });
+      context.catch(() => this.#contexts.delete(deviceType)); // the next load asks again
+      this.#contexts.set(deviceType, context);
+    }
+    return context;
   }
 
   #get_runtime() {

@@ -24,6 +24,10 @@ export const connect_pause_ms = 50;
 /** How long one capability probe may take. A driver that hangs counts as "not available". */
 export const probe_ms_max = 5000;
 
+/** Attempts to get a WebGPU adapter, and the pause between two of them in ms. */
+export const adapter_tries_max = 3;
+export const adapter_pause_ms = 60;
+
 /** `unhandled_error` events that one thread sends in its life. The rest would only repeat them. */
 export const error_events_max = 32;
 

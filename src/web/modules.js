@@ -4,7 +4,7 @@
 // An operation module is an ES module that exports `async run(inputs, context)`; see README.md. It
 // is imported once per compute thread, so what it keeps in module variables lasts until then.
 
-import { OperationError, bounded_text, words_of } from './operation_error.js';
+import { OperationError, bounded_text, well_formed_text, words_of } from './operation_error.js';
 import { bytes_of, data_fault } from './tensor_data.js';
 
 export class Modules {
@@ -103,5 +103,4 @@ export function check_answer(operation, answer) {
   }
 }
 
-/** Strings without halves of surrogate pairs, which the host refuses. */
-const well_formed = (_key, value) => (typeof value === 'string' ? value.toWellFormed() : value);
+const well_formed = (_key, value) => (typeof value === 'string' ? well_formed_text(value) : value);

@@ -15,9 +15,14 @@ export class OperationError extends Error {
   }
 }
 
+/** Without halves of surrogate pairs, which JSON can carry but the host refuses. */
+export function well_formed_text(text) {
+  return new TextDecoder().decode(new TextEncoder().encode(text));
+}
+
 /**
- * Cuts `text` so that it has at most `bytes_max` bytes as UTF-8; a cut text ends in "...". Halves
- * of surrogate pairs, which JSON can carry but the host refuses, become U+FFFD.
+ * Cuts `text` so that it has at most `bytes_max` bytes as UTF-8; a cut text ends in "...". The
+ * result is well-formed.
  */
 export function bounded_text(text, bytes_max = text_bytes_max) {
   const bytes = new TextEncoder().encode(text);

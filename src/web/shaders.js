@@ -11,7 +11,7 @@
 
 import { OperationError, words_of } from './operation_error.js';
 import { bytes_of, is_data_type, tensor_bytes } from './tensor_data.js';
-import { limits_of } from './capabilities.js';
+import { limits_of, request_adapter } from './capabilities.js';
 import { pipelines_cached_max } from './limits.js';
 
 const features_wanted = ['shader-f16', 'subgroups', 'float32-filterable'];
@@ -66,7 +66,7 @@ export class Shaders {
   }
 
   async #make_device() {
-    const adapter = await this.#navigator.gpu.requestAdapter();
+    const adapter = await request_adapter(this.#navigator.gpu);
     if (!adapter) throw new Error('requestAdapter gave none');
     const device = await adapter.requestDevice({
       requiredFeatures: features_wanted.filter((feature) => adapter.features.has(feature)),

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { Connection, socket_url, token_of } from '../../src/web/connection.js';
-import { connect_tries_max } from '../../src/web/limits.js';
+import { adapter_tries_max, connect_tries_max } from '../../src/web/limits.js';
 import { engine_from } from '../../src/web/engine.js';
 import { limits_of, probe_capabilities, within } from '../../src/web/capabilities.js';
 
@@ -36,6 +36,20 @@ describe('capabilities', () => {
     assert.deepEqual(found.webgpu, { available: false, reason: 'requestAdapter gave none' });
     assert.equal(found.webnn.available, false);
     assert.equal(found.webnn.reason, 'not supported on this platform');
+  });
+
+  test('an adapter that comes late is waited for, a little', async () => {
+    for (const [late_by, available] of [
+      [adapter_tries_max - 1, true],
+      [adapter_tries_max, false],
+    ]) {
+      let tries = 0;
+      const adapter = { limits: {}, requestDevice: async () => ({ destroy() {} }) };
+      const gpu = { requestAdapter: async () => (++tries > late_by ? adapter : null) };
+      const found = await probe_capabilities(scope({ navigator: { gpu } }));
+      assert.equal(found.webgpu.available, available);
+      assert.equal(tries, adapter_tries_max);
+    }
   });
 
   test('an adapter without a device is not available', async () => {

@@ -169,9 +169,12 @@ describe('operation modules', () => {
 
   test('answers are checked before they are sent', () => {
     const y = { dtype: 'float32', shape: [2], data: new Float32Array([1, 2]) };
-    const { tensors, info } = check_answer('op', { outputs: { y }, info: { n: 1 } });
+    const { tensors, info } = check_answer('op', {
+      outputs: { y },
+      info: { n: 1, half: '\ud800' },
+    });
     assert.deepEqual(tensors[0].name, 'y');
-    assert.deepEqual(info, { n: 1 });
+    assert.deepEqual(info, { n: 1, half: '\ufffd' });
     assert.equal(check_answer('op', { outputs: [{ name: 'z', ...y }] }).tensors[0].name, 'z');
     assert.deepEqual(check_answer('op', {}).tensors, []);
     const circle = {};

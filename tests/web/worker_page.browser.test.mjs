@@ -193,6 +193,8 @@ for (const [name, trait] of Object.entries({
         'unknown_model',
         /loaded: 'mlp'/,
       );
+      assert_ready(await data.take_answer(load('small_cnn', ['webgpu'])), 'webgpu');
+      await assert_inferences('small_cnn', 'webgpu');
     });
 
     test('runs a shader of the caller, twice from one compilation', async () => {

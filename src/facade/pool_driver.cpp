@@ -68,12 +68,15 @@ ResourcePoolSnapshot PoolDriver::snapshot() const {
 
 void PoolDriver::feed(core::Event event) {
     inbox_.push_back(std::move(event));
-    if (performing_) return;
+    if (!performing_) work_off();
+}
+
+/// Gives the core one event after the other; performing its actions may make more of them.
+void PoolDriver::work_off() {
     performing_ = true;
     while (!inbox_.empty()) {
         const core::Event next = std::move(inbox_.front());
         inbox_.pop_front();
-        actions_.clear();
         core_.on(next, now(), actions_);
         perform_all();
     }
@@ -85,6 +88,18 @@ void PoolDriver::feed(core::Event event) {
 void PoolDriver::perform_all() {
     for (const core::Action& action : actions_)
         std::visit([this](const auto& one) { perform(one); }, action);
+    actions_.clear();
+    if (core_.is_broken() && !std::exchange(has_told_broken_, true)) tell_broken();
+}
+
+void PoolDriver::tell_broken() {
+    PoolEvent event;
+    event.kind = PoolEvent::Kind::warning;
+    event.code = Errc::internal_error;
+    event.diagnostics.message =
+        fmt::format("the pool stops: its invariant '{}' does not hold", core_.broken_because());
+    event.diagnostics.remedy = "this is a bug of Everpool; report it with this message";
+    tell(std::move(event));
 }
 
 void PoolDriver::arm_timer() {
@@ -98,19 +113,10 @@ void PoolDriver::arm_timer() {
         const auto self = weak.lock();
         if (!self || ec || self->timer_at_ != next) return;
         self->timer_at_ = never;
-        self->actions_.clear();
         self->performing_ = true;
         self->core_.on_wakeup(now(), self->actions_);
         self->perform_all();
-        self->performing_ = false;
-        if (self->inbox_.empty()) {
-            self->refresh_counters();
-            self->arm_timer();
-        } else { // performing made events: the loop takes them, then rearms
-            core::Event first = std::move(self->inbox_.front());
-            self->inbox_.pop_front();
-            self->feed(std::move(first));
-        }
+        self->work_off();
     });
 }
 

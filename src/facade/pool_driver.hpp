@@ -73,7 +73,9 @@ private:
     enum class Phase : std::uint8_t { constructed, starting, running, draining, stopping, stopped };
 
     void feed(core::Event event);
+    void work_off();
     void perform_all();
+    void tell_broken();
     void arm_timer();
     void refresh_counters();
     void publish_workers();
@@ -125,6 +127,7 @@ private:
     std::deque<core::Event> inbox_;
     core::Actions actions_;
     bool performing_{false};
+    bool has_told_broken_{false};
     Phase phase_{Phase::constructed};
 
     boost::asio::steady_timer timer_;

@@ -62,6 +62,11 @@ void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler ha
 /// Translates names, and refuses what can be refused without a worker.
 Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
                        Diagnostics& out) const {
+    if (core_.is_broken()) {
+        out.message = fmt::format("the pool's invariant '{}' does not hold", core_.broken_because());
+        out.remedy = "make a new pool; this is a bug of Everpool, report it with this message";
+        return Errc::internal_error;
+    }
     if (phase_ != Phase::running && phase_ != Phase::starting && phase_ != Phase::draining) {
         out.message = phase_ == Phase::constructed ? "the pool has not been started"
                                                    : "the pool has been stopped";

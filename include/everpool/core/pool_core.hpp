@@ -181,6 +181,7 @@ private:
     void leave_worker(Slot, Turn&);
     [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid) const noexcept;
     void dispatch(Slot, WorkerId, Turn&);
+    void dispatch_in_time(Slot, WorkerId, Turn&);
     void place_returned(Turn&);
     void use_worker(WorkerId, Turn&);
     void use_all_workers(Turn&);

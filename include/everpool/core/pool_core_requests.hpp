@@ -301,7 +301,10 @@ inline void PoolCore::place_returned(Turn& turn) {
 /// Gives this worker what it can take.
 inline void PoolCore::use_worker(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
-    while (take_one(worker, id, turn)) {}
+    bool has_taken = false;
+    while (take_one(worker, id, turn)) has_taken = true;
+    // What it took may have been too large for others and have held up what stood behind it.
+    if (has_taken && queue_.size() != 0) use_all_workers(turn);
 }
 
 /// The same for all, one request at a time in turn, so that none is filled while another is idle.
@@ -323,11 +326,20 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
         if (worker.session.in_flight() == 0) grant(id, turn);
         return false;
     }
+    if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time
     const Slot slot = queue_.oldest_for(requests_, worker.fsm.ready_models());
     if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
     leave_queue(slot);
-    dispatch(slot, id, turn);
+    dispatch_in_time(slot, id, turn);
     return true;
+}
+
+/// Events may come before the wakeup that is due: who waited too long is not sent any more.
+inline void PoolCore::dispatch_in_time(Slot slot, WorkerId id, Turn& turn) {
+    if (requests_[slot].meta.deadline <= turn.now)
+        conclude(slot, Errc::deadline_exceeded, turn);
+    else
+        dispatch(slot, id, turn);
 }
 
 } // namespace everpool::core

@@ -154,6 +154,20 @@ TEST_CASE("when the large request in front is given up, those behind it go at on
     CHECK(only<Dispatch>(actions).request == RequestId{3});
 }
 
+// Found by the simulator: the second worker stayed idle until its next answer.
+TEST_CASE("when another worker takes the large request in front, those behind it go at once") {
+    CoreConfig c = config(2, 4);
+    c.in_flight_bytes_max = 100;
+    CoreRig rig(c);
+    rig.start();
+    const auto first = only<Dispatch>(rig.submit({.id = {1}, .bytes = 60}));
+    REQUIRE(only<Dispatch>(rig.submit({.id = {2}, .bytes = 60})).worker == w1);
+    CHECK(rig.submit({.id = {3}, .bytes = 90}).empty()); // fits beside neither
+    CHECK(rig.submit({.id = {4}, .bytes = 30}).empty()); // does not overtake
+    const auto dispatches = all<Dispatch>(rig.reply(first));
+    CHECK(dispatches == std::vector<Dispatch>{{w0, {1}, {3}, 1}, {w1, {1}, {4}, 1}});
+}
+
 // --- deadlines and cancellation ------------------------------------------------------------------
 
 TEST_CASE("a waiting request completes at its deadline, not earlier") {
@@ -181,6 +195,18 @@ TEST_CASE("a request in flight completes at its deadline; the worker is told and
     CHECK(all<Complete>(late).empty()); // dropped
     CHECK(only<Dispatch>(late).request == RequestId{2});
     CHECK(rig.core.stats().late_answers == 1);
+}
+
+TEST_CASE("a request whose deadline passed while the host was late is not sent any more") {
+    CoreRig rig(config(1, 1));
+    rig.start();
+    const auto running = only<Dispatch>(rig.submit(1));
+    rig.submit({.id = {2}, .deadline = rig.now + 1s});
+    rig.submit(3);
+    rig.now += 2s; // the answer comes before the wakeup that is due
+    const Actions actions = rig.reply(running);
+    CHECK(has(actions, Complete{{2}, Errc::deadline_exceeded}));
+    CHECK(only<Dispatch>(actions).request == RequestId{3});
 }
 
 TEST_CASE("a request whose deadline has passed when it comes is not taken") {

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "fake_worker.hpp"
+
+#include <algorithm>
+
+namespace everpool::simulation {
+
+using namespace core;
+
+template <class Next>
+void FakeWorker::later_in_life(Duration delay, Next next) {
+    with_.world.after(delay, [this, life = life_, next] {
+        if (life == life_) next();
+    });
+}
+
+void FakeWorker::report(Event event, Duration delay) {
+    World& world = with_.world;
+    const FaultMenu& faults = with_.faults;
+    if (world.chance(faults.garbage))
+        event = WorkerLost{id_, generation_, LossCause::protocol_error};
+    if (std::holds_alternative<PongArrived>(event) && world.chance(faults.lost_pong)) return;
+    if (world.chance(faults.duplicate))
+        with_.world.after(delay + world.skewed(0s, 2s), [this, event] { with_.report(event); });
+    if (world.chance(faults.late)) {
+        delay += world.skewed(100ms, 30s);
+    } else if (world.chance(faults.reordered)) {
+        delay += world.skewed(1ms, 200ms);
+    } else {
+        last_arrival_ = std::max(last_arrival_, world.now() + delay);
+        delay = last_arrival_ - world.now();
+    }
+    world.after(delay, [this, event] { with_.report(event); });
+}
+
+void FakeWorker::end_life() {
+    ++life_;
+    // Some of what it was about to say is on its way already: answers from the dead.
+    if (running_ && with_.world.chance(with_.faults.late))
+        report(Replied{id_, generation_, running_->request, running_->attempt, Errc::ok},
+               with_.world.skewed(1ms, 5s));
+    queue_.clear();
+    running_.reset();
+    is_connected_ = false;
+    busy_until_ = {};
+}
+
+// --- start and stop ------------------------------------------------------------------------------
+
+void FakeWorker::perform(const StartWorker& action) {
+    World& world = with_.world;
+    const FaultMenu& faults = with_.faults;
+    end_life();
+    generation_ = action.generation;
+    last_arrival_ = {};
+    const Duration usual = action.level == RestartLevel::process ? world.skewed(100ms, 2500ms)
+                           : action.level == RestartLevel::page  ? world.skewed(30ms, 200ms)
+                                                                 : world.skewed(5ms, 50ms);
+    if (health_ != Health::fine && action.level < broken_) {
+        // Something below is broken that this does not replace. The dead say so, the silent nothing.
+        if (health_ == Health::dead)
+            report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
+        return;
+    }
+    health_ = Health::fine;
+    is_compute_silent_ = is_page_silent_ = false;
+    if (world.chance(faults.permanent_start)) {
+        report(WorkerStartFailed{id_, generation_, Errc::browser_not_found, true}, usual);
+    } else if (world.chance(faults.failed_start)) {
+        report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
+    } else if (world.chance(faults.hung_start)) {
+        health_ = Health::silent;
+        broken_ = action.level;
+    } else if (world.chance(faults.crashed_start)) {
+        later_in_life(usual, [this] { die(); });
+    } else if (world.chance(faults.reconnect_storm)) {
+        later_in_life(usual, [this] { storm(with_.world.between(1, 20)); });
+    } else if (world.chance(faults.slow_start)) {
+        later_in_life(world.between(with_.start_timeout / 2, with_.start_timeout * 3 / 2),
+                      [this] { connect(); });
+    } else {
+        later_in_life(usual, [this] { connect(); });
+    }
+}
+
+void FakeWorker::connect() {
+    is_connected_ = true;
+    report(WorkerConnected{id_, generation_}, with_.world.skewed(50us, 2ms));
+}
+
+void FakeWorker::storm(std::uint64_t rounds) {
+    if (rounds == 0) return connect();
+    report(WorkerConnected{id_, generation_}, with_.world.skewed(50us, 2ms));
+    report(WorkerLost{id_, generation_, LossCause::connection_closed},
+           with_.world.skewed(50us, 2ms));
+    later_in_life(with_.world.skewed(1ms, 100ms), [this, rounds] { storm(rounds - 1); });
+}
+
+void FakeWorker::perform(const StopWorker& action) {
+    end_life();
+    generation_ = action.generation;
+    health_ = Health::dead;
+    broken_ = RestartLevel::process;
+    if (with_.world.chance(with_.faults.stuck_stop)) return;
+    report(WorkerStopped{id_, generation_}, with_.world.skewed(10ms, 3s));
+}
+
+void FakeWorker::perform(const LoadModel& action) {
+    if (!is_connected_ || is_compute_silent_) return;
+    const Duration delay = with_.world.skewed(2ms, 500ms);
+    const bool is_rejected = rejected_models_.count(action.model.value) != 0;
+    later_in_life(delay, [this, action, is_rejected] {
+        if (is_rejected)
+            report(ModelRejected{id_, generation_, action.model, Errc::model_rejected}, 100us);
+        else report(ModelLoaded{id_, generation_, action.model}, 100us);
+    });
+}
+
+void FakeWorker::perform(const WarmUpModel& action) {
+    if (!is_connected_ || is_compute_silent_) return;
+    later_in_life(with_.world.skewed(2ms, 1s), [this, action] {
+        report(ModelWarmedUp{id_, generation_, action.model}, 100us);
+    });
+}
+
+// --- operations ----------------------------------------------------------------------------------
+
+void FakeWorker::perform(const Dispatch& action) {
+    if (with_.world.chance(with_.faults.unsent))
+        return with_.world.after(0s, [this, action] {
+            with_.report(Replied{action.worker, action.generation, action.request, action.attempt,
+                                 Errc::worker_lost});
+        });
+    if (!is_connected_) return; // it has died, and the core has not heard of it yet
+    queue_.push_back(action);
+    later_in_life(with_.world.skewed(50us, 500us), [this] { begin_next(); });
+}
+
+void FakeWorker::begin_next() {
+    if (running_ || queue_.empty() || is_compute_silent_) return;
+    running_ = queue_.front();
+    queue_.pop_front();
+    const bool is_long = with_.world.chance(1, 50);
+    const Duration duration =
+        is_long ? with_.world.skewed(50ms, 2s) : with_.world.skewed(200us, 50ms);
+    busy_until_ = with_.world.now() + duration;
+    with_.ledger.note_execution(*running_);
+    later_in_life(duration, [this] {
+        const Dispatch done = *running_;
+        compute(done);
+    });
+}
+
+/// The end of an operation, or of more than that.
+void FakeWorker::compute(const Dispatch& done) {
+    World& world = with_.world;
+    const FaultMenu& faults = with_.faults;
+    if (world.chance(faults.crash)) return die();
+    if (world.chance(faults.hang)) return fall_silent();
+    if (world.chance(faults.stuck)) return; // running_ stays: nothing else is computed
+    running_.reset();
+    if (world.chance(faults.device_lost)) {
+        answer(done, Errc::device_lost);
+        if (world.chance(1, 2))
+            report(WorkerLost{id_, generation_, LossCause::device_lost}, world.skewed(1ms, 50ms));
+        health_ = Health::silent;
+        broken_ = RestartLevel::compute;
+        is_compute_silent_ = true;
+        return;
+    }
+    answer(done, world.chance(faults.failure) ? Errc::operation_failed : Errc::ok);
+    begin_next();
+}
+
+void FakeWorker::answer(const Dispatch& done, Errc code) {
+    report(Replied{id_, generation_, done.request, done.attempt, code},
+           with_.world.skewed(50us, 500us));
+}
+
+void FakeWorker::perform(const SendCancel& action) {
+    const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const Dispatch& one) {
+        return one.request == action.request && one.attempt == action.attempt;
+    });
+    if (found == queue_.end()) return; // too late, or running: its answer will come
+    const Dispatch cancelled = *found;
+    queue_.erase(found);
+    answer(cancelled, Errc::cancelled);
+}
+
+void FakeWorker::perform(const SendPing& action) {
+    if (!is_connected_ || health_ == Health::dead) return;
+    const bool is_data = action.channel == wire::Channel::data;
+    if (is_data ? is_compute_silent_ : is_page_silent_) return;
+    Duration delay = with_.world.skewed(100us, 5ms);
+    if (is_data && busy_until_ > with_.world.now()) delay += busy_until_ - with_.world.now();
+    later_in_life(delay, [this, action] {
+        if (action.channel == wire::Channel::data ? is_compute_silent_ : is_page_silent_) return;
+        report(PongArrived{id_, generation_, action.channel, action.sequence}, 50us);
+    });
+}
+
+// --- failures ------------------------------------------------------------------------------------
+
+/// The page or the process dies. What is seen of it: the socket's end, the engine's word, both in
+/// either order, or the process's exit after the socket's end.
+void FakeWorker::die() {
+    World& world = with_.world;
+    const bool is_process = world.chance(1, 2);
+    end_life();
+    health_ = Health::dead;
+    broken_ = is_process ? RestartLevel::process : RestartLevel::page;
+    const WorkerLost closed{id_, generation_, LossCause::connection_closed};
+    const WorkerLost cause{id_, generation_,
+                           is_process ? LossCause::process_exited : LossCause::page_crashed};
+    const std::uint64_t signs = world.between(1, 3);
+    if ((signs & 1) != 0)
+        with_.world.after(world.skewed(10ms, 80ms), [this, closed] { with_.report(closed); });
+    if ((signs & 2) != 0)
+        with_.world.after(world.skewed(10ms, 200ms), [this, cause] { with_.report(cause); });
+}
+
+/// Nothing tells of it but the pings that stay unanswered.
+void FakeWorker::fall_silent() {
+    health_ = Health::silent;
+    switch (with_.world.between(0, 3)) {
+    case 0: // the compute thread alone
+        broken_ = RestartLevel::compute;
+        is_compute_silent_ = true;
+        break;
+    case 1: // the page's main thread alone; in some engines the other one goes on
+        broken_ = RestartLevel::page;
+        is_page_silent_ = true;
+        break;
+    case 2: // the whole page
+        broken_ = RestartLevel::page;
+        is_page_silent_ = is_compute_silent_ = true;
+        break;
+    default: // the whole process
+        broken_ = RestartLevel::process;
+        is_page_silent_ = is_compute_silent_ = true;
+    }
+    if (!is_compute_silent_ && running_) {
+        answer(*running_, Errc::ok);
+        running_.reset();
+        begin_next();
+    }
+}
+
+} // namespace everpool::simulation

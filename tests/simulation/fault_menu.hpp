@@ -1,0 +1,76 @@
+// Simulator: what can go wrong, and how often.
+// SPDX-License-Identifier: BSL-1.0
+//
+// Every fault here must be survived: no request may lose its answer, get two, or get a wrong one, and
+// when the faults stop the pool must become whole again. The two exceptions are named: permanent
+// start failures take a worker away for good, and a stop that is stuck is given up by timeout.
+#pragma once
+
+#include "world.hpp"
+
+#include <cstdint>
+
+namespace everpool::simulation {
+
+struct FaultMenu {
+    // Per operation, while a worker computes it.
+    Ratio crash;       ///< page or process dies; one or two signs of it arrive, or only a silence
+    Ratio hang;        ///< compute thread, page or process stops; nothing tells
+    Ratio stuck;       ///< this operation never ends, but pings are answered (a hung shader)
+    Ratio device_lost; ///< it is answered with device_lost; the event follows, or not
+    Ratio failure;     ///< it is answered with an error that is final
+    Ratio unsent;      ///< the driver could not send it
+
+    // Per event that a driver reports.
+    Ratio late;      ///< seconds later, when nobody waits for it any more
+    Ratio duplicate; ///< twice
+    Ratio reordered; ///< overtaken by others
+    Ratio garbage;   ///< the page sent something else: the driver reports protocol_error
+    Ratio lost_pong; ///< pongs only; other messages are never lost on a connection that lives
+
+    // Per start of a worker.
+    Ratio failed_start;    ///< reported as failed
+    Ratio hung_start;      ///< nothing is ever heard
+    Ratio crashed_start;   ///< lost before it is ready
+    Ratio permanent_start; ///< reported as failed, with no hope
+    Ratio reconnect_storm; ///< connects and closes many times
+    Ratio slow_start;      ///< takes so long that it may be timed out
+
+    // Per second.
+    Ratio host_stall; ///< the host stands still for up to 20 s (suspended, in a debugger)
+    Ratio stray;      ///< an event of no living worker: old or invented generations, unknown ids
+
+    // Per stop of a worker.
+    Ratio stuck_stop; ///< never answered
+
+    /// A random subset: each fault is on in half of the seeds, with a rate of its own.
+    static FaultMenu random(World& world) {
+        FaultMenu menu;
+        const auto maybe = [&](Ratio& fault, std::uint32_t low, std::uint32_t high) {
+            const auto denominator = static_cast<std::uint32_t>(world.between(low, high));
+            if (world.chance(1, 2)) fault = {1, denominator};
+        };
+        maybe(menu.crash, 10, 200);
+        maybe(menu.hang, 30, 500);
+        maybe(menu.stuck, 30, 500);
+        maybe(menu.device_lost, 10, 200);
+        maybe(menu.failure, 5, 50);
+        maybe(menu.unsent, 10, 200);
+        maybe(menu.late, 10, 200);
+        maybe(menu.duplicate, 5, 100);
+        maybe(menu.reordered, 3, 50);
+        maybe(menu.garbage, 50, 500);
+        maybe(menu.lost_pong, 3, 50);
+        maybe(menu.failed_start, 2, 10);
+        maybe(menu.hung_start, 3, 20);
+        maybe(menu.crashed_start, 2, 10);
+        maybe(menu.reconnect_storm, 3, 20);
+        maybe(menu.slow_start, 3, 20);
+        maybe(menu.host_stall, 20, 200);
+        maybe(menu.stray, 1, 5);
+        maybe(menu.stuck_stop, 2, 5);
+        return menu;
+    }
+};
+
+} // namespace everpool::simulation

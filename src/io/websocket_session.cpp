@@ -61,7 +61,7 @@ private:
     enum class Phase : unsigned char {
         opening, // the handshake's answer is being written
         open,    // messages come and go
-        closing, // a close frame was sent or failed to be: waiting for the peer to go
+        closing, // a close frame is due, was sent, or failed to be: waiting for the peer to go
         closed,  // the socket is closed
     };
 
@@ -76,6 +76,7 @@ private:
                std::string_view reason);
     void lose(error_code ec);
     void close_with(websocket::close_code code, std::string_view reason);
+    void say_farewell();
     void drain();
     void finish() noexcept;
     void await_hello();
@@ -91,6 +92,7 @@ private:
     asio::steady_timer deadline_;                  ///< of the hello, then of the farewell
     websocket::stream<WebSocketStream, false> ws_; // false: no permessage-deflate
     Phase phase_{Phase::opening};
+    websocket::close_reason farewell_; ///< what the close frame says, once closing
     bool is_greeted_{false};
     ReceiveBuffer buffer_; ///< the message that is arriving
     std::size_t filled_{0};
@@ -116,6 +118,7 @@ void BeastWebSocketSession::accept(const UpgradeRequest& request) {
     }));
     await_hello();
     ws_.async_accept(request.message, [self = shared_from_this()](error_code ec) {
+        if (self->phase_ == Phase::closing && !ec) return self->say_farewell();
         if (self->phase_ != Phase::opening) return self->finish();
         if (ec) return self->lose(ec);
         self->phase_ = Phase::open;
@@ -267,12 +270,18 @@ void BeastWebSocketSession::abort() noexcept {
 
 void BeastWebSocketSession::close_with(websocket::close_code code, std::string_view reason) {
     if (phase_ == Phase::closed) return;
-    const bool can_say_so = phase_ == Phase::open && ws_.is_open();
-    phase_ = Phase::closing;
+    const Phase was = std::exchange(phase_, Phase::closing);
+    farewell_ = {code, beast::string_view(reason.data(), reason.size())};
     outbox_->stop();
-    if (!can_say_so) return finish();
-    ws_.async_close({code, beast::string_view(reason.data(), reason.size())},
-                    [self = shared_from_this()](error_code) { self->finish(); });
+    // The peer may hold the handshake's answer before we hear that it was written. It is connected
+    // then, and is told why it is not any more, as soon as we do hear.
+    if (was == Phase::opening) return limit_farewell();
+    if (was != Phase::open || !ws_.is_open()) return finish();
+    say_farewell();
+}
+
+void BeastWebSocketSession::say_farewell() {
+    ws_.async_close(farewell_, [self = shared_from_this()](error_code) { self->finish(); });
 }
 
 /// To close with bytes unread would reset the connection, and the peer might never see the close

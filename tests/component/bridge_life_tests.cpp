@@ -97,6 +97,19 @@ TEST_CASE("promotion drops the data connection silently and keeps control, under
     CHECK(host.is_quiet());
 }
 
+// The client has the handshake's answer before the bridge's own write of it completes, so the
+// dismissal may come in between. Many rounds, because only the kernel knows when it does.
+TEST_CASE("a connection that is dismissed in the moment of its opening is still told so") {
+    BridgeHost host;
+    const std::string page = host.admit(0, 1);
+    for (std::uint64_t round = 2; round < 200; ++round) {
+        WebSocketClient client(host.port(), {.path = page + "data"});
+        host.with([&](io::Bridge& bridge) { bridge.promote(WorkerId{0}, Generation{round}); });
+        REQUIRE(client.read_close_code() == 1001);
+    }
+    CHECK(host.is_quiet());
+}
+
 TEST_CASE("a revoked worker's connections end silently and its token opens nothing") {
     BridgeHost host;
     const std::string page = host.admit(0);

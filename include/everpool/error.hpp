@@ -57,7 +57,7 @@ enum class Errc {
     no_worker_available = 27,   ///< every worker has failed for good, so waiting is pointless
 
     // Life cycle.
-    cancelled = 40,        ///< the caller cancelled it
+    cancelled = 40,        ///< the caller cancelled it, or the pool was stopped under it
     pool_not_running = 41, ///< before async_start completed, or after async_stop
     pool_draining = 42,    ///< async_drain was called: what is queued finishes, nothing new is taken
     already_started = 43,  ///< async_start was called twice

@@ -11,7 +11,7 @@ void Ledger::note(const Event& event, TimePoint now) {
     cause_ = event;
     if (const auto* submit = std::get_if<Submit>(&event)) {
         if (submit->meta.id != next_request()) return; // a duplicate, which must not be answered
-        requests_.push_back({.meta = submit->meta});
+        requests_.push_back({.meta = submit->meta, .is_after_stop = is_stopping_});
         open_ids_.insert(submit->meta.id.value);
         ++open_requests_;
     } else if (const auto* cancel = std::get_if<Cancel>(&event)) {
@@ -174,7 +174,8 @@ void Ledger::judge_code(const Complete& action, const RequestFact& fact, TimePoi
         if (fact.executions == 0) object("device_lost without an execution");
         break;
     case Errc::cancelled:
-        if (!fact.is_cancelled) object("a request is cancelled that nobody cancelled");
+        if (!fact.is_cancelled && !is_stopping_)
+            object("a request is cancelled that nobody cancelled");
         break;
     case Errc::deadline_exceeded:
         if (now < fact.meta.deadline) object("a request is given up before its deadline");
@@ -188,7 +189,7 @@ void Ledger::judge_code(const Complete& action, const RequestFact& fact, TimePoi
             object("worker_lost of what must not be repeated and was executed");
         break;
     case Errc::pool_not_running:
-        if (!is_stopping_) object("pool_not_running of a running pool");
+        if (!fact.is_after_stop) object("pool_not_running of what came before the stop");
         break;
     case Errc::queue_full:
     case Errc::model_rejected:

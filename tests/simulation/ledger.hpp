@@ -25,6 +25,7 @@ namespace everpool::simulation {
 
 struct RequestFact {
     core::RequestMeta meta{};
+    bool is_after_stop{false};
     std::uint32_t dispatches{0}, executions{0};
     core::Dispatch last{};
     bool is_cancelled{false};

@@ -80,8 +80,8 @@ struct LeaseGranted {
     Generation generation;
     friend bool operator==(const LeaseGranted&, const LeaseGranted&) = default;
 };
-/// The lease is over: refused (before it was granted), or its worker was lost. Not said on Release
-/// of a granted lease.
+/// The lease is over: refused (before it was granted), or its worker was lost, or the pool was
+/// stopped. Not said on Release of a granted lease.
 struct LeaseEnded {
     LeaseId lease;
     Errc code{};

@@ -20,6 +20,8 @@
 //     LeaseGranted or LeaseEnded, Start by one StartFinished, Drain and Stop by DrainFinished and
 //     StopFinished (if asked again meanwhile: once for all); a Drain that is overtaken by a Stop is
 //     answered by StopFinished;
+//   * what is outstanding when the pool is stopped completes with cancelled, a start that is not
+//     finished included; what is asked afterwards is refused with pool_not_running;
 //   * an answer counts only if worker, generation and attempt are those asked last;
 //   * a request that must not be repeated is dispatched a second time only if the driver said that
 //     it had not been sent;
@@ -83,9 +85,6 @@ struct WorkerView {
 ///   draining             what was accepted runs; nothing new is taken; no lease waits
 ///   stopping, stopped    no request or lease is here; no worker is alive
 enum class PoolPhase : std::uint8_t { idle, running, draining, stopping, stopped };
-
-/// What outstanding requests and leases complete with when the pool is stopped under them.
-inline constexpr Errc stopped_outcome = Errc::pool_not_running;
 
 class PoolCore {
 public:

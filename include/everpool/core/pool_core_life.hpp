@@ -126,7 +126,7 @@ inline bool PoolCore::handle(const Stop&, Turn& turn) {
         finish_stop(turn);
         return true;
     }
-    end_everything(stopped_outcome, true, turn);
+    end_everything(Errc::cancelled, true, turn);
     return true;
 }
 
@@ -154,8 +154,7 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
         lease_deadlines_.clear(slot);
         leases_.erase(slot);
     }
-    if (std::exchange(is_start_pending_, false))
-        say(turn, StartFinished{is_broken() ? code : Errc::cancelled});
+    if (std::exchange(is_start_pending_, false)) say(turn, StartFinished{code});
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         WorkerSlot& worker = workers_[i];
         worker.lease = worker.reserved_for = no_slot;

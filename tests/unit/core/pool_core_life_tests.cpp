@@ -155,7 +155,7 @@ TEST_CASE("operations that nobody waits for do not hold up a drain") {
 
 // --- stop ----------------------------------------------------------------------------------------
 
-TEST_CASE("stop completes what is outstanding, closes the workers and waits for them") {
+TEST_CASE("stop cancels what is outstanding, closes the workers and waits for them") {
     CoreConfig config = CoreRig::workers(2);
     config.max_in_flight_per_worker = 1;
     CoreRig rig(config);
@@ -167,9 +167,9 @@ TEST_CASE("stop completes what is outstanding, closes the workers and waits for 
     REQUIRE(completions.size() == 3);
     for (std::uint64_t id = 1; id <= 3; ++id) {
         CHECK(completions[id - 1].request == RequestId{id});
-        CHECK(completions[id - 1].code == stopped_outcome);
+        CHECK(completions[id - 1].code == Errc::cancelled);
     }
-    CHECK(only<LeaseEnded>(actions) == LeaseEnded{{1}, stopped_outcome});
+    CHECK(only<LeaseEnded>(actions) == LeaseEnded{{1}, Errc::cancelled});
     CHECK(all<StopWorker>(actions) == std::vector<StopWorker>{{w0, {1}, true}, {w1, {1}, true}});
     CHECK(all<StopFinished>(actions).empty());
     CHECK(all<StopFinished>(rig.send(WorkerStopped{w1, {1}})).empty());

@@ -2,8 +2,7 @@
 // that WebNN is tested for real. Does nothing the second time.
 // SPDX-License-Identifier: BSL-1.0
 //
-// src/web/node_modules/.webnn-browser/headless_shell is the result; tests find it by the environment
-// variable EVERPOOL_WEBNN_BROWSER, which ctest sets.
+// src/web/node_modules/.webnn-browser/headless_shell is the result, where the tests look for it.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, createReadStream, createWriteStream, existsSync, mkdirSync,
          renameSync, rmSync } from 'node:fs';

@@ -1,5 +1,6 @@
 // What the pool answers when nothing fails: right results, and clear errors for bad input.
 // SPDX-License-Identifier: BSL-1.0
+#include "support/all_models.hpp"
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
 
@@ -14,41 +15,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
-constexpr float tolerance = 1e-4f;
-
-ModelSamples samples_of(const char* name) { return load_model_samples(models_dir, name); }
-
 bool mentions(const Answer& answer, const std::string& words) {
     INFO(answer.result.diagnostics.text());
     return answer.result.diagnostics.text().find(words) != std::string::npos;
 }
 
-void check_all_models(BrowserType browser, Provider provider) {
-    const auto mlp = samples_of("mlp"), encoder = samples_of("tiny_encoder"),
-               cnn = samples_of("small_cnn"), audio = samples_of("audio_conv");
-    ResourcePoolConfig config;
-    config.browsers.at(0).type = browser;
-    config.models = {spec_of(mlp, ModelFamily::text, {provider}),
-                     spec_of(encoder, ModelFamily::text, {provider}),
-                     spec_of(cnn, ModelFamily::vision, {provider}),
-                     spec_of(audio, ModelFamily::audio, {provider})};
-    PoolUnderTest test(config);
-    test.start();
-    for (const ModelSamples* model : {&mlp, &encoder, &cnn, &audio})
-        for (const ModelSample& sample : model->samples) {
-            const Answer answer = test.run(Request::inference(model->name, sample.inputs));
-            INFO(model->name << ": " << answer.result.diagnostics.text());
-            REQUIRE_FALSE(answer.ec);
-            CHECK(largest_difference(answer.result.outputs, sample.outputs) <= tolerance);
-            CHECK(answer.result.provider == provider);
-            CHECK(answer.result.browser == browser);
-            CHECK_FALSE(answer.result.browser_version.empty());
-            CHECK(answer.result.attempts == 1);
-            CHECK(answer.result.timing.total >=
-                  answer.result.timing.compute + answer.result.timing.transfer);
-        }
-    test.stop();
+BrowserSpec browser_of(BrowserType type) {
+    BrowserSpec browser;
+    browser.type = type;
+    return browser;
+}
+
+void check_all_models(BrowserType type, Provider provider) {
+    everpool::tests::check_all_models(browser_of(type), {provider}, provider);
 }
 
 } // namespace
@@ -67,6 +46,13 @@ TEST_CASE("Firefox answers every model rightly on WASM") {
 
 TEST_CASE("Firefox answers a model rightly on WebGPU") {
     check_all_models(BrowserType::firefox, Provider::webgpu);
+}
+
+// navigator.ml exists there, but every context is refused: offering it would fail each model.
+TEST_CASE("a Chromium without a WebNN backend falls to WebGPU and says so") {
+    everpool::tests::check_all_models(browser_of(BrowserType::chromium),
+                                      {Provider::webnn, Provider::webgpu, Provider::wasm},
+                                      Provider::webgpu);
 }
 
 TEST_CASE("bad input is refused with an error that names the culprit") {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace everpool::io {
@@ -186,7 +187,7 @@ void BeastWebSocketSession::on_frame() {
 
 /// Sees to it that the next read has room. A large message arrives in several frames (Chromium cuts
 /// at some 128 KiB), so its length is known from its own header, not from the WebSocket's.
-void BeastWebSocketSession::make_room() {
+void BeastWebSocketSession::make_room() try {
     if (message_bytes_ == 0)
         message_bytes_ = announced_frame_bytes({buffer_.data(), filled_}, limits_);
     const std::size_t rest_of_frame = ws_.read_size_hint(1);
@@ -197,6 +198,9 @@ void BeastWebSocketSession::make_room() {
     std::memcpy(larger.data(), buffer_.data(), filled_);
     std::swap(larger, buffer_);
     buffers_->give_back(std::move(larger));
+} catch (const std::bad_alloc&) {
+    // What a page announces must not end the host.
+    fault(&BridgeStats::frames_too_large, websocket::close_code::too_big, "no memory for this");
 }
 
 void BeastWebSocketSession::on_read_failed(error_code ec) {

@@ -16,6 +16,8 @@
 //   ec == boost::system::errc::...  (cancelled, deadline_exceeded, queue_full map to generic codes)
 #pragma once
 
+#include "everpool/utf8.hpp"
+
 #include <boost/system/error_category.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/error_condition.hpp>
@@ -209,26 +211,11 @@ inline std::string Diagnostics::text() const {
 
 inline std::string escape_remote_text(std::string_view text, std::size_t bytes_max) {
     constexpr char digits[] = "0123456789abcdef";
-    // Length of the well-formed UTF-8 sequence that starts at `at`, 0 if there is none.
-    const auto sequence_bytes = [&](std::size_t at) -> std::size_t {
-        const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-        const unsigned char lead = byte(at);
-        const std::size_t bytes = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2
-                                : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-        if (bytes == 0 || at + bytes > text.size()) return 0;
-        for (std::size_t i = 1; i < bytes; ++i)
-            if ((byte(at + i) & 0xc0) != 0x80) return 0;
-        if (bytes == 3 && ((lead == 0xe0 && byte(at + 1) < 0xa0) || (lead == 0xed && byte(at + 1) > 0x9f)))
-            return 0;
-        if (bytes == 4 && ((lead == 0xf0 && byte(at + 1) < 0x90) || (lead == 0xf4 && byte(at + 1) > 0x8f)))
-            return 0;
-        return bytes;
-    };
     std::string out;
     for (std::size_t at = 0; at < text.size();) {
         std::string piece;
         const char c = text[at];
-        const std::size_t bytes = sequence_bytes(at);
+        const std::size_t bytes = utf8_sequence_bytes(text, at);
         if (c == '\n') piece = "\\n";
         else if (c == '\t') piece = "\\t";
         else if (c == '\r') piece = "\\r";

@@ -90,14 +90,19 @@ template <> inline constexpr DataType data_type_of<bool> = DataType::boolean;
 
 using Shape = std::vector<std::int64_t>;
 
-/// Elements of a shape: 1 for a scalar (no dimensions). Empty if a dimension is negative or the
-/// product does not fit.
+/// Elements of a shape: 1 for a scalar (no dimensions), 0 if any dimension is 0. Empty if a dimension
+/// is negative or the product does not fit.
 constexpr std::optional<std::uint64_t> element_count(std::span<const std::int64_t> shape) noexcept {
-    std::uint64_t count = 1;
+    bool is_empty = false;
     for (const std::int64_t dimension : shape) {
         if (dimension < 0) return std::nullopt;
+        is_empty = is_empty || dimension == 0;
+    }
+    if (is_empty) return 0; // also where the others alone would not fit
+    std::uint64_t count = 1;
+    for (const std::int64_t dimension : shape) {
         const auto factor = static_cast<std::uint64_t>(dimension);
-        if (factor != 0 && count > UINT64_MAX / factor) return std::nullopt;
+        if (count > UINT64_MAX / factor) return std::nullopt;
         count *= factor;
     }
     return count;

@@ -48,6 +48,9 @@ TEST_CASE("the element count of a shape knows scalars, emptiness and overflow") 
     CHECK_FALSE(everpool::element_count(Dimensions{2, -1}));
     CHECK_FALSE(everpool::element_count(Dimensions{INT64_MAX, 3}));
     CHECK(everpool::element_count(Dimensions{INT64_MAX, 2}) == UINT64_MAX - 1);
+    CHECK(everpool::element_count(Dimensions{INT64_MAX, INT64_MAX, 0}) == 0u);
+    CHECK(everpool::element_count(Dimensions{0, INT64_MAX, INT64_MAX}) == 0u);
+    CHECK_FALSE(everpool::element_count(Dimensions{0, -1}));
 }
 
 TEST_CASE("a tensor with too few or too many bytes is not consistent") {

@@ -1,395 +1,36 @@
 // Everpool wire: bytes to messages.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The bytes come from a browser that may be compromised: every length is checked before it is used,
-// nothing is trusted that can be computed, and nothing throws. Tensors are views of the frame, which
-// `owner` keeps alive.
+// The bytes come from a browser that may be compromised: every length is checked before it is
+// used, nothing is trusted that can be computed, and nothing throws. Tensors are views of the
+// frame, which `owner` keeps alive.
 #pragma once
 
+#include "everpool/wire/header_decoder.hpp"
 #include "everpool/wire/limits.hpp"
 #include "everpool/wire/message.hpp"
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
 
 namespace everpool::wire {
 
-/// Why a frame was refused; `ok` if it was not.
-enum class DecodeResult : std::uint8_t {
-    ok,
-    truncated,        ///< shorter than its prefix or header says
-    bad_magic,
-    bad_version,
-    bad_reserved,     ///< a byte that must be 0 is not
-    unknown_kind,
-    frame_too_large,  ///< above Limits::frame_bytes_max
-    header_too_large, ///< above Limits::header_bytes_max
-    malformed_json,   ///< not one JSON object, too deep, or not UTF-8
-    bad_field,        ///< missing, of the wrong type, out of range, or above a limit
-    bad_tensor,       ///< an entry of "tensors" that is none, or too many
-    length_mismatch,  ///< the frame is not as long as its tensors ask for
-    bad_padding,      ///< padding that is not 0
-    out_of_memory,
-};
-
-constexpr std::string_view name_of(DecodeResult result) noexcept {
-    switch (result) {
-    case DecodeResult::ok: return "ok";
-    case DecodeResult::truncated: return "truncated";
-    case DecodeResult::bad_magic: return "bad_magic";
-    case DecodeResult::bad_version: return "bad_version";
-    case DecodeResult::bad_reserved: return "bad_reserved";
-    case DecodeResult::unknown_kind: return "unknown_kind";
-    case DecodeResult::frame_too_large: return "frame_too_large";
-    case DecodeResult::header_too_large: return "header_too_large";
-    case DecodeResult::malformed_json: return "malformed_json";
-    case DecodeResult::bad_field: return "bad_field";
-    case DecodeResult::bad_tensor: return "bad_tensor";
-    case DecodeResult::length_mismatch: return "length_mismatch";
-    case DecodeResult::bad_padding: return "bad_padding";
-    case DecodeResult::out_of_memory: return "out_of_memory";
-    }
-    return "unrecognised";
-}
-
 /// Decodes one frame. On anything but `ok`, `out` is unspecified but valid.
 /// `frame` must be 8-byte aligned if its tensors are to be viewed as elements.
 DecodeResult decode(std::span<const std::byte> frame, std::shared_ptr<const void> owner,
                     const Limits& limits, Message& out) noexcept;
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 namespace detail {
-
-/// Reads the fields of one header object. The first thing wrong is kept, and everything after it
-/// gives defaults, so that a message is read in one go and judged at the end.
-class HeaderDecoder {
-public:
-    HeaderDecoder(const boost::json::object& header, const Limits& limits,
-                  std::span<const std::byte> payload, std::shared_ptr<const void> owner)
-        : header_(&header), limits_(limits), payload_(payload), owner_(std::move(owner)) {}
-
-    [[nodiscard]] DecodeResult result() const noexcept { return result_; }
-
-    /// Whether all of the payload belongs to some tensor.
-    void check_payload_is_used() {
-        if (!payload_.empty()) fail(DecodeResult::length_mismatch);
-    }
-
-    Message read(Kind kind) {
-        switch (kind) {
-        case Kind::hello: return hello();
-        case Kind::ready: return ready();
-        case Kind::load_model: return load_model();
-        case Kind::progress:
-            return Progress{integer("id"), name("model"), name("phase"), integer("loaded"),
-                            integer("total")};
-        case Kind::unload_model: return UnloadModel{integer("id"), name("model")};
-        case Kind::run: return run();
-        case Kind::result: return run_result();
-        case Kind::error: return remote_error();
-        case Kind::ping: return Ping{integer("sequence")};
-        case Kind::pong: return Pong{integer("sequence")};
-        case Kind::cancel: return Cancel{integer("id"), small_integer("attempt")};
-        case Kind::drain: return Drain{boolean("restart_compute")};
-        case Kind::bye: return Bye{text("reason", limits_.text_bytes_max)};
-        case Kind::event: return PageEvent{name("type"), text("message", limits_.text_bytes_max)};
-        }
-        fail(DecodeResult::unknown_kind);
-        return {};
-    }
-
-private:
-    using Value = boost::json::value;
-
-    void fail(DecodeResult why) noexcept {
-        if (result_ == DecodeResult::ok) result_ = why;
-    }
-
-    const Value* find(const boost::json::object& in, std::string_view key) noexcept {
-        const Value* found = in.if_contains({key.data(), key.size()});
-        if (found == nullptr) fail(DecodeResult::bad_field);
-        return found;
-    }
-    [[nodiscard]] bool has(std::string_view key) const noexcept {
-        return header_->contains({key.data(), key.size()});
-    }
-
-    std::string text_of(const Value* value, std::size_t bytes_max) {
-        if (value == nullptr) return {};
-        const auto* string = value->if_string();
-        if (string == nullptr || string->size() > bytes_max) {
-            fail(DecodeResult::bad_field);
-            return {};
-        }
-        return {string->data(), string->size()};
-    }
-    std::uint64_t integer_of(const Value* value) noexcept {
-        if (value == nullptr) return 0;
-        // A number that JavaScript wrote without a fraction has none here either.
-        if (const auto* number = value->if_int64(); number && *number >= 0 &&
-            static_cast<std::uint64_t>(*number) <= integer_max)
-            return static_cast<std::uint64_t>(*number);
-        fail(DecodeResult::bad_field);
-        return 0;
-    }
-    double number_of(const Value* value) noexcept {
-        if (value == nullptr) return 0;
-        if (const auto* real = value->if_double(); real && std::isfinite(*real)) return *real;
-        if (const auto* number = value->if_int64()) return static_cast<double>(*number);
-        if (const auto* number = value->if_uint64()) return static_cast<double>(*number);
-        fail(DecodeResult::bad_field);
-        return 0;
-    }
-    bool boolean_of(const Value* value) noexcept {
-        if (value == nullptr) return false;
-        if (const auto* flag = value->if_bool()) return *flag;
-        fail(DecodeResult::bad_field);
-        return false;
-    }
-    /// The array, or an empty one with a fault noted.
-    const boost::json::array& array_of(const Value* value, std::size_t count_max) noexcept {
-        static const boost::json::array none;
-        const auto* array = value == nullptr ? nullptr : value->if_array();
-        if (array != nullptr && array->size() <= count_max) return *array;
-        fail(DecodeResult::bad_field);
-        return none;
-    }
-    const boost::json::object& object_of(const Value* value) noexcept {
-        static const boost::json::object none;
-        const auto* object = value == nullptr ? nullptr : value->if_object();
-        if (object != nullptr) return *object;
-        fail(DecodeResult::bad_field);
-        return none;
-    }
-
-    std::string text(std::string_view key, std::size_t bytes_max) {
-        return text_of(find(*header_, key), bytes_max);
-    }
-    std::string name(std::string_view key) { return text(key, limits_.name_bytes_max); }
-    std::string optional_name(std::string_view key) { return has(key) ? name(key) : std::string(); }
-    std::uint64_t integer(std::string_view key) noexcept { return integer_of(find(*header_, key)); }
-    double number(std::string_view key) noexcept { return number_of(find(*header_, key)); }
-    bool boolean(std::string_view key) noexcept { return boolean_of(find(*header_, key)); }
-    std::uint32_t small_integer(std::string_view key) noexcept {
-        const std::uint64_t value = integer(key);
-        if (value > UINT32_MAX) fail(DecodeResult::bad_field);
-        return static_cast<std::uint32_t>(value);
-    }
-    std::string json_object(std::string_view key) {
-        if (!has(key)) return {};
-        const auto& object = object_of(find(*header_, key));
-        return object.empty() ? std::string("{}") : boost::json::serialize(object);
-    }
-    std::optional<Provider> provider() {
-        if (!has("provider")) return std::nullopt;
-        const auto found = provider_from(name("provider"));
-        if (!found) fail(DecodeResult::bad_field);
-        return found;
-    }
-
-    /// Dimensions from `dimension_min` up: -1 where a spec leaves one free, 0 for tensors.
-    Shape shape_of(const Value* value, std::int64_t dimension_min) {
-        Shape shape;
-        for (const Value& entry : array_of(value, limits_.dimension_count_max)) {
-            const auto* dimension = entry.if_int64();
-            if (dimension == nullptr || *dimension < dimension_min ||
-                *dimension > static_cast<std::int64_t>(integer_max)) {
-                fail(DecodeResult::bad_field);
-                return {};
-            }
-            shape.push_back(*dimension);
-        }
-        return shape;
-    }
-    DataType dtype_of(const Value* value) {
-        const auto type = data_type_from(text_of(value, limits_.name_bytes_max));
-        if (!type) fail(DecodeResult::bad_field);
-        return type.value_or(DataType::float32);
-    }
-    std::vector<TensorSpec> specs(std::string_view key) {
-        std::vector<TensorSpec> out;
-        for (const Value& entry : array_of(find(*header_, key), limits_.list_count_max)) {
-            const auto& object = object_of(&entry);
-            TensorSpec spec;
-            spec.name = text_of(find(object, "name"), limits_.name_bytes_max);
-            spec.dtype = dtype_of(find(object, "dtype"));
-            spec.shape = shape_of(find(object, "shape"), -1);
-            if (result_ != DecodeResult::ok) return out;
-            out.push_back(std::move(spec));
-        }
-        return out;
-    }
-
-    std::vector<Tensor> tensors();
-    bool take_payload(Tensor& tensor);
-    Capabilities capabilities();
-
-    Message hello() {
-        Hello m;
-        const std::string role = name("role");
-        if (role != "control" && role != "data") fail(DecodeResult::bad_field);
-        m.role = role == "control" ? Channel::control : Channel::data;
-        m.token = name("token");
-        m.protocol = small_integer("protocol");
-        m.realm = small_integer("realm");
-        const auto& engine = object_of(find(*header_, "engine"));
-        m.engine_name = text_of(find(engine, "name"), limits_.name_bytes_max);
-        m.engine_version = text_of(find(engine, "version"), limits_.name_bytes_max);
-        m.user_agent = text_of(find(engine, "user_agent"), limits_.name_bytes_max);
-        if (has("capabilities")) m.capabilities = capabilities();
-        return m;
-    }
-    Message ready() {
-        Ready m;
-        m.id = integer("id");
-        m.model = name("model");
-        if (has("unloaded")) {
-            m.unloaded = boolean("unloaded");
-            return m;
-        }
-        m.provider = provider();
-        m.is_fallback_adapter = boolean("is_fallback_adapter");
-        m.inputs = specs("inputs");
-        m.outputs = specs("outputs");
-        m.fetch_ms = number("fetch_ms");
-        m.create_ms = number("create_ms");
-        return m;
-    }
-    Message load_model() {
-        LoadModel m{integer("id"), name("model"), name("url"), integer("bytes"), {}};
-        for (const Value& entry : array_of(find(*header_, "providers"), limits_.list_count_max)) {
-            const auto found = provider_from(text_of(&entry, limits_.name_bytes_max));
-            if (!found) fail(DecodeResult::bad_field);
-            m.providers.push_back(found.value_or(Provider::wasm));
-        }
-        return m;
-    }
-    Message run() {
-        Run m;
-        m.id = integer("id");
-        m.attempt = small_integer("attempt");
-        m.operation = name("operation");
-        m.model = optional_name("model");
-        m.module_url = optional_name("module_url");
-        m.parameters = json_object("parameters");
-        m.tensors = tensors();
-        return m;
-    }
-    Message run_result() {
-        RunResult m;
-        m.id = integer("id");
-        m.attempt = small_integer("attempt");
-        m.provider = provider();
-        // Left out where they are false or zero, as in every echo.
-        m.is_fallback_adapter = has("is_fallback_adapter") && boolean("is_fallback_adapter");
-        m.queue_ms = has("queue_ms") ? number("queue_ms") : 0;
-        m.compute_ms = has("compute_ms") ? number("compute_ms") : 0;
-        m.info = json_object("info");
-        m.tensors = tensors();
-        return m;
-    }
-    Message remote_error() {
-        RemoteError m;
-        m.id = integer("id");
-        m.attempt = small_integer("attempt");
-        const std::string code = name("code");
-        for (int value = 1; value < 128; ++value)
-            if (name_of(static_cast<Errc>(value)) == code) m.code = static_cast<Errc>(value);
-        m.message = text("message", limits_.text_bytes_max);
-        return m;
-    }
-
-    const boost::json::object* header_;
-    const Limits& limits_;
-    std::span<const std::byte> payload_; ///< what no tensor has taken yet
-    std::shared_ptr<const void> owner_;
-    DecodeResult result_{DecodeResult::ok};
-};
-
-inline std::vector<Tensor> HeaderDecoder::tensors() {
-    std::vector<Tensor> out;
-    const auto& entries = array_of(find(*header_, "tensors"), limits_.tensor_count_max);
-    if (result_ != DecodeResult::ok) return out;
-    out.reserve(entries.size());
-    for (const Value& entry : entries) {
-        const auto& object = object_of(&entry);
-        Tensor tensor;
-        tensor.name = text_of(find(object, "name"), limits_.name_bytes_max);
-        tensor.dtype = dtype_of(find(object, "dtype"));
-        tensor.shape = shape_of(find(object, "shape"), 0);
-        if (result_ == DecodeResult::bad_field) result_ = DecodeResult::bad_tensor;
-        if (result_ != DecodeResult::ok || !take_payload(tensor)) return out;
-        out.push_back(std::move(tensor));
-    }
-    return out;
-}
-
-inline bool HeaderDecoder::take_payload(Tensor& tensor) {
-    const auto count = element_count(tensor.shape);
-    const std::size_t each = element_bytes(tensor.dtype);
-    if (!count || *count > limits_.frame_bytes_max) {
-        fail(DecodeResult::bad_tensor);
-        return false;
-    }
-    const std::uint64_t bytes = *count * each;
-    const std::uint64_t padded =
-        (bytes + payload_alignment - 1) / payload_alignment * payload_alignment;
-    if (padded > payload_.size()) {
-        fail(DecodeResult::length_mismatch);
-        return false;
-    }
-    tensor.data = {owner_, payload_.first(static_cast<std::size_t>(bytes))};
-    for (std::uint64_t at = bytes; at < padded; ++at)
-        if (payload_[static_cast<std::size_t>(at)] != std::byte{0}) fail(DecodeResult::bad_padding);
-    payload_ = payload_.subspan(static_cast<std::size_t>(padded));
-    return result_ == DecodeResult::ok;
-}
-
-inline Capabilities HeaderDecoder::capabilities() {
-    Capabilities c;
-    const std::size_t text_max = limits_.name_bytes_max;
-    const auto& all = object_of(find(*header_, "capabilities"));
-    const auto& webgpu = object_of(find(all, "webgpu"));
-    c.webgpu.available = boolean_of(find(webgpu, "available"));
-    if (c.webgpu.available) {
-        c.webgpu.vendor = text_of(find(webgpu, "vendor"), text_max);
-        c.webgpu.architecture = text_of(find(webgpu, "architecture"), text_max);
-        c.webgpu.device = text_of(find(webgpu, "device"), text_max);
-        c.webgpu.description = text_of(find(webgpu, "description"), text_max);
-        c.webgpu.is_fallback_adapter = boolean_of(find(webgpu, "is_fallback_adapter"));
-        const auto& limits = object_of(find(webgpu, "limits"));
-        if (limits.size() > limits_.list_count_max) fail(DecodeResult::bad_field);
-        else
-            for (const auto& limit : limits)
-                c.webgpu.limits.emplace_back(std::string(limit.key().data(), limit.key().size()),
-                                             integer_of(&limit.value()));
-    }
-    const auto& webnn = object_of(find(all, "webnn"));
-    c.webnn.available = boolean_of(find(webnn, "available"));
-    if (c.webnn.available)
-        for (const Value& type : array_of(find(webnn, "device_types"), limits_.list_count_max))
-            c.webnn.device_types.push_back(text_of(&type, text_max));
-    const auto& wasm = object_of(find(all, "wasm"));
-    c.wasm_simd = boolean_of(find(wasm, "simd"));
-    c.wasm_threads = boolean_of(find(wasm, "threads"));
-    const auto& memory = object_of(find(all, "memory"));
-    c.device_memory_gib = number_of(find(memory, "device_memory_gib"));
-    c.js_heap_bytes_max = integer_of(find(memory, "js_heap_bytes_max"));
-    c.cross_origin_isolated = boolean_of(find(all, "cross_origin_isolated"));
-    return c;
-}
 
 inline std::uint32_t get_little_endian(std::span<const std::byte> from) noexcept {
     std::uint32_t value = 0;
@@ -405,12 +46,13 @@ inline DecodeResult check_prefix(std::span<const std::byte> frame, const Limits&
     if (frame[4] != std::byte{1}) return DecodeResult::bad_version;
     const auto kind = std::to_integer<unsigned>(frame[5]);
     if (kind < 1 || kind > std::variant_size_v<Message>) return DecodeResult::unknown_kind;
-    if (frame[6] != std::byte{0} || frame[7] != std::byte{0} || get_little_endian(frame.subspan(12)) != 0)
+    if (frame[6] != std::byte{0} || frame[7] != std::byte{0} ||
+        get_little_endian(frame.subspan(12)) != 0)
         return DecodeResult::bad_reserved;
     const std::uint32_t header_bytes = get_little_endian(frame.subspan(8));
     if (header_bytes > limits.header_bytes_max) return DecodeResult::header_too_large;
     const std::size_t used = prefix_bytes + header_bytes;
-    const std::size_t payload_at = (used + payload_alignment - 1) / payload_alignment * payload_alignment;
+    const std::uint64_t payload_at = padded_bytes(used);
     if (payload_at > frame.size()) return DecodeResult::truncated;
     for (std::size_t at = used; at < payload_at; ++at)
         if (frame[at] != std::byte{0}) return DecodeResult::bad_padding;
@@ -424,7 +66,8 @@ inline DecodeResult decode(std::span<const std::byte> frame, std::shared_ptr<con
     if (const auto wrong = detail::check_prefix(frame, limits); wrong != DecodeResult::ok)
         return wrong;
     const std::size_t header_bytes = detail::get_little_endian(frame.subspan(8));
-    const auto header_text = frame.subspan(prefix_bytes, header_bytes);
+    const std::string_view text(reinterpret_cast<const char*>(frame.data()) + prefix_bytes,
+                                header_bytes);
     // Most headers are small: their values live and die in this buffer.
     unsigned char memory[4096];
     boost::json::monotonic_resource resource(memory, sizeof memory);
@@ -432,13 +75,12 @@ inline DecodeResult decode(std::span<const std::byte> frame, std::shared_ptr<con
     options.max_depth = limits.json_depth_max;
     boost::json::error_code ec;
     const boost::json::value header =
-        boost::json::parse({reinterpret_cast<const char*>(header_text.data()), header_text.size()},
-                           ec, &resource, options);
+        boost::json::parse({text.data(), text.size()}, ec, &resource, options);
     const auto* fields = ec ? nullptr : header.if_object();
     if (fields == nullptr) return DecodeResult::malformed_json;
-    const std::size_t payload_at =
-        (prefix_bytes + header_bytes + payload_alignment - 1) / payload_alignment * payload_alignment;
-    detail::HeaderDecoder decoder(*fields, limits, frame.subspan(payload_at), std::move(owner));
+    const std::uint64_t payload_at = padded_bytes(prefix_bytes + header_bytes);
+    const auto payload = frame.subspan(static_cast<std::size_t>(payload_at));
+    detail::HeaderDecoder decoder(*fields, text, limits, {std::move(owner), payload});
     out = decoder.read(static_cast<Kind>(std::to_integer<unsigned>(frame[5])));
     decoder.check_payload_is_used();
     return decoder.result();

@@ -6,10 +6,10 @@
 // have grown to what is usual.
 #pragma once
 
+#include "everpool/utf8.hpp"
 #include "everpool/wire/json_writer.hpp"
 #include "everpool/wire/limits.hpp"
 #include "everpool/wire/message.hpp"
-#include "everpool/wire/utf8.hpp"
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
@@ -37,19 +37,18 @@ struct EncodedFrame {
 /// as the message's tensors.
 ///
 /// Errors: message_too_large (frame, header, or a count above its limit), invalid_request (a tensor
-/// with the wrong number of bytes, text that is not UTF-8, `parameters` or `info` that is not a JSON
-/// object). The frame is not to be used then.
+/// with the wrong number of bytes, text that is not UTF-8, a number that the decoder would refuse,
+/// `parameters` or `info` that is not a JSON object). The frame is not to be used then.
 Errc encode(const Message& message, const Limits& limits, EncodedFrame& frame);
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 namespace detail {
 
 inline constexpr std::array<std::byte, payload_alignment> zeros{};
 
 constexpr std::size_t padding_after(std::uint64_t bytes) noexcept {
-    return static_cast<std::size_t>((payload_alignment - bytes % payload_alignment) %
-                                    payload_alignment);
+    return static_cast<std::size_t>(padded_bytes(bytes) - bytes);
 }
 
 /// Is this the text of one JSON object, within the depth that a decoder accepts?
@@ -95,8 +94,8 @@ public:
         json_.boolean("is_fallback_adapter", m.is_fallback_adapter);
         specs("inputs", m.inputs);
         specs("outputs", m.outputs);
-        json_.number("fetch_ms", m.fetch_ms);
-        json_.number("create_ms", m.create_ms);
+        quantity("fetch_ms", m.fetch_ms);
+        quantity("create_ms", m.create_ms);
     }
     void operator()(const LoadModel& m) {
         integer("id", m.id);
@@ -131,8 +130,8 @@ public:
         json_.number("attempt", m.attempt);
         if (m.provider) json_.text("provider", name_of(*m.provider));
         json_.boolean("is_fallback_adapter", m.is_fallback_adapter);
-        json_.number("queue_ms", m.queue_ms);
-        json_.number("compute_ms", m.compute_ms);
+        quantity("queue_ms", m.queue_ms);
+        quantity("compute_ms", m.compute_ms);
         if (!m.info.empty()) object("info", m.info);
         tensors(m.tensors);
     }
@@ -179,6 +178,13 @@ private:
         if (value > integer_max) fail(Errc::invalid_request);
         json_.number(key, value);
     }
+    void quantity(std::string_view key, double value) {
+        check_quantity(value);
+        json_.number(key, value);
+    }
+    void check_quantity(double value) {
+        if (!is_quantity(value)) fail(Errc::invalid_request);
+    }
     void object(std::string_view key, std::string_view json) {
         if (json.size() > limits_.header_bytes_max) return fail(Errc::message_too_large);
         if (!is_json_object(json, limits_)) return fail(Errc::invalid_request);
@@ -196,30 +202,33 @@ private:
         }
         json_.put("]");
     }
-    void shape(const Shape& dimensions) {
+    void shape(const Shape& dimensions, std::int64_t dimension_min) {
         if (dimensions.size() > limits_.dimension_count_max) fail(Errc::message_too_large);
-        list(dimensions, [&](std::int64_t dimension) { json_.append(dimension); });
+        list(dimensions, [&](std::int64_t dimension) {
+            if (!is_integer(dimension, dimension_min)) fail(Errc::invalid_request);
+            json_.append(dimension);
+        });
     }
     template <class Described> // Tensor or TensorSpec
-    void described(const Described& what) {
+    void described(const Described& what, std::int64_t dimension_min) {
         json_.put("{\"name\":");
         quote_name(what.name);
         json_.put(",\"dtype\":");
         json_.quote(name_of(what.dtype));
         json_.put(",\"shape\":");
-        shape(what.shape);
+        shape(what.shape, dimension_min);
         json_.put("}");
     }
     void specs(std::string_view key, const std::vector<TensorSpec>& values) {
         json_.begin(key);
-        list(values, [&](const TensorSpec& spec) { described(spec); });
+        list(values, [&](const TensorSpec& spec) { described(spec, free_dimension); });
     }
     void tensors(const std::vector<Tensor>& values) {
         if (values.size() > limits_.tensor_count_max) return fail(Errc::message_too_large);
         json_.begin("tensors");
         list(values, [&](const Tensor& tensor) {
             if (!tensor.is_consistent()) fail(Errc::invalid_request);
-            described(tensor);
+            described(tensor, 0);
         });
     }
     void capabilities(const Capabilities& c);
@@ -262,15 +271,9 @@ inline void HeaderEncoder::capabilities(const Capabilities& c) {
     json_.put(flag(c.wasm_simd));
     json_.put(",\"threads\":");
     json_.put(flag(c.wasm_threads));
-    json_.put("},\"memory\":{");
-    {
-        char digits[32];
-        const auto end =
-            std::to_chars(digits, digits + sizeof digits,
-                          std::isfinite(c.device_memory_gib) ? c.device_memory_gib : 0.0).ptr;
-        json_.put("\"device_memory_gib\":");
-        json_.put({digits, static_cast<std::size_t>(end - digits)});
-    }
+    json_.put("},\"memory\":{\"device_memory_gib\":");
+    check_quantity(c.device_memory_gib);
+    json_.append(c.device_memory_gib);
     json_.put(",\"js_heap_bytes_max\":");
     json_.append(c.js_heap_bytes_max);
     if (c.js_heap_bytes_max > integer_max) fail(Errc::invalid_request);

@@ -1,8 +1,9 @@
 // Everpool wire: writes one JSON object into a string that is kept for its memory.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A writer of our own beside Boost.JSON's serializer because a header is written for each operation:
-// building a tree of values first costs several allocations, appending to a reused string none.
+// A writer of our own beside Boost.JSON's serializer because a header is written for each
+// operation: building a tree of values first costs several allocations, appending to a reused
+// string none.
 #pragma once
 
 #include <charconv>
@@ -29,12 +30,9 @@ public:
         begin(key);
         append(value);
     }
-    /// NaN and the infinities, which JSON does not have, become 0.
     void number(std::string_view key, double value) {
         begin(key);
-        char digits[32];
-        const double finite = std::isfinite(value) ? value : 0.0;
-        out_.append(digits, std::to_chars(digits, digits + sizeof digits, finite).ptr);
+        append(value);
     }
     void boolean(std::string_view key, bool value) {
         begin(key);
@@ -59,9 +57,16 @@ public:
         char digits[24];
         out_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
     }
+    /// NaN and the infinities, which JSON does not have, become 0.
+    void append(double value) {
+        char digits[32];
+        const double finite = std::isfinite(value) ? value : 0.0;
+        out_.append(digits, std::to_chars(digits, digits + sizeof digits, finite).ptr);
+    }
 
-    /// Escapes what JSON demands. Other bytes pass as they are: a string that is not UTF-8 makes a
-    /// header that no decoder takes, so the encoder checks that before.
+    /// Escapes what JSON demands, as JSON.stringify does it, so that both sides write the same
+    /// bytes. Others pass as they are: a string that is not UTF-8 makes a header that no decoder
+    /// takes, so the encoder checks that before.
     void quote(std::string_view value) {
         out_ += '"';
         for (const char c : value) {
@@ -72,16 +77,28 @@ public:
                 out_ += '\\';
                 out_ += c;
             } else {
-                constexpr char digits[] = "0123456789abcdef";
-                out_ += "\\u00";
-                out_ += digits[byte >> 4];
-                out_ += digits[byte & 15];
+                escape_control(byte);
             }
         }
         out_ += '"';
     }
 
 private:
+    void escape_control(unsigned char byte) {
+        constexpr char digits[] = "0123456789abcdef";
+        switch (byte) {
+        case '\b': out_ += "\\b"; return;
+        case '\t': out_ += "\\t"; return;
+        case '\n': out_ += "\\n"; return;
+        case '\f': out_ += "\\f"; return;
+        case '\r': out_ += "\\r"; return;
+        default: break;
+        }
+        out_ += "\\u00";
+        out_ += digits[byte >> 4];
+        out_ += digits[byte & 15];
+    }
+
     std::string& out_;
     bool is_first_{true};
 };

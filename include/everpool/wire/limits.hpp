@@ -17,8 +17,25 @@ inline constexpr std::size_t prefix_bytes = 16;
 /// in place.
 inline constexpr std::size_t payload_alignment = 8;
 
+constexpr std::uint64_t padded_bytes(std::uint64_t bytes) noexcept {
+    return (bytes + payload_alignment - 1) / payload_alignment * payload_alignment;
+}
+
 /// The largest integer that is exact in a JavaScript number.
 inline constexpr std::uint64_t integer_max = (1ULL << 53) - 1;
+
+/// A dimension that a spec leaves open. Tensors have none.
+inline constexpr std::int64_t free_dimension = -1;
+
+/// An id, a count or a dimension.
+constexpr bool is_integer(std::int64_t value, std::int64_t min) noexcept {
+    return value >= min && value <= static_cast<std::int64_t>(integer_max);
+}
+
+/// A time or an amount of memory. (False for NaN.)
+constexpr bool is_quantity(double value) noexcept {
+    return value >= 0 && value <= static_cast<double>(integer_max);
+}
 
 struct Limits {
     /// A whole frame, prefix included. What a host may set.

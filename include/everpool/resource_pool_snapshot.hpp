@@ -58,9 +58,13 @@ struct ResourcePoolSnapshot {
     /// Answers and events of a previous life, and duplicates, that were recognised and dropped.
     std::uint64_t stale_ignored{0};
 
-    /// What the bridge refused or threw out since the start, by reason.
+    /// What the bridge refused or threw out since the start, by reason. Counted on, also while the
+    /// workers are busy, and kept after the pool has stopped.
     struct Bridge {
+        std::uint64_t requests_malformed{0};  ///< not HTTP, too long, or with a body
+        std::uint64_t requests_unfinished{0}; ///< begun and never completed
         std::uint64_t refused_token{0}, refused_origin{0}, refused_host{0}, refused_subprotocol{0};
+        std::uint64_t hellos_missing{0}; ///< connected, but did not say who it is in time
         std::uint64_t frames_too_large{0}, frames_malformed{0}, frames_unexpected{0};
         std::uint64_t connections_replaced{0}, sends_refused{0};
     } bridge;

@@ -61,6 +61,20 @@ TimePoint PoolDriver::now() noexcept {
 
 ResourcePoolSnapshot PoolDriver::snapshot() const {
     ResourcePoolSnapshot out = board_.read();
+    out.bridge = {
+        .requests_malformed = bridge_stats_->requests_malformed,
+        .requests_unfinished = bridge_stats_->requests_unfinished,
+        .refused_token = bridge_stats_->refused_token,
+        .refused_origin = bridge_stats_->refused_origin,
+        .refused_host = bridge_stats_->refused_host,
+        .refused_subprotocol = bridge_stats_->refused_subprotocol,
+        .hellos_missing = bridge_stats_->hellos_missing,
+        .frames_too_large = bridge_stats_->frames_too_large,
+        .frames_malformed = bridge_stats_->frames_malformed,
+        .frames_unexpected = bridge_stats_->frames_unexpected,
+        .connections_replaced = bridge_stats_->connections_replaced,
+        .sends_refused = bridge_stats_->sends_refused,
+    };
     return out;
 }
 
@@ -208,7 +222,7 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     // limit is the one that callers meet.
     bridge_config.write_queue_bytes_max = config_.in_flight_bytes_max + config_.frame_bytes_max +
                                           config_.frame_bytes_max;
-    bridge_ = std::make_unique<io::Bridge>(strand_, bridge_config, *this);
+    bridge_ = std::make_unique<io::Bridge>(strand_, bridge_config, *this, bridge_stats_);
     if (const error_code ec = bridge_->listen()) {
         diagnostics.message = "the bridge cannot listen on 127.0.0.1: " + ec.message();
         return ec;

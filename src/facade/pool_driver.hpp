@@ -146,6 +146,7 @@ private:
 
     std::atomic<std::uint64_t> last_request_{0}, last_lease_{0};
     SnapshotBoard board_;
+    const std::shared_ptr<io::BridgeStats> bridge_stats_{std::make_shared<io::BridgeStats>()};
 };
 
 } // namespace everpool::facade

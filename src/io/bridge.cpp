@@ -8,8 +8,9 @@
 
 namespace everpool::io {
 
-Bridge::Bridge(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener)
-    : state_(std::make_shared<State>(std::move(strand), config, listener)) {}
+Bridge::Bridge(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener,
+               std::shared_ptr<BridgeStats> stats)
+    : state_(std::make_shared<State>(std::move(strand), config, listener, std::move(stats))) {}
 
 Bridge::~Bridge() { state_->close(); }
 
@@ -44,5 +45,6 @@ error_code Bridge::send(WorkerId worker, wire::Channel channel, const wire::Mess
 }
 
 const BridgeStats& Bridge::stats() const noexcept { return state_->stats(); }
+ReceiveBufferStats Bridge::receive_buffers() const { return state_->receive_buffers(); }
 
 } // namespace everpool::io

@@ -12,12 +12,15 @@
 // Referrer-Policy no-referrer and X-Content-Type-Options nosniff. Every request must name the server's
 // own Host; an upgrade must also come from its own Origin. Refusals are counted by reason.
 //
-// Threading: every call and every callback on the executor given to the constructor (a strand).
+// Threading: every call and every callback on the executor given to the constructor (a strand),
+// except what is read from the BridgeStats.
 #pragma once
 
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
 #include "everpool/wire/message.hpp"
+#include "io/bridge_stats.hpp"
+#include "io/receive_buffer_pool.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -60,21 +63,12 @@ struct BridgeConfig {
     std::uint64_t receive_bytes_idle_max{128ULL << 20};
 };
 
-/// Refusals and faults since listen(), by reason. All tested; shown in ResourcePool::snapshot().
-struct BridgeStats {
-    std::uint64_t http_requests{0}, upgrades{0};
-    std::uint64_t refused_token{0}, refused_origin{0}, refused_host{0}, refused_subprotocol{0};
-    std::uint64_t frames_received{0}, frames_sent{0}, bytes_received{0}, bytes_sent{0};
-    std::uint64_t frames_too_large{0}, frames_malformed{0}, frames_unexpected{0};
-    std::uint64_t connections_replaced{0}, sends_refused{0};
-    std::uint64_t hellos_missing{0}; ///< upgraded, but no hello within hello_timeout
-    /// Memory for messages: fresh from the system, and used again.
-    std::uint64_t receive_buffers_allocated{0}, receive_buffers_reused{0};
-};
-
 class Bridge {
 public:
-    Bridge(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener);
+    /// `stats` is counted in from now on; whoever shares it may read it from any thread, and after
+    /// the bridge is gone. \pre stats is not null
+    Bridge(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener,
+           std::shared_ptr<BridgeStats> stats = std::make_shared<BridgeStats>());
     ~Bridge(); ///< closes everything; no callback afterwards
     Bridge(const Bridge&) = delete;
     Bridge& operator=(const Bridge&) = delete;
@@ -106,6 +100,8 @@ public:
     error_code send(WorkerId worker, wire::Channel channel, const wire::Message& message);
 
     [[nodiscard]] const BridgeStats& stats() const noexcept;
+    /// Memory for messages: fresh from the system, used again, kept.
+    [[nodiscard]] ReceiveBufferStats receive_buffers() const;
 
 private:
     struct State;

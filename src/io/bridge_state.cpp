@@ -58,9 +58,11 @@ void remember(std::vector<std::weak_ptr<T>>& list, const std::shared_ptr<T>& one
 
 } // namespace
 
-Bridge::State::State(asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener)
+Bridge::State::State(asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener,
+                     std::shared_ptr<BridgeStats> stats)
     : listener_(&listener),
       setting_{checked(config), ReceiveBufferPool::create(config.receive_bytes_idle_max)},
+      stats_(std::move(stats)),
       acceptor_(strand),
       accept_pause_(strand) {}
 
@@ -103,13 +105,6 @@ void Bridge::State::close() {
     seats_.clear();
 }
 
-const BridgeStats& Bridge::State::stats() {
-    const ReceiveBufferStats buffers = setting_.buffers->stats();
-    stats_.receive_buffers_allocated = buffers.allocated;
-    stats_.receive_buffers_reused = buffers.reused;
-    return stats_;
-}
-
 // ---- accepting ----------------------------------------------------------------------------------
 
 void Bridge::State::accept() {
@@ -145,13 +140,13 @@ void Bridge::State::free_http_place() {
 // ---- HTTP ---------------------------------------------------------------------------------------
 
 HttpVerdict Bridge::State::judge(const HttpRequestFacts& request) {
-    ++stats_.http_requests;
+    ++stats_->http_requests;
     const HttpVerdict verdict = HttpGate(authority_, origin_, tokens_).judge(request);
     switch (verdict.refusal) {
-    case HttpRefusal::token: ++stats_.refused_token; break;
-    case HttpRefusal::origin: ++stats_.refused_origin; break;
-    case HttpRefusal::host: ++stats_.refused_host; break;
-    case HttpRefusal::subprotocol: ++stats_.refused_subprotocol; break;
+    case HttpRefusal::token: ++stats_->refused_token; break;
+    case HttpRefusal::origin: ++stats_->refused_origin; break;
+    case HttpRefusal::host: ++stats_->refused_host; break;
+    case HttpRefusal::subprotocol: ++stats_->refused_subprotocol; break;
     default: break;
     }
     return verdict;
@@ -160,9 +155,13 @@ HttpVerdict Bridge::State::judge(const HttpRequestFacts& request) {
 void Bridge::State::on_http_upgrade(tcp::socket socket, const UpgradeRequest& request,
                                     const HttpVerdict& verdict) {
     if (listener_ == nullptr) return;
-    ++stats_.upgrades;
+    ++stats_->upgrades;
     sessions_.push_back(start_websocket_session(
-        std::move(socket), request, {verdict.worker, verdict.channel}, setting_, *this, stats_));
+        std::move(socket), request, {verdict.worker, verdict.channel}, setting_, *this, *stats_));
+}
+
+void Bridge::State::on_http_fault(HttpFault fault) {
+    ++(fault == HttpFault::malformed ? stats_->requests_malformed : stats_->requests_unfinished);
 }
 
 void Bridge::State::on_http_closed() { free_http_place(); }
@@ -194,7 +193,7 @@ error_code Bridge::State::send(WorkerId worker, Channel channel, const wire::Mes
     error_code ec = Errc::worker_lost;
     if (seat != seats_.end())
         if (const SessionPointer& session = seat->second.at(channel)) ec = session->send(message);
-    if (ec) ++stats_.sends_refused;
+    if (ec) ++stats_->sends_refused;
     return ec;
 }
 
@@ -240,14 +239,14 @@ void Bridge::State::on_first_message(WebSocketSession& session, wire::Message me
     if (hello == nullptr || hello->role != channel)
         return refuse(session, "the first message must be hello, with the path's role");
     if (!tokens_.belongs(worker, hello->token)) {
-        ++stats_.refused_token;
+        ++stats_->refused_token;
         return refuse(session, "hello has another token than the path");
     }
     session.greet();
     Seat& seat = seats_.at(worker);
     SessionPointer& place = seat.at(channel);
     if (place) {
-        ++stats_.connections_replaced;
+        ++stats_->connections_replaced;
         place->retire();
         remember(leaving_, take_session(*place));
     }
@@ -257,7 +256,7 @@ void Bridge::State::on_first_message(WebSocketSession& session, wire::Message me
 }
 
 void Bridge::State::refuse(WebSocketSession& session, std::string_view reason) {
-    ++stats_.frames_unexpected;
+    ++stats_->frames_unexpected;
     session.refuse(reason);
     on_session_closed(session, Errc::protocol_error);
 }

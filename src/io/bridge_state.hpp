@@ -32,14 +32,16 @@ struct Bridge::State final : std::enable_shared_from_this<Bridge::State>,
                              HttpSessionOwner,
                              WebSocketSessionOwner {
 public:
-    State(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener);
+    State(boost::asio::any_io_executor strand, BridgeConfig config, BridgeListener& listener,
+          std::shared_ptr<BridgeStats> stats);
 
     error_code listen();
     void close();
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     [[nodiscard]] const std::string& origin() const noexcept { return origin_; }
-    [[nodiscard]] const BridgeStats& stats();
+    [[nodiscard]] const BridgeStats& stats() const noexcept { return *stats_; }
+    [[nodiscard]] ReceiveBufferStats receive_buffers() const { return setting_.buffers->stats(); }
     [[nodiscard]] WebContent& web_content() noexcept { return content_; }
 
     std::string admit(WorkerId worker, Generation generation);
@@ -54,6 +56,7 @@ public:
     const std::string& security_policy() const override { return security_policy_; }
     void on_http_upgrade(boost::asio::ip::tcp::socket socket, const UpgradeRequest& request,
                          const HttpVerdict& verdict) override;
+    void on_http_fault(HttpFault fault) override;
     void on_http_closed() override;
 
     // What the WebSocket connections tell.
@@ -83,7 +86,7 @@ private:
 
     BridgeListener* listener_; ///< null once closed
     const SessionSetting setting_;
-    BridgeStats stats_;
+    const std::shared_ptr<BridgeStats> stats_;
     WebContent content_;
     LiveTokens tokens_;
     boost::asio::ip::tcp::acceptor acceptor_;

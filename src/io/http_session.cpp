@@ -91,6 +91,8 @@ private:
     using Parser = http::request_parser<http::empty_body>;
 
     void on_request(error_code ec);
+    void on_request_failed(error_code ec);
+    void refuse_malformed(PlainAnswer answer);
     [[nodiscard]] HttpRequestFacts facts() const;
     void upgrade(const HttpVerdict& verdict);
     void answer_embedded(const EmbeddedFile* file, std::string_view cache_control);
@@ -135,22 +137,7 @@ HttpRequestFacts BeastHttpSession::facts() const {
 }
 
 void BeastHttpSession::on_request(error_code ec) {
-    if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
-        parser_.emplace(); // what was read of it is of no use: not even the method is certain
-        return answer_plain({http::status::request_header_fields_too_large, "Too long.\n"}, true);
-    }
-    if (ec == http::error::body_limit || ec == http::error::unexpected_body) {
-        parser_.emplace();
-        return answer_plain({http::status::payload_too_large, "A request has no body here.\n"},
-                            true);
-    }
-    if (ec && ec.category() == http::make_error_code(http::error::end_of_stream).category() &&
-        ec != http::error::end_of_stream && ec != http::error::partial_message) {
-        parser_.emplace();
-        return answer_plain({http::status::bad_request, "This is not HTTP.\n"}, true);
-    }
-    if (ec) return end();
-
+    if (ec) return on_request_failed(ec);
     const HttpVerdict verdict = owner_->judge(facts());
     if (verdict.refusal != HttpRefusal::none) return answer_plain(plain_answer(verdict.refusal));
     switch (verdict.route) {
@@ -166,10 +153,32 @@ void BeastHttpSession::on_request(error_code ec) {
     }
 }
 
+void BeastHttpSession::on_request_failed(error_code ec) {
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
+        return refuse_malformed({http::status::request_header_fields_too_large, "Too long.\n"});
+    if (ec == http::error::body_limit || ec == http::error::unexpected_body)
+        return refuse_malformed({http::status::payload_too_large, "A request has no body here.\n"});
+    const bool has_begun = parser_->got_some();
+    const bool is_cut_off = ec == http::error::end_of_stream || ec == http::error::partial_message;
+    if (ec.category() == http::make_error_code(http::error::end_of_stream).category() &&
+        !is_cut_off)
+        return refuse_malformed({http::status::bad_request, "This is not HTTP.\n"});
+    // Between two requests a client may go, or stay silent until its time is up.
+    if (has_begun && (is_cut_off || ec == beast::error::timeout))
+        owner_->on_http_fault(HttpFault::unfinished);
+    end();
+}
+
+void BeastHttpSession::refuse_malformed(PlainAnswer answer) {
+    owner_->on_http_fault(HttpFault::malformed);
+    parser_.emplace(); // what was read of it is of no use: not even the method is certain
+    answer_plain(answer, true);
+}
+
 void BeastHttpSession::upgrade(const HttpVerdict& verdict) {
     // A client that goes on before the handshake is answered is no browser, and Beast could not be
     // given what it has sent.
-    if (buffer_.size() != 0) return answer_plain({http::status::bad_request, "Too early.\n"}, true);
+    if (buffer_.size() != 0) return refuse_malformed({http::status::bad_request, "Too early.\n"});
     stream_.expires_never();
     const std::shared_ptr<HttpSessionOwner> owner = std::move(owner_);
     // The verdict's path points into the message and is of no use any more.

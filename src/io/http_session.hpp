@@ -19,6 +19,12 @@ namespace everpool::io {
 
 struct UpgradeRequest; // http_upgrade_request.hpp
 
+/// What a client may do wrong before there is a request to judge.
+enum class HttpFault : unsigned char {
+    malformed,  ///< not HTTP, too long, with a body, or an upgrade with something behind it
+    unfinished, ///< begun, and not complete in time or before the client hung up
+};
+
 /// What a connection needs of its bridge. Shared, so that it outlives the last handler.
 class HttpSessionOwner {
 public:
@@ -29,6 +35,7 @@ public:
     /// The connection asks to be upgraded and may be: it is the owner's from now on.
     virtual void on_http_upgrade(boost::asio::ip::tcp::socket socket, const UpgradeRequest& request,
                                  const HttpVerdict& verdict) = 0;
+    virtual void on_http_fault(HttpFault fault) = 0;
     /// The connection has ended without an upgrade. Last call.
     virtual void on_http_closed() = 0;
 

@@ -73,7 +73,7 @@ private:
     void on_frame();
     void on_read_failed(error_code ec);
     void make_room();
-    void fault(std::uint64_t BridgeStats::*counter, websocket::close_code code,
+    void fault(StrandCounter BridgeStats::*counter, websocket::close_code code,
                std::string_view reason);
     void lose(error_code ec);
     void close_with(websocket::close_code code, std::string_view reason);
@@ -237,7 +237,7 @@ error_code BeastWebSocketSession::send(const wire::Message& message) {
 // ---- the end ------------------------------------------------------------------------------------
 
 /// The peer broke the protocol, and Beast has not noticed.
-void BeastWebSocketSession::fault(std::uint64_t BridgeStats::*counter, websocket::close_code code,
+void BeastWebSocketSession::fault(StrandCounter BridgeStats::*counter, websocket::close_code code,
                                   std::string_view reason) {
     ++(stats_->*counter);
     WebSocketSessionOwner* const owner = std::exchange(owner_, nullptr);

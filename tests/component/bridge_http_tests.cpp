@@ -198,6 +198,7 @@ TEST_CASE("only GET and HEAD are served, and no bodies are taken") {
         host.port(),
         {.target = "/everpool/page.js", .method = "POST", .fields = {{"Content-Length", "5"}}});
     CHECK(with_body.status == 413);
+    CHECK(host.stats().requests_malformed == 1);
 }
 
 TEST_CASE("a request's header is bounded") {
@@ -207,6 +208,7 @@ TEST_CASE("a request's header is bounded") {
                  {.target = "/everpool/page.js", .fields = {{"X-Long", std::string(9000, 'x')}}});
     CHECK(answer.status == 431);
     CHECK(answer.fields.at("connection") == "close");
+    CHECK(host.stats().requests_malformed == 1);
 }
 
 TEST_CASE("what is not HTTP is told so and disconnected") {
@@ -215,6 +217,8 @@ TEST_CASE("what is not HTTP is told so and disconnected") {
     const HttpAnswer answer = client.ask_raw("\x16\x03\x01 hello\r\n\r\n");
     CHECK(answer.status == 400);
     CHECK_THROWS(client.ask({.target = "/everpool/page.js"}));
+    CHECK(host.stats().requests_malformed == 1);
+    CHECK(host.stats().http_requests == 0);
 }
 
 TEST_CASE("a client that never finishes its request is disconnected in time") {
@@ -223,6 +227,49 @@ TEST_CASE("a client that never finishes its request is disconnected in time") {
     BridgeHost host(config);
     HttpClient client(host.port());
     CHECK_THROWS(client.ask_raw("GET /everpool/page.js HTTP/1.1\r\nHost:"));
+    CHECK(host.stats().requests_unfinished == 1);
+}
+
+TEST_CASE("a client that hangs up in mid-request is counted, one between two requests is not") {
+    BridgeHost host;
+    {
+        HttpClient client(host.port());
+        client.write_raw("GET /everpool/page.js HT");
+    }
+    {
+        HttpClient client(host.port());
+        CHECK(client.ask({.target = "/nothing"}).status == 404);
+    }
+    // The connections' ends are known when the reactor has come to them.
+    for (int round = 0; round < 1000 && host.stats().requests_unfinished == 0; ++round)
+        CHECK(http_ask(host.port(), {.target = "/nothing"}).status == 404);
+    CHECK(host.stats().requests_unfinished == 1);
+}
+
+TEST_CASE("a silent client is disconnected in time, and has done nothing wrong") {
+    auto config = bridge_config_for_tests;
+    config.request_timeout = std::chrono::milliseconds(50);
+    BridgeHost host(config);
+    HttpClient client(host.port());
+    CHECK(client.ask({.target = "/nothing"}).status == 404);
+    CHECK_THROWS(client.ask_raw("")); // waits for what never comes, until it is thrown out
+    CHECK(host.stats().requests_unfinished == 0);
+}
+
+TEST_CASE("an upgrade with something behind it, before it was answered, is malformed") {
+    BridgeHost host;
+    const std::string page = host.admit(0);
+    const std::string authority = "127.0.0.1:" + std::to_string(host.port());
+    const std::string request = "GET " + page + "data HTTP/1.1\r\nHost: " + authority +
+                                "\r\nOrigin: http://" + authority +
+                                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                                "Sec-WebSocket-Version: 13\r\n"
+                                "Sec-WebSocket-Protocol: everpool.v1\r\n\r\n";
+    HttpClient client(host.port());
+    CHECK(client.ask_raw(request + "early").status == 400);
+    CHECK(host.stats().requests_malformed == 1);
+    CHECK(host.stats().upgrades == 0);
 }
 
 TEST_CASE("beyond the connection limit clients wait until a place is free") {

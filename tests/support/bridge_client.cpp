@@ -83,8 +83,12 @@ HttpAnswer HttpClient::ask(const HttpQuestion& question) {
 }
 
 HttpAnswer HttpClient::ask_raw(std::string_view bytes) {
-    asio::write(state_->socket, asio::buffer(bytes.data(), bytes.size()));
+    write_raw(bytes);
     return state_->read(false);
+}
+
+void HttpClient::write_raw(std::string_view bytes) {
+    asio::write(state_->socket, asio::buffer(bytes.data(), bytes.size()));
 }
 
 HttpAnswer http_ask(std::uint16_t port, const HttpQuestion& question) {

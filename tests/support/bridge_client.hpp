@@ -45,6 +45,8 @@ public:
     HttpAnswer ask(const HttpQuestion& question);
     /// Writes these bytes as they are and reads one answer.
     HttpAnswer ask_raw(std::string_view bytes);
+    /// Writes these bytes as they are.
+    void write_raw(std::string_view bytes);
 
 private:
     struct State;

@@ -22,6 +22,10 @@ io::BridgeStats BridgeHost::stats() {
     return with([](io::Bridge& bridge) { return bridge.stats(); });
 }
 
+io::ReceiveBufferStats BridgeHost::receive_buffers() {
+    return with([](io::Bridge& bridge) { return bridge.receive_buffers(); });
+}
+
 std::string BridgeHost::admit(std::uint32_t worker, std::uint64_t generation) {
     const std::string url = with(
         [&](io::Bridge& bridge) { return bridge.admit(WorkerId{worker}, Generation{generation}); });

@@ -42,6 +42,7 @@ public:
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] io::BridgeStats stats();
+    [[nodiscard]] io::ReceiveBufferStats receive_buffers();
 
     /// Runs `body(bridge)` where the bridge lives, and waits for it.
     template <class Body>

@@ -21,16 +21,16 @@ void FakeWorker::report(Event event, Duration delay) {
         event = WorkerLost{id_, generation_, LossCause::protocol_error};
     if (std::holds_alternative<PongArrived>(event) && world.chance(faults.lost_pong)) return;
     if (world.chance(faults.duplicate))
-        with_.world.after(delay + world.skewed(0s, 2s), [this, event] { with_.report(event); });
+        with_.world.after(delay + world.skewed(0s, 2s), [this, event] { with_.feed(event); });
     if (world.chance(faults.late)) {
-        delay += world.skewed(100ms, 30s);
+        delay += world.skewed(100ms, message_lateness_max);
     } else if (world.chance(faults.reordered)) {
         delay += world.skewed(1ms, 200ms);
     } else {
         last_arrival_ = std::max(last_arrival_, world.now() + delay);
         delay = last_arrival_ - world.now();
     }
-    world.after(delay, [this, event] { with_.report(event); });
+    world.after(delay, [this, event] { with_.feed(event); });
 }
 
 void FakeWorker::end_life() {
@@ -126,11 +126,13 @@ void FakeWorker::perform(const WarmUpModel& action) {
 // --- operations ----------------------------------------------------------------------------------
 
 void FakeWorker::perform(const Dispatch& action) {
-    if (with_.world.chance(with_.faults.unsent))
-        return with_.world.after(0s, [this, action] {
-            with_.report(Replied{action.worker, action.generation, action.request, action.attempt,
-                                 Errc::worker_lost});
-        });
+    const auto refuse = [&](Errc code) {
+        const Replied refusal{action.worker, action.generation, action.request, action.attempt,
+                              code};
+        with_.world.after(0s, [this, refusal] { with_.feed(refusal); });
+    };
+    if (with_.world.chance(with_.faults.unsent)) return refuse(Errc::worker_lost);
+    if (with_.world.chance(with_.faults.backpressure)) return refuse(Errc::queue_full);
     if (!is_connected_) return; // it has died, and the core has not heard of it yet
     queue_.push_back(action);
     later_in_life(with_.world.skewed(50us, 500us), [this] { begin_next(); });
@@ -212,11 +214,11 @@ void FakeWorker::die() {
     const WorkerLost closed{id_, generation_, LossCause::connection_closed};
     const WorkerLost cause{id_, generation_,
                            is_process ? LossCause::process_exited : LossCause::page_crashed};
-    const std::uint64_t signs = world.between(1, 3);
+    const std::uint64_t signs = world.between(0, 3);
     if ((signs & 1) != 0)
-        with_.world.after(world.skewed(10ms, 80ms), [this, closed] { with_.report(closed); });
+        with_.world.after(world.skewed(10ms, 80ms), [this, closed] { with_.feed(closed); });
     if ((signs & 2) != 0)
-        with_.world.after(world.skewed(10ms, 200ms), [this, cause] { with_.report(cause); });
+        with_.world.after(world.skewed(10ms, 200ms), [this, cause] { with_.feed(cause); });
 }
 
 /// Nothing tells of it but the pings that stay unanswered.

@@ -9,26 +9,14 @@
 #pragma once
 
 #include "everpool/core/action.hpp"
-#include "fault_menu.hpp"
-#include "ledger.hpp"
-#include "world.hpp"
+#include "surroundings.hpp"
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <optional>
 #include <set>
 
 namespace everpool::simulation {
-
-/// What fake workers share.
-struct Surroundings {
-    World& world;
-    Ledger& ledger;
-    FaultMenu faults;       ///< set to none when the faults stop
-    Duration start_timeout; ///< slow starts are about as long as this
-    std::function<void(core::Event)> report;
-};
 
 class FakeWorker {
 public:

@@ -12,6 +12,9 @@
 
 namespace everpool::simulation {
 
+inline constexpr Duration message_lateness_max = 30s;
+inline constexpr Duration stall_max = 20s;
+
 struct FaultMenu {
     // Per operation, while a worker computes it.
     Ratio crash;       ///< page or process dies; one or two signs of it arrive, or only a silence
@@ -19,10 +22,13 @@ struct FaultMenu {
     Ratio stuck;       ///< this operation never ends, but pings are answered (a hung shader)
     Ratio device_lost; ///< it is answered with device_lost; the event follows, or not
     Ratio failure;     ///< it is answered with an error that is final
-    Ratio unsent;      ///< the driver could not send it
+
+    // Per operation, while a driver sends it.
+    Ratio unsent;       ///< the connection has gone
+    Ratio backpressure; ///< the connection has too much to write already
 
     // Per event that a driver reports.
-    Ratio late;      ///< seconds later, when nobody waits for it any more
+    Ratio late;      ///< up to message_lateness_max, when nobody waits for it any more
     Ratio duplicate; ///< twice
     Ratio reordered; ///< overtaken by others
     Ratio garbage;   ///< the page sent something else: the driver reports protocol_error
@@ -37,7 +43,7 @@ struct FaultMenu {
     Ratio slow_start;      ///< takes so long that it may be timed out
 
     // Per second.
-    Ratio host_stall; ///< the host stands still for up to 20 s (suspended, in a debugger)
+    Ratio host_stall; ///< the host stands still, up to stall_max (suspended, in a debugger)
     Ratio stray;      ///< an event of no living worker: old or invented generations, unknown ids
 
     // Per stop of a worker.
@@ -56,6 +62,7 @@ struct FaultMenu {
         maybe(menu.device_lost, 10, 200);
         maybe(menu.failure, 5, 50);
         maybe(menu.unsent, 10, 200);
+        maybe(menu.backpressure, 10, 200);
         maybe(menu.late, 10, 200);
         maybe(menu.duplicate, 5, 100);
         maybe(menu.reordered, 3, 50);

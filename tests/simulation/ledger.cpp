@@ -1,65 +1,115 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "ledger.hpp"
 
-#include "everpool/core/event_text.hpp"
+#include <algorithm>
+#include <utility>
+#include <variant>
 
 namespace everpool::simulation {
 
 using namespace core;
 
-void Ledger::note(const Event& event, TimePoint now) {
+// --- events --------------------------------------------------------------------------------------
+
+void Ledger::note(const Event& event) {
     cause_ = event;
-    if (const auto* submit = std::get_if<Submit>(&event)) {
-        if (submit->meta.id != next_request()) return; // a duplicate, which must not be answered
-        requests_.push_back({.meta = submit->meta, .is_after_stop = is_stopping_});
-        open_ids_.insert(submit->meta.id.value);
-        ++open_requests_;
-    } else if (const auto* cancel = std::get_if<Cancel>(&event)) {
-        if (cancel->id.value < requests_.size()) requests_[cancel->id.value].is_cancelled = true;
-    } else if (const auto* acquire = std::get_if<Acquire>(&event)) {
-        if (acquire->lease != next_lease()) return;
-        leases_.emplace_back();
-        ++open_leases_;
-    } else if (const auto* release = std::get_if<Release>(&event)) {
-        if (release->lease.value >= leases_.size()) return;
-        LeaseFact& lease = leases_[release->lease.value];
-        lease.is_released = true;
-        if (lease.state != LeaseFact::State::held) return;
-        lease.state = LeaseFact::State::over;
-        workers_[lease.worker.value].lent_to = {};
-    } else if (const auto* connected = std::get_if<WorkerConnected>(&event)) {
-        if (connected->worker.value < workers_.size() &&
-            connected->generation == workers_[connected->worker.value].generation)
-            workers_[connected->worker.value].connected = connected->generation;
-    } else if (const auto* warm = std::get_if<ModelWarmedUp>(&event)) {
-        if (warm->worker.value < workers_.size() &&
-            warm->generation == workers_[warm->worker.value].generation)
-            workers_[warm->worker.value].models.insert(warm->model.value);
-    } else if (const auto* reply = std::get_if<Replied>(&event)) {
-        if (reply->request.value >= requests_.size()) return;
-        const Dispatch& last = requests_[reply->request.value].last;
-        if (last.worker == reply->worker && last.generation == reply->generation &&
-            last.attempt == reply->attempt && reply->worker.value < workers_.size())
-            workers_[reply->worker.value].requests.erase(reply->request.value);
-    } else if (std::holds_alternative<Drain>(event)) {
+    std::visit(
+        [this](const auto& one) {
+            if constexpr (requires { this->on(one); }) on(one);
+        },
+        event);
+    if (std::holds_alternative<Drain>(event)) {
         ++drains_asked_;
+        is_draining_ = true;
     } else if (std::holds_alternative<Stop>(event)) {
         ++stops_asked_;
         is_stopping_ = true;
     }
-    (void)now;
 }
 
-void Ledger::note(const Action& action, TimePoint now) {
-    std::visit([&](const auto& one) { on(one, now); }, action);
+void Ledger::on(const Submit& event) {
+    if (event.meta.id != next_request()) return; // a duplicate, which must not be answered
+    open_requests_.insert(event.meta.id.value);
+    requests_.push_back({.meta = event.meta,
+                         .is_after_drain = is_draining_,
+                         .is_after_stop = is_stopping_});
+    if (event.meta.max_attempts == 0) requests_.back().meta.max_attempts = config_.max_attempts;
+}
+
+void Ledger::on(const Cancel& event) {
+    if (event.id.value < requests_.size()) requests_[event.id.value].is_cancelled = true;
+}
+
+void Ledger::on(const Acquire& event) {
+    if (event.lease != next_lease()) return;
+    open_leases_.insert(event.lease.value);
+    leases_.push_back(
+        {.asked = event, .is_after_drain = is_draining_, .is_after_stop = is_stopping_});
+}
+
+void Ledger::on(const Release& event) {
+    if (event.lease.value >= leases_.size()) return;
+    LeaseFact& lease = leases_[event.lease.value];
+    lease.is_released = true;
+    if (lease.state != LeaseFact::State::held) return;
+    lease.state = LeaseFact::State::over;
+    workers_[lease.worker.value].lent_to = {};
+}
+
+WorkerFact* Ledger::in_force(WorkerId worker, Generation generation) {
+    const bool is_so =
+        worker.value < workers_.size() && generation == workers_[worker.value].generation;
+    return is_so ? &workers_[worker.value] : nullptr;
+}
+
+void Ledger::on(const WorkerConnected& event) {
+    if (WorkerFact* worker = in_force(event.worker, event.generation)) worker->is_connected = true;
+}
+
+void Ledger::on(const WorkerLost& event) {
+    if (WorkerFact* worker = in_force(event.worker, event.generation)) worker->is_lost = true;
+}
+
+void Ledger::on(const ModelWarmedUp& event) {
+    if (WorkerFact* worker = in_force(event.worker, event.generation))
+        worker->models.insert(event.model.value);
+}
+
+void Ledger::on(const Replied& event) {
+    if (event.request.value >= requests_.size()) return;
+    RequestFact& fact = requests_[event.request.value];
+    WorkerFact* worker = in_force(event.worker, event.generation);
+    if (worker == nullptr || fact.last.worker != event.worker ||
+        fact.last.generation != event.generation || fact.last.attempt != event.attempt)
+        return;
+    fact.last_answer = event.code;
+    worker->requests.erase(event.request.value);
+}
+
+void Ledger::note_execution(const Dispatch& dispatch) {
+    RequestFact& fact = requests_[dispatch.request.value];
+    ++fact.executions;
+    if (!fact.meta.idempotent && fact.executions > 1)
+        object("a request that must not be repeated was executed twice: " +
+               std::to_string(dispatch.request.value));
 }
 
 void Ledger::check_deadlines(TimePoint now) {
-    for (const std::uint64_t id : open_ids_) {
-        const TimePoint deadline = requests_[id].meta.deadline;
-        if (deadline != never && now > deadline + lateness_max_)
+    const auto is_over = [&](TimePoint deadline) {
+        return deadline != never && now > deadline + lateness_max_;
+    };
+    for (const std::uint64_t id : open_requests_)
+        if (is_over(requests_[id].meta.deadline))
             return object("a request is kept waiting beyond its deadline: " + std::to_string(id));
-    }
+    for (const std::uint64_t id : open_leases_)
+        if (is_over(leases_[id].asked.deadline))
+            return object("a lease is kept waiting beyond its deadline: " + std::to_string(id));
+}
+
+// --- actions: workers ----------------------------------------------------------------------------
+
+void Ledger::note(const Action& action, TimePoint now) {
+    std::visit([&](const auto& one) { on(one, now); }, action);
 }
 
 bool Ledger::is_in_force(WorkerId worker, Generation generation, const char* what) {
@@ -74,9 +124,7 @@ bool Ledger::is_in_force(WorkerId worker, Generation generation, const char* wha
     return true;
 }
 
-// --- workers -------------------------------------------------------------------------------------
-
-void Ledger::on(const StartWorker& action, TimePoint) {
+void Ledger::on(const StartWorker& action, TimePoint now) {
     if (action.worker.value >= workers_.size()) return object("StartWorker of no worker");
     WorkerFact& worker = workers_[action.worker.value];
     if (action.generation.value != worker.generation.value + 1)
@@ -84,15 +132,13 @@ void Ledger::on(const StartWorker& action, TimePoint) {
     if (is_stopping_ || worker.is_stopped) object("a worker is started in a stopping pool");
     if (worker.lent_to.value != 0) object("a worker is restarted under a lease that was not ended");
     // What it had waits for another attempt, which is nobody's action yet; if it may have one.
-    for (const std::uint64_t id : worker.requests) {
-        const RequestFact& fact = requests_[id];
-        if (!fact.meta.idempotent || fact.meta.lease.value != 0 ||
-            fact.dispatches >= fact.meta.max_attempts)
+    for (const std::uint64_t id : worker.requests)
+        if (!may_be_repeated(requests_[id], now))
             object("a worker is restarted and a request that it had is not answered: " +
                    std::to_string(id));
-    }
     worker.requests.clear();
     worker.generation = action.generation;
+    worker.is_connected = worker.is_lost = false;
     worker.models.clear();
 }
 
@@ -103,21 +149,31 @@ void Ledger::on(const StopWorker& action, TimePoint) {
 
 void Ledger::on(const LoadModel& action, TimePoint) {
     if (is_in_force(action.worker, action.generation, "LoadModel") &&
-        workers_[action.worker.value].connected != action.generation)
+        !workers_[action.worker.value].is_usable())
         object("a model is loaded on a worker that is not connected");
 }
 
 void Ledger::on(const WarmUpModel& action, TimePoint) {
-    (void)is_in_force(action.worker, action.generation, "WarmUpModel");
+    if (is_in_force(action.worker, action.generation, "WarmUpModel") &&
+        !workers_[action.worker.value].is_usable())
+        object("a model is warmed up on a worker that is not connected");
 }
 
 void Ledger::on(const SendPing& action, TimePoint) {
     if (is_in_force(action.worker, action.generation, "SendPing") &&
-        workers_[action.worker.value].connected != action.generation)
+        !workers_[action.worker.value].is_usable())
         object("a ping is sent to a worker that is not connected");
 }
 
-// --- requests ------------------------------------------------------------------------------------
+void Ledger::on(const Notice& notice, TimePoint) {
+    if (notice.worker.value >= workers_.size()) return;
+    WorkerFact& worker = workers_[notice.worker.value];
+    if (notice.what == Notice::What::worker_lost) worker.is_lost = true;
+    if (notice.what == Notice::What::worker_failed) worker.is_failed = true;
+    if (notice.what == Notice::What::model_rejected) worker.rejected.insert(notice.model.value);
+}
+
+// --- actions: requests ---------------------------------------------------------------------------
 
 void Ledger::on(const Dispatch& action, TimePoint now) {
     if (!is_in_force(action.worker, action.generation, "Dispatch")) return;
@@ -126,7 +182,7 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     WorkerFact& worker = workers_[action.worker.value];
     RequestFact& fact = requests_[action.request.value];
     if (fact.is_completed) object("a request is dispatched after it was completed");
-    if (worker.connected != action.generation) object("work is given to a worker not connected");
+    if (!worker.is_usable()) object("work is given to a worker that is not connected");
     if (!fact.meta.model.is_none() && worker.models.count(fact.meta.model.value) == 0)
         object("work is given to a worker that has not warmed up its model");
     if (action.attempt != fact.dispatches + 1) object("attempts are not counted one by one");
@@ -137,6 +193,7 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
     ++fact.dispatches;
     fact.last = action;
+    fact.last_answer = Errc::ok;
     worker.requests.insert(action.request.value);
 }
 
@@ -154,8 +211,7 @@ void Ledger::on(const Complete& action, TimePoint now) {
     if (fact.is_completed)
         return object("a request is completed twice: " + std::to_string(action.request.value));
     fact.is_completed = true;
-    --open_requests_;
-    open_ids_.erase(action.request.value);
+    open_requests_.erase(action.request.value);
     ++outcomes_[action.code];
     if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
     if (action.attempts != fact.dispatches) object("Complete tells a wrong number of attempts");
@@ -163,39 +219,46 @@ void Ledger::on(const Complete& action, TimePoint now) {
         object("Complete tells a wrong worker");
     if (fact.meta.deadline != never && now > fact.meta.deadline + lateness_max_)
         object("a request is completed long after its deadline");
-    judge_code(action, fact, now);
+    judge_outcome(action, fact, now);
 }
 
-void Ledger::judge_code(const Complete& action, const RequestFact& fact, TimePoint now) {
+// --- judgements ----------------------------------------------------------------------------------
+
+void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, TimePoint now) {
     switch (action.code) {
     case Errc::ok:
     case Errc::operation_failed: return judge_answer(action, fact);
     case Errc::device_lost:
-        if (fact.executions == 0) object("device_lost without an execution");
-        break;
+        judge_answer(action, fact);
+        return judge_giving_up(fact, now);
+    case Errc::worker_lost:
+        if (fact.dispatches == 0 && fact.meta.lease.value == 0)
+            object("worker_lost of what was never sent");
+        if (!fact.meta.idempotent && fact.executions != 0)
+            object("worker_lost of what must not be repeated and was executed");
+        return judge_giving_up(fact, now);
+    case Errc::queue_full:
+        if (fact.dispatches == 0) return;
+        judge_answer(action, fact);
+        return judge_giving_up(fact, now);
     case Errc::cancelled:
-        if (!fact.is_cancelled && !is_stopping_)
+        if (!fact.is_cancelled && !(is_stopping_ && !fact.is_after_stop))
             object("a request is cancelled that nobody cancelled");
-        break;
+        return;
     case Errc::deadline_exceeded:
         if (now < fact.meta.deadline) object("a request is given up before its deadline");
-        break;
+        return;
     case Errc::outcome_unknown:
         if (fact.meta.idempotent) object("outcome_unknown of what may be repeated");
         if (fact.dispatches == 0) object("outcome_unknown of what was never sent");
-        break;
-    case Errc::worker_lost:
-        if (!fact.meta.idempotent && fact.executions != 0)
-            object("worker_lost of what must not be repeated and was executed");
-        break;
-    case Errc::pool_not_running:
-        if (!fact.is_after_stop) object("pool_not_running of what came before the stop");
-        break;
-    case Errc::queue_full:
+        return;
+    case Errc::invalid_request:
+        if (fact.meta.lease.value == 0) object("invalid_request of what is valid");
+        return;
     case Errc::model_rejected:
-    case Errc::no_worker_available:
-    case Errc::invalid_request: break;
-    default: object("a request completes with " + std::string(name_of(action.code)));
+        if (fact.meta.lease.value != 0) return; // of that one worker, see Complete::worker
+        [[fallthrough]];
+    default: judge_refusal(action.code, fact.meta.model, fact.is_after_drain, fact.is_after_stop);
     }
 }
 
@@ -205,15 +268,58 @@ void Ledger::judge_answer(const Complete& action, const RequestFact& fact) {
     if (reply == nullptr || reply->request != action.request || reply->code != action.code)
         return object("an answer is invented");
     if (reply->worker != fact.last.worker || reply->generation != fact.last.generation ||
-        reply->attempt != fact.last.attempt)
+        reply->attempt != fact.last.attempt ||
+        in_force(reply->worker, reply->generation) == nullptr)
         object("an answer of a previous life is delivered: request " +
                std::to_string(action.request.value));
-    if (fact.executions == 0) object("an answer without an execution");
+    if (fact.executions == 0 && action.code != Errc::queue_full)
+        object("an answer without an execution");
 }
 
-// --- leases --------------------------------------------------------------------------------------
+bool Ledger::may_be_repeated(const RequestFact& fact, TimePoint now) const noexcept {
+    const bool was_not_sent =
+        fact.last_answer == Errc::worker_lost || fact.last_answer == Errc::queue_full;
+    return (fact.meta.idempotent || was_not_sent) && fact.meta.lease.value == 0 &&
+           fact.dispatches < fact.meta.max_attempts && now < fact.meta.deadline;
+}
 
-void Ledger::on(const LeaseGranted& action, TimePoint) {
+void Ledger::judge_giving_up(const RequestFact& fact, TimePoint now) {
+    if (may_be_repeated(fact, now)) object("a request is given up that may be tried again");
+}
+
+/// Codes that requests and leases share.
+void Ledger::judge_refusal(Errc code, ModelId model, bool is_after_drain, bool is_after_stop) {
+    switch (code) {
+    case Errc::pool_not_running:
+        if (!is_after_stop) object("pool_not_running of what came before the stop");
+        return;
+    case Errc::pool_draining:
+        if (!is_after_drain) object("pool_draining of what came before the drain");
+        return;
+    case Errc::unknown_model:
+        if (model.is_none() || model.value < config_.model_count)
+            object("unknown_model of a model that is known");
+        return;
+    case Errc::model_rejected:
+        if (model.is_none() || is_servable(model)) object("model_rejected while a worker is left");
+        return;
+    case Errc::no_worker_available:
+        if (is_servable(ModelId::none())) object("no_worker_available while a worker is left");
+        return;
+    default: object("something completes with " + std::string(name_of(code)));
+    }
+}
+
+/// Is there a worker that may serve it, now or later?
+bool Ledger::is_servable(ModelId model) const {
+    return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerFact& worker) {
+        return !worker.is_failed && worker.rejected.count(model.value) == 0;
+    });
+}
+
+// --- actions: leases -----------------------------------------------------------------------------
+
+void Ledger::on(const LeaseGranted& action, TimePoint now) {
     if (!is_in_force(action.worker, action.generation, "LeaseGranted")) return;
     if (action.lease.value == 0 || action.lease.value >= leases_.size())
         return object("a lease is granted that was never asked for");
@@ -221,31 +327,49 @@ void Ledger::on(const LeaseGranted& action, TimePoint) {
     WorkerFact& worker = workers_[action.worker.value];
     if (lease.state != LeaseFact::State::asked) object("a lease is answered twice");
     if (lease.is_released) object("a lease is granted that was withdrawn");
+    if (now > lease.asked.deadline) object("a lease is granted after its deadline");
     if (worker.lent_to.value != 0) object("a worker holds two leases");
     if (!worker.requests.empty()) object("a worker is lent that has work to do");
-    if (worker.connected != action.generation) object("a worker is lent that is not connected");
+    if (!worker.is_usable()) object("a worker is lent that is not connected");
+    if (!lease.asked.model.is_none() && worker.models.count(lease.asked.model.value) == 0)
+        object("a worker is lent that has not warmed up the model");
     lease.state = LeaseFact::State::held;
     lease.worker = action.worker;
     worker.lent_to = action.lease;
-    --open_leases_;
+    open_leases_.erase(action.lease.value);
 }
 
-void Ledger::on(const LeaseEnded& action, TimePoint) {
+void Ledger::on(const LeaseEnded& action, TimePoint now) {
     if (action.lease.value == 0 || action.lease.value >= leases_.size())
         return object("a lease ends that was never asked for");
     LeaseFact& lease = leases_[action.lease.value];
+    const bool was_held = lease.state == LeaseFact::State::held;
     if (lease.state == LeaseFact::State::over) return object("a lease ends that is over");
-    if (lease.state == LeaseFact::State::asked) {
-        --open_leases_;
-    } else {
-        if (action.code != Errc::worker_lost && !is_stopping_)
-            object("a lease that is held ends though its worker was not lost");
-        workers_[lease.worker.value].lent_to = {};
-    }
     lease.state = LeaseFact::State::over;
+    open_leases_.erase(action.lease.value);
+    if (was_held) workers_[lease.worker.value].lent_to = {};
+    switch (action.code) {
+    case Errc::worker_lost:
+        if (!was_held || !workers_[lease.worker.value].is_lost)
+            object("a lease ends with worker_lost though no worker was lost with it");
+        return;
+    case Errc::cancelled:
+        if (!lease.is_released && !is_stopping_) object("a lease is cancelled by nobody");
+        return;
+    case Errc::deadline_exceeded:
+        if (was_held || now < lease.asked.deadline) object("a lease ends before its deadline");
+        return;
+    case Errc::queue_full: return;
+    case Errc::pool_draining: // also of those that waited when the drain began
+        if (was_held || !is_draining_) object("a lease ends with pool_draining");
+        return;
+    default:
+        if (was_held) return object("a lease that is held ends though its worker was not lost");
+        judge_refusal(action.code, lease.asked.model, lease.is_after_drain, lease.is_after_stop);
+    }
 }
 
-// --- the pool ------------------------------------------------------------------------------------
+// --- actions: the pool ---------------------------------------------------------------------------
 
 void Ledger::on(const StartFinished&, TimePoint) {
     if (++starts_ > 1) object("the start is finished twice");
@@ -253,12 +377,12 @@ void Ledger::on(const StartFinished&, TimePoint) {
 
 void Ledger::on(const DrainFinished&, TimePoint) {
     if (++drains_ > drains_asked_) object("a drain is finished that nobody asked for");
-    if (open_requests_ != 0) object("a drain is finished while requests are open");
+    if (has_open_requests()) object("a drain is finished while requests are open");
 }
 
 void Ledger::on(const StopFinished&, TimePoint) {
     if (++stops_ > stops_asked_) object("a stop is finished that nobody asked for");
-    if (open_requests_ != 0 || open_leases_ != 0)
+    if (has_open_requests() || has_open_leases())
         object("the stop is finished while something is open");
 }
 

@@ -8,9 +8,11 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <variant>
 
@@ -18,14 +20,17 @@ namespace everpool::simulation {
 
 enum class PlantedBug : std::uint8_t {
     none,
-    fencing, ///< takes every event as one of the life in force, every answer as the one asked last
+    fencing, ///< takes every answer as the answer to what was asked last
+    ghosts,  ///< takes what is said of a worker's previous life as said of this one
     twice,   ///< completes one request in a thousand twice
-    repeat,  ///< takes every request as one that may be repeated
     forget,  ///< forgets to complete one request in a thousand
+    repeat,  ///< takes every request as one that may be repeated
+    lend,    ///< lends a worker once more that is lent already
+    memory,  ///< remembers an earlier run, so that no run can be repeated
 };
 
-inline constexpr std::array<std::string_view, 5> planted_bug_names{"none", "fencing", "twice",
-                                                                   "repeat", "forget"};
+inline constexpr std::array<std::string_view, 8> planted_bug_names{
+    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "memory"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -35,44 +40,58 @@ inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
 
 class CoreUnderTest {
 public:
-    CoreUnderTest(const core::CoreConfig& config, std::uint64_t seed, PlantedBug bug)
-        : core_(config, seed), bug_(bug) {}
+    /// `run`: which run of the seed this is. Only a bug may depend on it.
+    CoreUnderTest(const core::CoreConfig& config, std::uint64_t seed, PlantedBug bug,
+                  std::uint64_t run)
+        : core_(config, bug == PlantedBug::memory ? seed + run : seed), bug_(bug) {}
 
     void on(core::Event event, TimePoint now, core::Actions& actions) {
-        if (bug_ == PlantedBug::fencing)
-            std::visit([this](auto& one) { forget_generation(one); }, event);
-        if (auto* submit = std::get_if<core::Submit>(&event); submit && bug_ == PlantedBug::repeat)
-            submit->meta.idempotent = true;
+        if (bug_ != PlantedBug::none && spoil(event, actions)) return;
         core_.on(event, now, actions);
-        spoil(actions);
+        if (bug_ != PlantedBug::none) spoil(actions);
     }
 
     void on_wakeup(TimePoint now, core::Actions& actions) {
         core_.on_wakeup(now, actions);
-        spoil(actions);
+        if (bug_ != PlantedBug::none) spoil(actions);
     }
 
     [[nodiscard]] const core::PoolCore& core() const noexcept { return core_; }
 
 private:
+    /// \return whether the core does not hear of the event
+    bool spoil(core::Event& event, core::Actions& actions) {
+        if (bug_ == PlantedBug::ghosts)
+            std::visit([this](auto& one) { forget_generation(one); }, event);
+        if (auto* reply = std::get_if<core::Replied>(&event); reply && bug_ == PlantedBug::fencing)
+            if (const auto asked = asked_.find(reply->request.value); asked != asked_.end()) {
+                reply->worker = asked->second.worker;
+                reply->generation = asked->second.generation;
+                reply->attempt = asked->second.attempt;
+            }
+        if (auto* submit = std::get_if<core::Submit>(&event); submit && bug_ == PlantedBug::repeat)
+            submit->meta.idempotent = true;
+        const auto* acquire = std::get_if<core::Acquire>(&event);
+        if (acquire == nullptr || bug_ != PlantedBug::lend || !granted_) return false;
+        if (!core_.worker(granted_->worker).leased) return false;
+        actions.emplace_back(
+            core::LeaseGranted{acquire->lease, granted_->worker, granted_->generation});
+        return true;
+    }
+
     template <class Event>
     void forget_generation(Event& event) {
-        if constexpr (requires { event.generation; })
+        if constexpr (requires { event.generation; } && !std::is_same_v<Event, core::Replied>)
             if (event.worker.value < core_.worker_count())
                 event.generation = core_.worker(event.worker).generation;
-        if constexpr (std::is_same_v<Event, core::Replied>)
-            if (const auto asked = asked_.find(event.request.value); asked != asked_.end()) {
-                event.worker = asked->second.worker;
-                event.generation = asked->second.generation;
-                event.attempt = asked->second.attempt;
-            }
     }
 
     void spoil(core::Actions& actions) {
-        if (bug_ == PlantedBug::none) return;
         for (std::size_t i = 0; i < actions.size(); ++i) {
             if (const auto* asked = std::get_if<core::Dispatch>(&actions[i]))
                 asked_[asked->request.value] = *asked;
+            if (const auto* granted = std::get_if<core::LeaseGranted>(&actions[i]))
+                granted_ = *granted;
             if (!std::holds_alternative<core::Complete>(actions[i])) continue;
             const bool is_hit = ++completions_ % 1000 == 0;
             if (is_hit && bug_ == PlantedBug::twice) {
@@ -89,6 +108,7 @@ private:
     core::PoolCore core_;
     PlantedBug bug_;
     std::unordered_map<std::uint64_t, core::Dispatch> asked_; ///< looked up, never iterated
+    std::optional<core::LeaseGranted> granted_;               ///< the last one
     std::uint64_t completions_{0};
 };
 

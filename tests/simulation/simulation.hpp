@@ -3,18 +3,19 @@
 //
 //   start -> faults on, for as long as asked -> faults off -> everything whole again within a bound
 //         -> drain -> stop
-// One seed in sixteen stops in the middle of the faults instead. After every event the core's
-// invariants and the ledger's judgements are checked.
+// One seed in sixteen is stopped in the middle of the faults instead, and one drained. After every
+// event the core's invariants and the ledger's judgements are checked.
 #pragma once
 
 #include "everpool/core/pool_core.hpp"
+#include "fake_host.hpp"
 #include "fake_worker.hpp"
-#include "fault_menu.hpp"
-#include "ledger.hpp"
 #include "planted_bug.hpp"
-#include "world.hpp"
+#include "surroundings.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,12 +26,14 @@ struct RunOptions {
     std::uint64_t seed{1};
     Duration faults_for{72s};
     PlantedBug bug{PlantedBug::none};
+    std::uint64_t run{1};  ///< of this seed; nothing but a planted bug may depend on it
     bool is_traced{false}; ///< print every event and action
 };
 
 struct RunReport {
     std::string violation; ///< empty: none
     Duration simulated{};
+    Duration recovery{}, recovery_max{}; ///< after the faults had stopped; 0: it was not waited for
     std::uint64_t trace_hash{0};
     std::uint64_t events{0}, requests{0};
     core::CoreStats stats;
@@ -40,60 +43,52 @@ struct RunReport {
 class Simulation {
 public:
     explicit Simulation(const RunOptions& options);
+    Simulation(const Simulation&) = delete; // what happens later points back here
+    Simulation& operator=(const Simulation&) = delete;
 
+    /// \pre called once
     RunReport run();
 
 private:
-    /// What the host is like, drawn once per seed.
-    struct Habits {
-        std::uint32_t burst_max{1};
-        Duration pause_max{1s};
-        std::uint32_t model_count{0};
-        std::uint64_t bytes_max{0};
-        bool stops_in_faults{false};
-        bool may_fail_for_good{false};
-        /// An operation that never ends while its worker lives is noticed by its deadline only.
-        bool always_has_deadlines{false};
-    };
+    /// How the faults end.
+    enum class Ending : std::uint8_t { recovery, drain, stop };
 
-    void prepare();
-    core::CoreConfig draw_config();
+    [[nodiscard]] core::CoreConfig draw_config(std::uint32_t model_count);
+    [[nodiscard]] Duration recovery_max() const;
 
     // The engine: one event, its actions, the checks.
     void feed(const core::Event& event);
     void wake();
     void perform_all();
-    void check();
     bool run_until(TimePoint end, const std::function<bool()>& is_done);
+    void run_for(Duration duration);
+    void demand(bool is_fine, const char* what);
     void trace(const std::string& line);
     [[nodiscard]] bool has_failed() const { return !ledger_->violation().empty(); }
 
-    // The host.
-    void be_busy();
-    void submit(LeaseId lease);
-    void use_leases();
-    void cancel_one();
+    // What strikes the host as a whole.
     void disturb();
     core::Event stray_event();
-    [[nodiscard]] std::uint32_t draw_preferences();
 
     // The phases.
-    void demand(bool is_fine, const char* what);
-    bool is_whole();
-    void quiet_phase();
-    void last_phase();
+    [[nodiscard]] bool is_whole() const;
+    void recover();
+    void serve_once();
+    void drain();
+    void stop();
 
     RunOptions options_;
     World world_;
-    Habits habits_;
+    Ending ending_{Ending::recovery};
+    bool may_fail_for_good_{false};
+    bool are_faults_on_{true};
     core::CoreConfig config_;
     std::unique_ptr<CoreUnderTest> core_;
     std::unique_ptr<Ledger> ledger_;
     std::unique_ptr<Surroundings> surroundings_;
     std::vector<std::unique_ptr<FakeWorker>> workers_;
+    std::unique_ptr<FakeHost> host_;
     core::Actions actions_;
-    bool is_host_active_{true};
-    std::vector<LeaseId> leases_; ///< asked for or held by the host
     RunReport report_;
 };
 

@@ -195,6 +195,7 @@ private:
     void find_worker_for_lease(Slot, Turn&);
     void reserve_for_oldest(WorkerId);
     void grant(WorkerId, Turn&);
+    void grant_in_time(WorkerId, Turn&);
     void end_lease(Slot, Errc, Turn&);
     void end_waiting_leases(Errc, Turn&);
     bool serve_lease(WorkerSlot&, WorkerId, Turn&);

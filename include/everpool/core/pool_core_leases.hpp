@@ -66,7 +66,7 @@ inline void PoolCore::find_worker_for_lease(Slot slot, Turn& turn) {
     if (best.is_none()) return; // the next worker that becomes free looks for us
     leases_.to_reserved(slot, best);
     workers_[best.value].reserved_for = slot;
-    if (workers_[best.value].session.in_flight() == 0) grant(best, turn);
+    if (workers_[best.value].session.in_flight() == 0) grant_in_time(best, turn);
 }
 
 /// This worker has become free: is there a lease that waits for one like it?
@@ -78,6 +78,14 @@ inline void PoolCore::reserve_for_oldest(WorkerId id) {
         worker.reserved_for = slot;
         return;
     }
+}
+
+/// Events may come before the wakeup that is due: who waited too long does not wait for it any more.
+/// \pre reserved, nothing in flight
+inline void PoolCore::grant_in_time(WorkerId id, Turn& turn) {
+    const Slot slot = workers_[id.value].reserved_for;
+    if (lease_deadlines_.at(slot) <= turn.now) end_lease(slot, Errc::deadline_exceeded, turn);
+    else grant(id, turn);
 }
 
 /// \pre reserved, nothing in flight

@@ -323,7 +323,7 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
     if (worker.lease != no_slot) return false;
     if (worker.reserved_for == no_slot) reserve_for_oldest(id);
     if (worker.reserved_for != no_slot) {
-        if (worker.session.in_flight() == 0) grant(id, turn);
+        if (worker.session.in_flight() == 0) grant_in_time(id, turn);
         return false;
     }
     if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time

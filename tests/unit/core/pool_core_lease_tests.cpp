@@ -99,6 +99,20 @@ TEST_CASE("a lease is not waited for beyond its deadline") {
           Errc::deadline_exceeded);
 }
 
+// Found by the simulator: the answer comes before the wakeup that is due.
+TEST_CASE("a lease whose deadline passed while the host was late is not granted any more") {
+    CoreRig rig = ready_rig(1);
+    const auto running = only<Dispatch>(rig.submit(1));
+    rig.send(Acquire{{1}, ModelId::none(), rig.now + 1s}); // reserves
+    rig.send(Acquire{{2}, ModelId::none(), rig.now + 1s}); // waits
+    rig.send(Acquire{{3}});
+    rig.now += 2s;
+    const Actions actions = rig.reply(running);
+    CHECK(all<LeaseEnded>(actions) ==
+          std::vector<LeaseEnded>{{{1}, Errc::deadline_exceeded}, {{2}, Errc::deadline_exceeded}});
+    CHECK(only<LeaseGranted>(actions) == LeaseGranted{{3}, w0, {1}});
+}
+
 TEST_CASE("a granted lease has no deadline") {
     CoreRig rig = ready_rig(1);
     rig.send(Acquire{{1}, ModelId::none(), rig.now + 500ms});

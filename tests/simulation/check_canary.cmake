@@ -1,0 +1,19 @@
+# cmake -D SIMULATE=<program> -D BUG=<name> -D FOUND=<regex> -P check_canary.cmake
+# A planted bug must be found, for what it is, with exit status 1; and the command line that the
+# failure prints must find the very same again.
+# SPDX-License-Identifier: BSL-1.0
+execute_process(COMMAND "${SIMULATE}" --seeds 300 --canary=${BUG}
+    RESULT_VARIABLE status OUTPUT_VARIABLE output)
+if(NOT status EQUAL 1 OR NOT output MATCHES "^(seed [0-9]+: [^\n]*(${FOUND})[^\n]*)\nrepeat with: ([^\n]*)\n$")
+    message(FATAL_ERROR "bug '${BUG}' was not found: status ${status}\n${output}")
+endif()
+set(found "${CMAKE_MATCH_1}")
+string(REGEX REPLACE "^.*\nrepeat with: ([^\n]*)\n$" "\\1" repeat "${output}")
+separate_arguments(repeat UNIX_COMMAND "${repeat}")
+execute_process(COMMAND ${repeat} RESULT_VARIABLE status OUTPUT_VARIABLE output)
+string(FIND "${output}" "\n${found}\n" place)
+if(NOT status EQUAL 1 OR place EQUAL -1)
+    string(LENGTH "${output}" length)
+    message(FATAL_ERROR "'${repeat}' does not repeat '${found}': status ${status}, ${length} bytes")
+endif()
+message(STATUS "${found}, twice")

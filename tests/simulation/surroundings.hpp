@@ -1,0 +1,24 @@
+// Simulator: what everything in the simulated world shares.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "fault_menu.hpp"
+#include "ledger.hpp"
+#include "world.hpp"
+
+#include "everpool/core/event.hpp"
+
+#include <functional>
+
+namespace everpool::simulation {
+
+struct Surroundings {
+    World& world;
+    Ledger& ledger;
+    FaultMenu faults;       ///< set to none when the faults stop
+    Duration start_timeout; ///< slow starts are about as long as this
+    /// Gives the core an event, now. Never from within an action: see World::after.
+    std::function<void(const core::Event&)> feed;
+};
+
+} // namespace everpool::simulation

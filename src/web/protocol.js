@@ -38,7 +38,8 @@ const kind_max = 14;
 
 const padded = (bytes) => Math.ceil(bytes / 8) * 8;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+// Without ignoreBOM it would swallow a byte order mark, which has no place in JSON.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A frame that is not everpool.v1. `fault` is a name of wire::DecodeResult. */
 export class ProtocolError extends Error {
@@ -50,13 +51,13 @@ export class ProtocolError extends Error {
 }
 
 /**
- * One frame as an ArrayBuffer. `tensors` are {name, dtype, shape, data}; they replace what the header
- * says of tensors. @throws {ProtocolError} bad_tensor, header_too_large
+ * One frame as an ArrayBuffer. `tensors` are {name, dtype, shape, data}; they replace what the
+ * header says of tensors. @throws {ProtocolError} bad_tensor, header_too_large
  */
 export function encode(kind, header, tensors = null) {
   const described = tensors?.map((tensor) => describe(tensor));
-  const text = JSON.stringify(described === undefined ? header : { ...header, tensors: described });
-  const header_bytes = encoder.encode(text);
+  const fields = described === undefined ? header : { ...header, tensors: described };
+  const header_bytes = encoder.encode(well_formed_json(JSON.stringify(fields)));
   if (header_bytes.length > Limits.header_bytes_max) throw new ProtocolError('header_too_large');
   let at = padded(prefix_bytes + header_bytes.length);
   let frame_bytes = at;
@@ -74,6 +75,17 @@ export function encode(kind, header, tensors = null) {
     at += padded(data.byteLength);
   }
   return frame;
+}
+
+/**
+ * JSON.stringify writes half of a surrogate pair as an escape, which no UTF-8 reader takes. Such
+ * halves become U+FFFD, as wherever text is encoded; an escaped backslash before "ud8" is no such.
+ */
+function well_formed_json(text) {
+  if (!text.includes('\\ud')) return text;
+  return text.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) =>
+    found.length === 2 ? found : '\ufffd',
+  );
 }
 
 function describe({ name, dtype, shape, data }) {
@@ -94,7 +106,9 @@ export function decode(frame) {
   let at = padded(header_end);
   if (kind === Kind.run || kind === Kind.result) {
     if (!Array.isArray(header.tensors)) throw new ProtocolError('bad_field', 'tensors');
-    if (header.tensors.length > Limits.tensor_count_max) throw new ProtocolError('bad_field', 'tensors');
+    if (header.tensors.length > Limits.tensor_count_max) {
+      throw new ProtocolError('bad_field', 'tensors');
+    }
     for (const entry of header.tensors) {
       const bytes = tensor_size(entry);
       if (padded(bytes) > frame.byteLength - at) throw new ProtocolError('length_mismatch');
@@ -144,7 +158,7 @@ function tensor_size(entry) {
   const { name, dtype, shape } = entry ?? {};
   const is_fine =
     typeof name === 'string' &&
-    name.length <= Limits.name_bytes_max &&
+    is_short(name) &&
     is_data_type(dtype) &&
     Array.isArray(shape) &&
     shape.length <= Limits.dimension_count_max;
@@ -153,7 +167,13 @@ function tensor_size(entry) {
   return bytes;
 }
 
+/** The limit counts bytes; a character has three at most (and a surrogate pair four). */
+function is_short(name) {
+  if (name.length * 3 <= Limits.name_bytes_max) return true;
+  return encoder.encode(name).length <= Limits.name_bytes_max;
+}
+
 function check_zeros(frame, from, to) {
   const bytes = new Uint8Array(frame, from, to - from);
-  for (let i = 0; i < bytes.length; ++i) if (bytes[i] !== 0) throw new ProtocolError('bad_padding');
+  if (bytes.some((byte) => byte !== 0)) throw new ProtocolError('bad_padding');
 }

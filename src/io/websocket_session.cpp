@@ -24,6 +24,11 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
+/// A hello is a header without tensors. Who has not said it yet gets no more memory than that.
+constexpr std::uint64_t hello_bytes_max =
+    (wire::prefix_bytes + wire::Limits{}.header_bytes_max + wire::payload_alignment - 1) /
+    wire::payload_alignment * wire::payload_alignment;
+
 std::span<const Tensor> tensors_of(const wire::Message& message) noexcept {
     if (const auto* run = std::get_if<wire::Run>(&message)) return run->tensors;
     if (const auto* result = std::get_if<wire::RunResult>(&message)) return result->tensors;
@@ -112,7 +117,7 @@ wire::Limits BeastWebSocketSession::limits_of(const BridgeConfig& config) {
 // ---- opening ------------------------------------------------------------------------------------
 
 void BeastWebSocketSession::accept(const UpgradeRequest& request) {
-    ws_.read_message_max(config_.frame_bytes_max);
+    ws_.read_message_max(std::min(config_.frame_bytes_max, hello_bytes_max));
     ws_.auto_fragment(false);
     ws_.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
         response.set(beast::http::field::sec_websocket_protocol, websocket_subprotocol);
@@ -140,6 +145,7 @@ void BeastWebSocketSession::await_hello() {
 void BeastWebSocketSession::greet() {
     is_greeted_ = true;
     deadline_.cancel();
+    ws_.read_message_max(config_.frame_bytes_max);
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -188,7 +194,7 @@ void BeastWebSocketSession::on_frame() {
 /// Sees to it that the next read has room. A large message arrives in several frames (Chromium cuts
 /// at some 128 KiB), so its length is known from its own header, not from the WebSocket's.
 void BeastWebSocketSession::make_room() try {
-    if (message_bytes_ == 0)
+    if (is_greeted_ && message_bytes_ == 0)
         message_bytes_ = announced_frame_bytes({buffer_.data(), filled_}, limits_);
     const std::size_t rest_of_frame = ws_.read_size_hint(1);
     std::size_t wanted = std::max<std::size_t>(filled_ + rest_of_frame, message_bytes_);

@@ -4,11 +4,11 @@
 
 #include "support/bridge_client.hpp"
 #include "support/bridge_host.hpp"
+#include "support/bridge_messages.hpp"
 #include "support/catch.hpp"
 
 #include <algorithm>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,21 +16,6 @@ namespace everpool::test {
 
 using What = BridgeHost::Told::What;
 using wire::Channel;
-
-/// The token in "/w/<token>/".
-inline std::string token_in(std::string_view page) {
-    return std::string(page.substr(3, page.find('/', 3) - 3));
-}
-
-inline wire::Message hello_of(Channel channel, std::string token) {
-    wire::Hello hello;
-    hello.role = channel;
-    hello.token = std::move(token);
-    hello.realm = 1;
-    hello.engine_name = "test";
-    if (channel == Channel::data) hello.capabilities.emplace();
-    return hello;
-}
 
 /// Connects and says hello, and waits until the host was told.
 inline WebSocketClient greet(BridgeHost& host, const std::string& page, Channel channel) {
@@ -43,9 +28,6 @@ inline WebSocketClient greet(BridgeHost& host, const std::string& page, Channel 
     REQUIRE(told->channel == channel);
     return client;
 }
-
-inline wire::Message ping(std::uint64_t sequence) { return wire::Ping{sequence}; }
-inline wire::Message pong(std::uint64_t sequence) { return wire::Pong{sequence}; }
 
 /// A message with one tensor of this many bytes, each of which says where it is.
 template <class MessageType>

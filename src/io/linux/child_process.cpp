@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +52,20 @@ struct Pipe {
         if (::pipe2(ends, O_CLOEXEC) != 0) return last_error();
         read = Descriptor(ends[0]);
         write = Descriptor(ends[1]);
+        return {};
+    }
+};
+
+/// For commands, because writing to a socket whose reader has died is an error, and to such a pipe a
+/// SIGPIPE, which ends the host.
+struct SocketPair {
+    Descriptor ours, theirs;
+
+    error_code open() {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return last_error();
+        ours = Descriptor(ends[0]);
+        theirs = Descriptor(ends[1]);
         return {};
     }
 };
@@ -102,13 +117,14 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 } // namespace
 
 ChildProcess::ChildProcess(boost::asio::any_io_executor strand)
-    : pidfd_(strand), output_(strand), to_child_(strand), from_child_(strand) {}
+    : pidfd_(strand), output_(strand), from_child_(strand), to_child_(strand) {}
 
 ChildProcess::~ChildProcess() { abandon(); }
 
 error_code ChildProcess::start(const ChildOptions& options, OutputHandler output,
                                BeforeReapHandler before_reap, ExitHandler exited) {
-    Pipe out, command, answer;
+    Pipe out, answer;
+    SocketPair command;
     Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (null.get() < 0) return last_error();
     if (error_code ec = out.open()) return ec;
@@ -120,9 +136,9 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
     if (options.has_control_pipe) {
         if (error_code ec = command.open()) return ec;
         if (error_code ec = answer.open()) return ec;
-        if (error_code ec = move_up(command.read)) return ec;
+        if (error_code ec = move_up(command.theirs)) return ec;
         if (error_code ec = move_up(answer.write)) return ec;
-        setting.redirect(command.read, 3);
+        setting.redirect(command.theirs, 3);
         setting.redirect(answer.write, 4);
     }
     std::vector<std::string> arguments{options.executable.string()};
@@ -147,7 +163,7 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
     pidfd_.assign(pidfd);
     output_.assign(out.read.release());
     if (options.has_control_pipe) {
-        to_child_.assign(command.write.release());
+        to_child_.assign(boost::asio::local::stream_protocol(), command.ours.release());
         from_child_.assign(answer.read.release());
     }
     read_output();
@@ -204,7 +220,8 @@ void ChildProcess::abandon() noexcept {
     before_reap_ = nullptr;
     on_exit_ = nullptr;
     error_code ignored;
-    for (auto* descriptor : {&pidfd_, &output_, &to_child_, &from_child_})
+    if (to_child_.is_open()) to_child_.close(ignored);
+    for (auto* descriptor : {&pidfd_, &output_, &from_child_})
         if (descriptor->is_open()) descriptor->close(ignored);
 }
 

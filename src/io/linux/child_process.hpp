@@ -12,6 +12,7 @@
 #include "everpool/error.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <array>
@@ -55,8 +56,9 @@ public:
 
     [[nodiscard]] int process_id() const noexcept { return pid_; }
 
+    using CommandSocket = boost::asio::local::stream_protocol::socket;
     /// Our ends of the control pipe. \pre started with has_control_pipe
-    [[nodiscard]] boost::asio::posix::stream_descriptor& control_in() noexcept { return to_child_; }
+    [[nodiscard]] CommandSocket& control_in() noexcept { return to_child_; }
     [[nodiscard]] boost::asio::posix::stream_descriptor& control_out() noexcept { return from_child_; }
 
     /// The last 4 KiB of output.
@@ -67,7 +69,8 @@ private:
     void await_exit();
     int reap() noexcept;
 
-    boost::asio::posix::stream_descriptor pidfd_, output_, to_child_, from_child_;
+    boost::asio::posix::stream_descriptor pidfd_, output_, from_child_;
+    CommandSocket to_child_;
     OutputHandler on_output_;
     BeforeReapHandler before_reap_;
     ExitHandler on_exit_;

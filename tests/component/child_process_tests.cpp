@@ -1,0 +1,134 @@
+// The door to child processes, with real ones.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/child_process.hpp"
+
+#include "support/catch.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+using namespace everpool;
+using io::ChildOptions;
+using io::ChildProcess;
+
+namespace {
+
+/// One child, whose exit ends run().
+struct Scene {
+    boost::asio::io_context context;
+    std::shared_ptr<ChildProcess> child = std::make_shared<ChildProcess>(context.get_executor());
+    std::string output;
+    std::optional<int> status;
+    std::function<void()> on_output = [] {};
+    std::function<void()> on_exit = [] {};
+
+    error_code start(ChildOptions options) {
+        return child->start(
+            options,
+            [this](std::string_view piece) {
+                output += piece;
+                on_output();
+            },
+            [] {},
+            [this](int wait_status) {
+                status = wait_status;
+                on_exit();
+            });
+    }
+    error_code start_shell(std::string script) {
+        return start({"/bin/sh", {"-c", std::move(script)}, {"PATH=/usr/bin:/bin"}, false});
+    }
+    void run() { context.run(); }
+};
+
+} // namespace
+
+TEST_CASE("the exit of a child is an event with its status") {
+    Scene scene;
+    REQUIRE_FALSE(scene.start_shell("exit 7"));
+    scene.run();
+    REQUIRE(scene.status.has_value());
+    CHECK(WEXITSTATUS(*scene.status) == 7);
+    CHECK(scene.child->process_id() == 0);
+}
+
+TEST_CASE("what a child writes to either output is heard") {
+    Scene scene;
+    REQUIRE_FALSE(scene.start_shell("echo out; echo err >&2"));
+    scene.run();
+    CHECK(scene.output == "out\nerr\n");
+    CHECK(scene.child->last_output() == scene.output);
+}
+
+TEST_CASE("a child inherits nothing of the host's environment") {
+    Scene scene;
+    REQUIRE_FALSE(scene.start({"/usr/bin/env", {}, {"ONLY=this"}, false}));
+    scene.run();
+    CHECK(scene.output == "ONLY=this\n");
+}
+
+TEST_CASE("children of the child die with it") {
+    Scene scene;
+    // The grandchild never ends by itself, and holds descriptor 4 open as long as it lives.
+    REQUIRE_FALSE(scene.start({"/bin/sh",
+                               {"-c", "sleep 100000 & echo started; wait"},
+                               {"PATH=/usr/bin:/bin"},
+                               true}));
+    scene.on_output = [&] { scene.child->kill_group(); };
+    char byte = 0;
+    error_code all_gone;
+    boost::asio::async_read(scene.child->control_out(), boost::asio::buffer(&byte, 1),
+                            [&](error_code ec, std::size_t) { all_gone = ec; });
+    scene.run();
+    REQUIRE(scene.status.has_value());
+    CHECK(WTERMSIG(*scene.status) == SIGKILL);
+    CHECK(all_gone == boost::asio::error::eof);
+}
+
+TEST_CASE("what cannot be executed is an error of the start") {
+    Scene scene;
+    CHECK(scene.start({"/nonexistent/browser", {}, {}, false}) ==
+          boost::system::errc::no_such_file_or_directory);
+    CHECK(scene.start({"/etc/passwd", {}, {}, false}) ==
+          boost::system::errc::permission_denied);
+}
+
+// With a pipe the first command to a browser that had just died ended the host by SIGPIPE.
+TEST_CASE("a command to a child that has exited is an error, not the end of the host") {
+    Scene scene;
+    const std::string command = "command";
+    error_code written;
+    scene.on_exit = [&] {
+        boost::asio::async_write(scene.child->control_in(), boost::asio::buffer(command),
+                                 [&](error_code ec, std::size_t) { written = ec; });
+    };
+    REQUIRE_FALSE(scene.start({"/bin/true", {}, {}, true}));
+    scene.run();
+    CHECK(written == boost::asio::error::broken_pipe);
+}
+
+TEST_CASE("a child reads commands on descriptor 3 and answers on descriptor 4") {
+    Scene scene;
+    const std::string command = "ping\n";
+    std::string answer(5, '?');
+    REQUIRE_FALSE(scene.start({"/bin/sh", {"-c", "read line <&3; echo $line >&4"}, {}, true}));
+    boost::asio::async_write(scene.child->control_in(), boost::asio::buffer(command),
+                             [](error_code, std::size_t) {});
+    boost::asio::async_read(scene.child->control_out(), boost::asio::buffer(answer),
+                            [](error_code, std::size_t) {});
+    scene.run();
+    CHECK(answer == command);
+}

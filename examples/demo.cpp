@@ -166,14 +166,23 @@ private:
                 fault.detected = event.at;
                 fault.seen_as = event.detail;
             }
-            if (event.kind == Kind::request_redispatched) ++fault.redispatched;
             if (event.kind == Kind::worker_ready && event.worker == fault.worker && fault.detected)
                 fault.restored = event.at;
         }
+        if (event.kind == Kind::request_redispatched) note_redispatch();
         if (event.kind == Kind::worker_failed || event.kind == Kind::model_rejected)
             std::fprintf(stderr, "worker %u: %s\n", event.worker.value,
                          event.diagnostics.text().c_str());
         stop_if_done();
+    }
+
+    /// The event names the new worker; what is given again was held by the latest one lost.
+    void note_redispatch() {
+        for (auto fault = faults_.rbegin(); fault != faults_.rend(); ++fault)
+            if (fault->detected) {
+                ++fault->redispatched;
+                return;
+            }
     }
 
     void stop_if_done() {

@@ -4,12 +4,12 @@
 # SPDX-License-Identifier: BSL-1.0
 execute_process(COMMAND "${SIMULATE}" --seeds 300 --canary=${BUG}
     RESULT_VARIABLE status OUTPUT_VARIABLE output)
-if(NOT status EQUAL 1 OR NOT output MATCHES "^(seed [0-9]+: [^\n]*(${FOUND})[^\n]*)\nrepeat with: ([^\n]*)\n$")
+set(report "^(seed [0-9]+: [^\n]*${FOUND}[^\n]*)\nrepeat with: ([^\n]*)\n$")
+if(NOT status EQUAL 1 OR NOT output MATCHES "${report}")
     message(FATAL_ERROR "bug '${BUG}' was not found: status ${status}\n${output}")
 endif()
 set(found "${CMAKE_MATCH_1}")
-string(REGEX REPLACE "^.*\nrepeat with: ([^\n]*)\n$" "\\1" repeat "${output}")
-separate_arguments(repeat UNIX_COMMAND "${repeat}")
+separate_arguments(repeat UNIX_COMMAND "${CMAKE_MATCH_2}")
 execute_process(COMMAND ${repeat} RESULT_VARIABLE status OUTPUT_VARIABLE output)
 string(FIND "${output}" "\n${found}\n" place)
 if(NOT status EQUAL 1 OR place EQUAL -1)

@@ -57,7 +57,7 @@ void FakeWorker::perform(const StartWorker& action) {
                            : action.level == RestartLevel::page  ? world.skewed(30ms, 200ms)
                                                                  : world.skewed(5ms, 50ms);
     if (health_ != Health::fine && action.level < broken_) {
-        // Something below is broken that this does not replace. The dead say so, the silent nothing.
+        // Something below is broken that this does not replace. The dead say so; the silent do not.
         if (health_ == Health::dead)
             report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
         return;

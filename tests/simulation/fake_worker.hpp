@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Honest where it matters to the core: operations are computed one after the other; a busy compute
-// thread does not answer pings; what is broken at one level (compute thread, page, process) is cured
-// only by a restart at that level or above; messages of one life arrive in order unless a fault says
-// otherwise; the driver reports everything under the generation that it was given last, but what was
-// already on its way arrives under the old one.
+// thread does not answer pings; what is broken at one level (compute thread, page, process) is
+// cured only by a restart at that level or above; messages of one life arrive in order unless a
+// fault says otherwise; the driver reports everything under the generation that it was given last,
+// but what was already on its way arrives under the old one.
 #pragma once
 
 #include "everpool/core/action.hpp"

@@ -30,9 +30,8 @@ void Ledger::note(const Event& event) {
 void Ledger::on(const Submit& event) {
     if (event.meta.id != next_request()) return; // a duplicate, which must not be answered
     open_requests_.insert(event.meta.id.value);
-    requests_.push_back({.meta = event.meta,
-                         .is_after_drain = is_draining_,
-                         .is_after_stop = is_stopping_});
+    requests_.push_back(
+        {.meta = event.meta, .is_after_drain = is_draining_, .is_after_stop = is_stopping_});
     if (event.meta.max_attempts == 0) requests_.back().meta.max_attempts = config_.max_attempts;
 }
 
@@ -228,9 +227,7 @@ void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, Time
     switch (action.code) {
     case Errc::ok:
     case Errc::operation_failed: return judge_answer(action, fact);
-    case Errc::device_lost:
-        judge_answer(action, fact);
-        return judge_giving_up(fact, now);
+    case Errc::device_lost: judge_answer(action, fact); return judge_giving_up(fact, now);
     case Errc::worker_lost:
         if (fact.dispatches == 0 && fact.meta.lease.value == 0)
             object("worker_lost of what was never sent");

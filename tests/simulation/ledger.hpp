@@ -1,11 +1,11 @@
 // Simulator: what was asked, what was executed, what was answered; and whether that may be so.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The ledger knows only events and actions, nothing of the core's inside. It is the judge of safety:
-//   * every request and every lease is answered exactly once, with a code that what happened allows;
+// The ledger knows only events and actions, nothing of the core's inside. It judges safety:
+//   * every request and lease is answered exactly once, with a code that what happened allows;
 //   * an answer is delivered only if it came from the worker, generation and attempt asked last,
 //     and that generation is still in force;
-//   * work is given only to a life that is in force, connected, not lost, and has warmed the model up;
+//   * work is given only to a life that is in force, connected, not lost, with the model warm;
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
@@ -45,15 +45,15 @@ struct LeaseFact {
 };
 
 struct WorkerFact {
-    Generation generation{};           ///< of the last StartWorker
-    bool is_connected{false};          ///< in the life in force
-    bool is_lost{false};               ///< the life in force has ended
-    bool is_failed{false};             ///< for good
-    bool is_stopped{false};            ///< StopWorker was asked for
-    std::set<std::uint32_t> models;    ///< warmed up in the life in force
-    std::set<std::uint32_t> rejected;  ///< models, for ever
-    LeaseId lent_to{};                 ///< 0: nobody
-    std::set<std::uint64_t> requests;  ///< dispatched in the life in force, not completed
+    Generation generation{};          ///< of the last StartWorker
+    bool is_connected{false};         ///< in the life in force
+    bool is_lost{false};              ///< the life in force has ended
+    bool is_failed{false};            ///< for good
+    bool is_stopped{false};           ///< StopWorker was asked for
+    std::set<std::uint32_t> models;   ///< warmed up in the life in force
+    std::set<std::uint32_t> rejected; ///< models, for ever
+    LeaseId lent_to{};                ///< 0: nobody
+    std::set<std::uint64_t> requests; ///< dispatched in the life in force, not completed
 
     [[nodiscard]] bool is_usable() const noexcept { return is_connected && !is_lost; }
 };
@@ -74,7 +74,7 @@ public:
         if (violation_.empty()) violation_ = std::move(what);
     }
 
-    // --- what happens ------------------------------------------------------------------------------
+    // --- what happens ----------------------------------------------------------------------------
 
     /// An event, before the core sees it.
     void note(const core::Event& event);
@@ -87,7 +87,7 @@ public:
     /// Is anybody kept waiting beyond a deadline? Asked now and then.
     void check_deadlines(TimePoint now);
 
-    // --- questions ---------------------------------------------------------------------------------
+    // --- questions -------------------------------------------------------------------------------
 
     /// The next ids to be used, in sequence.
     [[nodiscard]] RequestId next_request() const noexcept { return {requests_.size()}; }

@@ -1,8 +1,8 @@
 // Simulator: the core under test, or the core with a bug planted on purpose.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A simulator that finds nothing may be blind. Each of these bugs is one that a real core could have;
-// all of them must be found.
+// A simulator that finds nothing may be blind. Each of these bugs is one that a real core could
+// have; all of them must be found.
 #pragma once
 
 #include "everpool/core/pool_core.hpp"

@@ -51,7 +51,8 @@ Number number_of(std::string_view flag, std::string_view text, Number low, Numbe
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     // Written so that a NaN is refused.
-    if (error != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high))
+    if (error != std::errc{} || end != text.data() + text.size() ||
+        !(value >= low && value <= high))
         refuse(std::string(flag) + " must be " + wanted + ", not '" + std::string(text) + "'");
     return value;
 }
@@ -68,8 +69,8 @@ Arguments parse(int count, char** values) {
             out.run.seed = number_of<std::uint64_t>(flag, value(), 0, UINT64_MAX,
                                                     "an integer from 0 to 2^64 - 1");
         } else if (flag == "--seeds") {
-            out.seed_count = number_of<std::uint64_t>(flag, value(), 1, UINT64_MAX,
-                                                      "an integer of at least 1");
+            out.seed_count =
+                number_of<std::uint64_t>(flag, value(), 1, UINT64_MAX, "an integer of at least 1");
         } else if (flag == "--hours") {
             out.hours = value();
             out.run.faults_for = std::chrono::duration_cast<Duration>(

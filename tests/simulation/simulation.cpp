@@ -73,10 +73,11 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
 /// What may come after the last fault, one after the other:
 ///   * the host stands still, what is late arrives, what never ends is given up at its deadline;
 ///   * that is noticed: a silence counts from the second time if the host itself was late;
-///   * three restarts, compute thread, page and process, each waited for and timed out but the last.
+///   * three restarts, compute thread, page and process, each delayed and timed out but the last.
 Duration Simulation::recovery_max() const {
     return stall_max + std::max(message_lateness_max, patience_max) + config_.ping_interval +
-           2 * config_.compute_ping_timeout + 3 * (config_.restart_delay_max + config_.start_timeout);
+           2 * config_.compute_ping_timeout +
+           3 * (config_.restart_delay_max + config_.start_timeout);
 }
 
 // --- the engine ----------------------------------------------------------------------------------
@@ -246,8 +247,8 @@ void Simulation::drain() {
     host_->rest();
     if (world_.chance(1, 4)) feed(Drain{});
     if (world_.chance(1, 4)) return; // overtaken by the stop
-    const bool is_drained = run_until(world_.now() + recovery_max(),
-                                      [this] { return ledger_->is_drain_finished(); });
+    const bool is_drained =
+        run_until(world_.now() + recovery_max(), [this] { return ledger_->is_drain_finished(); });
     demand(is_drained, "liveness: the drain does not finish");
 }
 

@@ -2,11 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/core/event.hpp"
 #include "fault_menu.hpp"
 #include "ledger.hpp"
 #include "world.hpp"
-
-#include "everpool/core/event.hpp"
 
 #include <functional>
 

@@ -157,7 +157,11 @@ void WorkerDriver::lost(LossCause cause, std::string message) {
 }
 
 void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
-    (channel == Channel::control ? has_control_ : has_data_) = true;
+    // Pages do not come back by themselves. Who takes the place of a connection does not know what
+    // was loaded through it, nor has it what was sent to it.
+    if (std::exchange(channel == Channel::control ? has_control_ : has_data_, true))
+        return lost(LossCause::connection_closed,
+                    fmt::format("its {} connection was replaced", wire::name_of(channel)));
     if (hello.capabilities) capabilities_ = std::move(*hello.capabilities);
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }

@@ -13,6 +13,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -89,6 +90,14 @@ HttpAnswer HttpClient::ask_raw(std::string_view bytes) {
 
 void HttpClient::write_raw(std::string_view bytes) {
     asio::write(state_->socket, asio::buffer(bytes.data(), bytes.size()));
+}
+
+bool HttpClient::is_ended_within(std::chrono::milliseconds limit) {
+    pollfd readable{state_->socket.native_handle(), POLLIN, 0};
+    if (::poll(&readable, 1, static_cast<int>(limit.count())) != 1) return false;
+    char byte = 0;
+    error_code ec;
+    return state_->socket.read_some(asio::buffer(&byte, 1), ec) == 0 && ec;
 }
 
 HttpAnswer http_ask(std::uint16_t port, const HttpQuestion& question) {

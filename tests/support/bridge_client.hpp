@@ -8,6 +8,7 @@
 
 #include "everpool/wire/message.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -47,6 +48,8 @@ public:
     HttpAnswer ask_raw(std::string_view bytes);
     /// Writes these bytes as they are.
     void write_raw(std::string_view bytes);
+    /// Has the other side ended the connection, without a word, within this time?
+    bool is_ended_within(std::chrono::milliseconds limit);
 
 private:
     struct State;

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,6 +28,15 @@ inline WebSocketClient greet(BridgeHost& host, const std::string& page, Channel 
     REQUIRE(told->what == What::hello);
     REQUIRE(told->channel == channel);
     return client;
+}
+
+/// How often has this been counted? A client may see its connection end a moment before the bridge
+/// counts why, so `expected` is waited for.
+inline std::uint64_t counted(BridgeHost& host, io::StrandCounter io::BridgeStats::*counter,
+                             std::uint64_t expected) {
+    for (int round = 0; round < 1000 && host.stats().*counter < expected; ++round)
+        (void)host.is_quiet(); // each time the bridge does what it has to do
+    return host.stats().*counter;
 }
 
 /// A message with one tensor of this many bytes, each of which says where it is.

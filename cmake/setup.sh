@@ -25,7 +25,7 @@ packages='
     libboost1.81-dev|libboost1.83-dev|libboost1.88-dev
     libboost-json1.81-dev|libboost-json1.83-dev|libboost-json1.88-dev
     libfmt-dev node:nodejs npm:npm ca-certificates procps
-    chromium chromium-headless-shell firefox-esr|firefox mesa-vulkan-drivers'
+    chromium chromium-headless-shell chromium-sandbox firefox-esr|firefox mesa-vulkan-drivers'
 if [ "$profile" = test ]; then
     packages="$packages
     clang++-16:clang-16 libclang-rt-16-dev

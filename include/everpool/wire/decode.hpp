@@ -6,12 +6,14 @@
 // frame, which `owner` keeps alive.
 #pragma once
 
+#include "everpool/wire/decode_result.hpp"
 #include "everpool/wire/header_decoder.hpp"
 #include "everpool/wire/limits.hpp"
 #include "everpool/wire/message.hpp"
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -73,7 +75,7 @@ inline DecodeResult decode(std::span<const std::byte> frame, std::shared_ptr<con
     boost::json::monotonic_resource resource(memory, sizeof memory);
     boost::json::parse_options options;
     options.max_depth = limits.json_depth_max;
-    boost::json::error_code ec;
+    boost::system::error_code ec;
     const boost::json::value header =
         boost::json::parse({text.data(), text.size()}, ec, &resource, options);
     const auto* fields = ec ? nullptr : header.if_object();

@@ -7,12 +7,10 @@
 #pragma once
 
 #include "everpool/utf8.hpp"
+#include "everpool/wire/json_check.hpp"
 #include "everpool/wire/json_writer.hpp"
 #include "everpool/wire/limits.hpp"
 #include "everpool/wire/message.hpp"
-
-#include <boost/json/monotonic_resource.hpp>
-#include <boost/json/parse.hpp>
 
 #include <array>
 #include <cstddef>
@@ -49,16 +47,6 @@ inline constexpr std::array<std::byte, payload_alignment> zeros{};
 
 constexpr std::size_t padding_after(std::uint64_t bytes) noexcept {
     return static_cast<std::size_t>(padded_bytes(bytes) - bytes);
-}
-
-/// Is this the text of one JSON object, within the depth that a decoder accepts?
-inline bool is_json_object(std::string_view text, const Limits& limits) {
-    boost::json::parse_options options;
-    options.max_depth = limits.json_depth_max - 1; // it stands one level deep in the header
-    boost::json::monotonic_resource memory;
-    boost::system::error_code ec;
-    const auto value = boost::json::parse(text, ec, &memory, options);
-    return !ec && value.is_object();
 }
 
 /// Writes the header of each kind of message, and says whether it can be sent.
@@ -187,7 +175,8 @@ private:
     }
     void object(std::string_view key, std::string_view json) {
         if (json.size() > limits_.header_bytes_max) return fail(Errc::message_too_large);
-        if (!is_json_object(json, limits_)) return fail(Errc::invalid_request);
+        // It stands one level deep in the header.
+        if (!is_json_object(json, limits_.json_depth_max - 1)) return fail(Errc::invalid_request);
         json_.raw(key, json);
     }
     template <class Values, class Write>

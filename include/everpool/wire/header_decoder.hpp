@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/wire/decode_result.hpp"
 #include "everpool/wire/json_member.hpp"
 #include "everpool/wire/limits.hpp"
 #include "everpool/wire/message.hpp"
@@ -19,49 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace everpool::wire {
-
-/// Why a frame was refused; `ok` if it was not.
-enum class DecodeResult : std::uint8_t {
-    ok,
-    truncated,        ///< shorter than its prefix or header says
-    bad_magic,
-    bad_version,
-    bad_reserved,     ///< a byte that must be 0 is not
-    unknown_kind,
-    frame_too_large,  ///< above Limits::frame_bytes_max
-    header_too_large, ///< above Limits::header_bytes_max
-    malformed_json,   ///< not one JSON object, too deep, or not UTF-8
-    bad_field,        ///< missing, of the wrong type, out of range, or above a limit
-    bad_tensor,       ///< an entry of "tensors" that describes none
-    length_mismatch,  ///< the frame is not as long as its tensors ask for
-    bad_padding,      ///< padding that is not 0
-    out_of_memory,
-};
-
-constexpr std::string_view name_of(DecodeResult result) noexcept {
-    switch (result) {
-    case DecodeResult::ok: return "ok";
-    case DecodeResult::truncated: return "truncated";
-    case DecodeResult::bad_magic: return "bad_magic";
-    case DecodeResult::bad_version: return "bad_version";
-    case DecodeResult::bad_reserved: return "bad_reserved";
-    case DecodeResult::unknown_kind: return "unknown_kind";
-    case DecodeResult::frame_too_large: return "frame_too_large";
-    case DecodeResult::header_too_large: return "header_too_large";
-    case DecodeResult::malformed_json: return "malformed_json";
-    case DecodeResult::bad_field: return "bad_field";
-    case DecodeResult::bad_tensor: return "bad_tensor";
-    case DecodeResult::length_mismatch: return "length_mismatch";
-    case DecodeResult::bad_padding: return "bad_padding";
-    case DecodeResult::out_of_memory: return "out_of_memory";
-    }
-    return "unrecognised";
-}
-
-// -------------------------------------------------------------------------------------------------
-
-namespace detail {
+namespace everpool::wire::detail {
 
 /// Reads the fields of one header object. The first thing wrong is kept, and everything after it
 /// gives defaults, so that a message is read in one go and judged at the end.
@@ -114,8 +73,9 @@ private:
         if (found == nullptr) fail(DecodeResult::bad_field);
         return found;
     }
-    [[nodiscard]] bool has(std::string_view key) const noexcept {
-        return header_->contains({key.data(), key.size()});
+    /// A field that may be left out. The functions below take null for one that says nothing.
+    [[nodiscard]] const Value* optional(std::string_view key) const noexcept {
+        return header_->if_contains({key.data(), key.size()});
     }
 
     std::string text_of(const Value* value, std::size_t bytes_max) {
@@ -171,7 +131,9 @@ private:
         return text_of(find(*header_, key), bytes_max);
     }
     std::string name(std::string_view key) { return text(key, limits_.name_bytes_max); }
-    std::string optional_name(std::string_view key) { return has(key) ? name(key) : std::string(); }
+    std::string optional_name(std::string_view key) {
+        return text_of(optional(key), limits_.name_bytes_max);
+    }
     std::uint64_t integer(std::string_view key) noexcept { return integer_of(find(*header_, key)); }
     double quantity(std::string_view key) noexcept { return quantity_of(find(*header_, key)); }
     bool boolean(std::string_view key) noexcept { return boolean_of(find(*header_, key)); }
@@ -181,15 +143,17 @@ private:
         return static_cast<std::uint32_t>(value);
     }
     std::string json_object(std::string_view key) {
-        if (!has(key)) return {};
-        const auto& object = object_of(find(*header_, key));
+        const Value* value = optional(key);
+        if (value == nullptr) return {};
+        const auto& object = object_of(value);
         if (result_ != DecodeResult::ok) return {};
         const std::string_view text = member_text(text_, key);
         return text.empty() ? boost::json::serialize(object) : std::string(text);
     }
     std::optional<Provider> provider() {
-        if (!has("provider")) return std::nullopt;
-        const auto found = provider_from(name("provider"));
+        const Value* value = optional("provider");
+        if (value == nullptr) return std::nullopt;
+        const auto found = provider_from(text_of(value, limits_.name_bytes_max));
         if (!found) fail(DecodeResult::bad_field);
         return found;
     }
@@ -197,7 +161,9 @@ private:
     /// Dimensions from `dimension_min` up: free_dimension for specs, 0 for tensors.
     Shape shape_of(const Value* value, std::int64_t dimension_min) {
         Shape shape;
-        for (const Value& entry : array_of(value, limits_.dimension_count_max)) {
+        const auto& entries = array_of(value, limits_.dimension_count_max);
+        shape.reserve(entries.size());
+        for (const Value& entry : entries) {
             const auto* dimension = entry.if_int64();
             if (dimension == nullptr || !is_integer(*dimension, dimension_min)) {
                 fail(DecodeResult::bad_field);
@@ -228,7 +194,7 @@ private:
 
     std::vector<Tensor> tensors();
     bool take_payload(Tensor& tensor);
-    Capabilities capabilities();
+    Capabilities capabilities(const Value& value);
     void add_limit(Capabilities& to, std::string_view name, const Value& value) {
         if (name.size() > limits_.name_bytes_max) fail(DecodeResult::bad_field);
         else to.webgpu.limits.emplace_back(name, integer_of(&value));
@@ -246,14 +212,14 @@ private:
         m.engine_name = text_of(find(engine, "name"), limits_.name_bytes_max);
         m.engine_version = text_of(find(engine, "version"), limits_.name_bytes_max);
         m.user_agent = text_of(find(engine, "user_agent"), limits_.name_bytes_max);
-        if (has("capabilities")) m.capabilities = capabilities();
+        if (const Value* value = optional("capabilities")) m.capabilities = capabilities(*value);
         return m;
     }
     Message ready() {
         Ready m;
         m.id = integer("id");
         m.model = name("model");
-        m.unloaded = has("unloaded") && boolean("unloaded");
+        m.unloaded = boolean_of(optional("unloaded"));
         if (m.unloaded) return m;
         m.provider = provider();
         m.is_fallback_adapter = boolean("is_fallback_adapter");
@@ -289,9 +255,9 @@ private:
         m.attempt = small_integer("attempt");
         m.provider = provider();
         // Left out where they are false or zero, as in every echo.
-        m.is_fallback_adapter = has("is_fallback_adapter") && boolean("is_fallback_adapter");
-        m.queue_ms = has("queue_ms") ? quantity("queue_ms") : 0;
-        m.compute_ms = has("compute_ms") ? quantity("compute_ms") : 0;
+        m.is_fallback_adapter = boolean_of(optional("is_fallback_adapter"));
+        m.queue_ms = quantity_of(optional("queue_ms"));
+        m.compute_ms = quantity_of(optional("compute_ms"));
         m.info = json_object("info");
         m.tensors = tensors();
         return m;
@@ -359,10 +325,10 @@ inline bool HeaderDecoder::take_payload(Tensor& tensor) {
     return result_ == DecodeResult::ok;
 }
 
-inline Capabilities HeaderDecoder::capabilities() {
+inline Capabilities HeaderDecoder::capabilities(const Value& value) {
     Capabilities c;
     const std::size_t text_max = limits_.name_bytes_max;
-    const auto& all = object_of(find(*header_, "capabilities"));
+    const auto& all = object_of(&value);
     const auto& webgpu = object_of(find(all, "webgpu"));
     c.webgpu.available = boolean_of(find(webgpu, "available"));
     if (c.webgpu.available) {
@@ -392,6 +358,4 @@ inline Capabilities HeaderDecoder::capabilities() {
     return c;
 }
 
-} // namespace detail
-
-} // namespace everpool::wire
+} // namespace everpool::wire::detail

@@ -5,12 +5,27 @@
 // again would be another text, and in numbers often another value.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
 namespace everpool::wire {
 
 namespace detail {
+
+/// Asked for each character of a text, so it is a table.
+class CharacterSet {
+public:
+    explicit constexpr CharacterSet(std::string_view characters) noexcept {
+        for (const char c : characters) has_[static_cast<unsigned char>(c)] = true;
+    }
+    [[nodiscard]] constexpr bool has(char c) const noexcept {
+        return has_[static_cast<unsigned char>(c)];
+    }
+
+private:
+    std::array<bool, 256> has_{};
+};
 
 /// Walks over JSON text that a parser has accepted already. Never leaves the text, whatever it is.
 class JsonWalker {
@@ -28,34 +43,42 @@ public:
     /// Steps over a string, an object, an array, a number or a word, and returns its text.
     constexpr std::string_view take_value() noexcept {
         const std::size_t begin = at_;
-        std::size_t depth = 0;
-        while (at_ < text_.size()) {
-            const char c = text_[at_];
-            if (c == '"') {
-                skip_string();
-            } else if (c == '{' || c == '[') {
-                ++depth;
-                ++at_;
-            } else if (depth == 0 && is_end_of_word(c)) {
-                break;
-            } else {
-                if (c == '}' || c == ']') --depth;
-                ++at_;
-            }
-            if (depth == 0 && (c == '"' || c == '}' || c == ']')) break;
-        }
+        if (is_at('"')) skip_string();
+        else if (is_at('{') || is_at('[')) skip_nested();
+        else skip_until(ends_of_word);
         return text_.substr(begin, at_ - begin);
     }
 
 private:
-    static constexpr bool is_end_of_word(char c) noexcept {
-        return c == ',' || c == '}' || c == ']' || c == ':' || c == ' ' || c == '\t' || c == '\n' ||
-               c == '\r';
+    static constexpr CharacterSet ends_of_word{",:]} \t\n\r"}, nesting{"\"{}[]"};
+
+    constexpr void skip_until(const CharacterSet& marks) noexcept {
+        while (at_ < text_.size() && !marks.has(text_[at_])) ++at_;
+    }
+    constexpr void skip_nested() noexcept {
+        std::size_t depth = 0;
+        do {
+            if (is_at('"')) {
+                skip_string();
+            } else {
+                if (is_at('{') || is_at('[')) ++depth;
+                else --depth;
+                skip_mark();
+            }
+            if (depth != 0) skip_until(nesting);
+        } while (depth != 0 && at_ < text_.size());
     }
     constexpr void skip_string() noexcept {
-        for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_)
-            if (text_[at_] == '\\') ++at_;
-        at_ = at_ < text_.size() ? at_ + 1 : text_.size();
+        std::size_t quote = at_;
+        do quote = text_.find('"', quote + 1);
+        while (quote != text_.npos && is_escaped(quote));
+        at_ = quote == text_.npos ? text_.size() : quote + 1;
+    }
+    /// Whether an odd number of backslashes stands before it.
+    [[nodiscard]] constexpr bool is_escaped(std::size_t at) const noexcept {
+        std::size_t backslashes = 0;
+        while (text_[at - 1 - backslashes] == '\\') ++backslashes;
+        return backslashes % 2 != 0;
     }
 
     std::string_view text_;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -69,24 +70,24 @@ public:
     /// takes, so the encoder checks that before.
     void quote(std::string_view value) {
         out_ += '"';
-        for (const char c : value) {
-            const auto byte = static_cast<unsigned char>(c);
-            if (byte >= 0x20 && c != '"' && c != '\\') {
-                out_ += c;
-            } else if (byte >= 0x20) {
-                out_ += '\\';
-                out_ += c;
-            } else {
-                escape_control(byte);
-            }
+        std::size_t written = 0;
+        for (std::size_t i = 0; i < value.size(); ++i) {
+            const auto byte = static_cast<unsigned char>(value[i]);
+            if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+            out_ += value.substr(written, i - written);
+            written = i + 1;
+            escape(byte);
         }
+        out_ += value.substr(written);
         out_ += '"';
     }
 
 private:
-    void escape_control(unsigned char byte) {
+    void escape(unsigned char byte) {
         constexpr char digits[] = "0123456789abcdef";
         switch (byte) {
+        case '"': out_ += "\\\""; return;
+        case '\\': out_ += "\\\\"; return;
         case '\b': out_ += "\\b"; return;
         case '\t': out_ += "\\t"; return;
         case '\n': out_ += "\\n"; return;

@@ -19,7 +19,7 @@ using Bytes = std::vector<std::byte>;
 inline bool is_same(const test::json::value& left, const test::json::value& right) {
     if (left.is_number() && right.is_number()) {
         const auto l = left.to_number<double>(), r = right.to_number<double>();
-        return std::abs(l - r) <= 1e-12 * std::max(std::abs(l), std::abs(r));
+        return l == r || std::abs(l - r) <= 1e-12 * std::max(std::abs(l), std::abs(r));
     }
     if (left.is_object() && right.is_object()) {
         const auto& fields = left.as_object();

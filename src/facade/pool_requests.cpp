@@ -166,7 +166,8 @@ void PoolDriver::perform(const core::Dispatch& action) {
     pending.reply.reset();
     const auto answer = [&](Errc code) {
         pending.replied = now();
-        feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code});
+        feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code,
+                           false});
     };
     if (const Errc wrong = check_against_model(pending); wrong != Errc::ok) return answer(wrong);
 

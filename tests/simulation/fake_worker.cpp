@@ -128,7 +128,7 @@ void FakeWorker::perform(const WarmUpModel& action) {
 void FakeWorker::perform(const Dispatch& action) {
     const auto refuse = [&](Errc code) {
         const Replied refusal{action.worker, action.generation, action.request, action.attempt,
-                              code};
+                              code, false};
         with_.world.after(0s, [this, refusal] { with_.feed(refusal); });
     };
     if (with_.world.chance(with_.faults.unsent)) return refuse(Errc::worker_lost);
@@ -170,7 +170,9 @@ void FakeWorker::compute(const Dispatch& done) {
         is_compute_silent_ = true;
         return;
     }
-    answer(done, world.chance(faults.failure) ? Errc::operation_failed : Errc::ok);
+    Errc code = world.chance(faults.failure) ? Errc::operation_failed : Errc::ok;
+    if (world.chance(faults.lie)) code = world.chance(1, 2) ? Errc::queue_full : Errc::worker_lost;
+    answer(done, code);
     begin_next();
 }
 

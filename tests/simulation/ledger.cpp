@@ -81,7 +81,7 @@ void Ledger::on(const Replied& event) {
     if (worker == nullptr || fact.last.worker != event.worker ||
         fact.last.generation != event.generation || fact.last.attempt != event.attempt)
         return;
-    fact.last_answer = event.code;
+    fact.was_sent = event.was_sent;
     worker->requests.erase(event.request.value);
 }
 
@@ -192,7 +192,7 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
     ++fact.dispatches;
     fact.last = action;
-    fact.last_answer = Errc::ok;
+    fact.was_sent = true;
     worker.requests.insert(action.request.value);
 }
 
@@ -274,9 +274,7 @@ void Ledger::judge_answer(const Complete& action, const RequestFact& fact) {
 }
 
 bool Ledger::may_be_repeated(const RequestFact& fact, TimePoint now) const noexcept {
-    const bool was_not_sent =
-        fact.last_answer == Errc::worker_lost || fact.last_answer == Errc::queue_full;
-    return (fact.meta.idempotent || was_not_sent) && fact.meta.lease.value == 0 &&
+    return (fact.meta.idempotent || !fact.was_sent) && fact.meta.lease.value == 0 &&
            fact.dispatches < fact.meta.max_attempts && now < fact.meta.deadline;
 }
 

@@ -30,7 +30,7 @@ struct RequestFact {
     bool is_after_drain{false}, is_after_stop{false};
     std::uint32_t dispatches{0}, executions{0};
     core::Dispatch last{};
-    Errc last_answer{Errc::ok}; ///< to the last dispatch
+    bool was_sent{true}; ///< the last dispatch, as far as the driver knows
     bool is_cancelled{false};
     bool is_completed{false};
 };

@@ -112,13 +112,16 @@ struct ModelRejected {
     Errc code{};
     friend bool operator==(const ModelRejected&, const ModelRejected&) = default;
 };
-/// The answer to Dispatch. `code` ok: a result has arrived and is kept by the driver.
+/// The answer to Dispatch. `code` ok: a result has arrived and is kept by the driver. `was_sent`
+/// false: it is the driver's own refusal, so nothing was executed. The driver alone knows that: a
+/// page can answer with any code.
 struct Replied {
     WorkerId worker;
     Generation generation;
     RequestId request;
     std::uint32_t attempt{0};
     Errc code{};
+    bool was_sent{true};
     friend bool operator==(const Replied&, const Replied&) = default;
 };
 struct PongArrived {

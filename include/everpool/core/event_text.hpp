@@ -15,6 +15,8 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 
 namespace everpool::core {
@@ -170,6 +172,7 @@ inline std::string text_of(const Replied& event) {
         .field("request", event.request)
         .field("attempt", event.attempt)
         .field("code", event.code)
+        .field("was_sent", event.was_sent)
         .take();
 }
 inline std::string text_of(const PongArrived& event) {

@@ -172,7 +172,8 @@ private:
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
     void on_request_deadline(Slot, Turn&);
-    [[nodiscard]] bool may_retry(const RequestRecord&, Errc, TimePoint now) const noexcept;
+    [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
+                                 TimePoint now) const noexcept;
     void take_back(Slot);
     void conclude(Slot, Errc, Turn&);
     void abandon(Slot, Errc, Turn&);

@@ -11,9 +11,11 @@
 namespace everpool::core {
 
 namespace detail {
-/// Errors that the driver gives when it could not send the request, so nothing has been executed.
-constexpr bool was_not_sent(Errc code) noexcept {
-    return code == Errc::worker_lost || code == Errc::queue_full;
+/// What the caller is told of an answer. A worker that says of itself that it is gone may have
+/// executed the request all the same; worker_lost would promise that it has not.
+constexpr Errc outcome_of(const Replied& reply, bool is_idempotent) noexcept {
+    const bool is_gone = reply.code == Errc::worker_lost || reply.code == Errc::worker_unresponsive;
+    return is_gone && reply.was_sent && !is_idempotent ? Errc::outcome_unknown : reply.code;
 }
 
 /// A worker that answers like this says of itself that it is dying. What else it was given would
@@ -89,10 +91,10 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
         ++stats_.late_answers;
         requests_.erase(slot);
         arm(event.worker);
-    } else if (event.code != Errc::ok && may_retry(record, event.code, turn.now)) {
+    } else if (may_retry(record, event.code, event.was_sent, turn.now)) {
         take_back(slot);
     } else {
-        conclude(slot, event.code, turn);
+        conclude(slot, detail::outcome_of(event, record.meta.idempotent), turn);
     }
     if (const auto cause = detail::loss_told_by(event.code)) {
         lose(event.worker, *cause, turn);
@@ -177,12 +179,12 @@ inline void PoolCore::flush_unservable(Turn& turn) {
 
 // --- from one state to the next ------------------------------------------------------------------
 
-/// After an answer: may it be executed once more?
-inline bool PoolCore::may_retry(const RequestRecord& record, Errc code,
+/// After an answer or a loss: may it be executed once more?
+inline bool PoolCore::may_retry(const RequestRecord& record, Errc code, bool was_sent,
                                 TimePoint now) const noexcept {
     return is_retryable(code) && record.attempts < record.meta.max_attempts &&
            record.meta.deadline > now && record.meta.lease.value == 0 &&
-           (record.meta.idempotent || detail::was_not_sent(code));
+           (record.meta.idempotent || !was_sent);
 }
 
 /// Back into the queue, in front. \pre in no list

@@ -167,7 +167,7 @@ inline void PoolCore::return_operations(WorkerId id, Turn& turn) {
         leave_worker(slot, turn);
         if (was_abandoned) requests_.erase(slot);
         else if (!record.meta.idempotent) conclude(slot, Errc::outcome_unknown, turn);
-        else if (may_retry(record, Errc::worker_lost, turn.now)) take_back(slot);
+        else if (may_retry(record, Errc::worker_lost, true, turn.now)) take_back(slot);
         else
             conclude(slot,
                      record.meta.deadline <= turn.now ? Errc::deadline_exceeded : Errc::worker_lost,

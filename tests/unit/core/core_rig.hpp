@@ -120,9 +120,13 @@ struct CoreRig {
     Actions submit(std::uint64_t id) { return send(Submit{{.id = RequestId{id}}}); }
     Actions submit(RequestMeta meta) { return send(Submit{meta}); }
 
-    /// The answer to a Dispatch.
+    /// The worker's answer to a Dispatch.
     Actions reply(const Dispatch& to, Errc code = Errc::ok) {
         return send(Replied{to.worker, to.generation, to.request, to.attempt, code});
+    }
+    /// The driver's: it could not be sent.
+    Actions refuse(const Dispatch& to, Errc code) {
+        return send(Replied{to.worker, to.generation, to.request, to.attempt, code, false});
     }
     Actions lose(WorkerId worker, LossCause cause) {
         return send(WorkerLost{worker, generation(worker), cause});

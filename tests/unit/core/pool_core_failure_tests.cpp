@@ -201,7 +201,23 @@ TEST_CASE("a request that could not be sent is repeated even if it must not be e
     CoreRig rig(config(2));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit({.id = {1}, .idempotent = false}));
-    CHECK(only<Dispatch>(rig.reply(sent, Errc::worker_lost)) == Dispatch{w1, {1}, {1}, 2});
+    const Errc code = GENERATE(Errc::worker_lost, Errc::queue_full);
+    CHECK(only<Dispatch>(rig.refuse(sent, code)) == Dispatch{w1, {1}, {1}, 2});
+}
+
+// These codes mean that nothing was executed if the driver gives them. A page can say anything.
+TEST_CASE("a worker's word that it did not execute is not enough to execute a second time") {
+    CoreRig rig(CoreRig::workers(2));
+    rig.start();
+    const auto sent = only<Dispatch>(rig.submit({.id = {1}, .idempotent = false}));
+    const auto [said, told] = GENERATE(table<Errc, Errc>({
+        {Errc::queue_full, Errc::queue_full},
+        {Errc::worker_lost, Errc::outcome_unknown},
+        {Errc::worker_unresponsive, Errc::outcome_unknown},
+    }));
+    const Actions actions = rig.reply(sent, said);
+    CHECK(only<Complete>(actions) == Complete{{1}, told, 1, w0});
+    CHECK(all<Dispatch>(actions).empty());
 }
 
 TEST_CASE("a retryable error on the last attempt is what the caller gets") {

@@ -35,7 +35,7 @@ const BridgeConfig& checked(const BridgeConfig& config) {
     return config;
 }
 
-/// What a page may say after its hello, see the table in message.hpp.
+/// What a page may say after its hello, see the table in include/everpool/wire/README.md.
 bool may_say(Channel channel, wire::Kind kind) noexcept {
     switch (kind) {
     case wire::Kind::error:

@@ -1,8 +1,8 @@
 // Everpool worker page: bytes to messages and back. Pure: no DOM, no WebSocket.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The frame is described in include/everpool/wire/message.hpp, the numbers below are those of
-// include/everpool/wire/limits.hpp, and the golden vectors in tests/vectors bind both sides.
+// The protocol is described in include/everpool/wire/README.md, the numbers below are those of
+// include/everpool/wire/limits.hpp, and the golden messages in tests/vectors bind both sides.
 // Tensors of a decoded message are views of the received buffer; nothing is copied.
 
 import { bytes_of, is_data_type, tensor_bytes, typed_data } from './tensor_data.js';

@@ -1,7 +1,8 @@
 // Everpool: the messages of everpool.v1, as values. The codec (codec.hpp) turns them into bytes.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A frame is one binary WebSocket message:
+// README.md has the protocol: what each field may be, who sends what, limits and errors. In short,
+// a frame is one binary WebSocket message:
 //
 //     offset  bytes
 //          0      4   magic "EVP1"
@@ -12,43 +13,11 @@
 //         12      4   reserved, 0
 //         16      -   JSON header: one object, UTF-8, exactly header_bytes long
 //          -      -   zeros up to the next multiple of 8 from the frame's start
-//          -      -   tensor payloads in the order of the header's "tensors" array, each followed by
+//          -      -   tensor payloads in the order of the header's "tensors", each followed by
 //                     zeros up to a multiple of 8 (also the last one)
 //
-// "tensors" is an array of {"name": string, "dtype": "float32"..., "shape": [ints >= 0]}; lengths and
-// offsets follow from it and are not sent, so they cannot lie. The frame's length must be exact.
-//
-// Every worker has two connections: `control`, held by the page's main thread, and `data`, held by
-// the page's compute thread. Kinds, who sends them (H host, P page) and where, and their header:
-//
-//  hello        P both     {"role":"control"|"data","token":s,"protocol":1,"realm":n,
-//                           "engine":{"name":s,"version":s,"user_agent":s},"capabilities":{...}}
-//                          first message on a connection. realm counts the page's compute threads
-//                          from 1. capabilities only on data, see Capabilities.
-//  ready        P data     {"id":n,"model":s,"provider":s,"is_fallback_adapter":b,
-//                           "inputs":[tensor spec],"outputs":[tensor spec],
-//                           "fetch_ms":x,"create_ms":x}   answers load_model; a free dimension is -1
-//                          {"id":n,"model":s,"unloaded":true}   answers unload_model
-//  load_model   H data     {"id":n,"model":s,"url":s,"bytes":n,"providers":[s...]}
-//  progress     P data     {"id":n,"model":s,"phase":"fetch"|"create","loaded":n,"total":n}
-//  unload_model H data     {"id":n,"model":s}
-//  run          H data     {"id":n,"attempt":n,"operation":s,"model":s,"parameters":{...},
-//                           "module_url":s,"tensors":[...]}   model, parameters, module_url optional
-//  result       P data     {"id":n,"attempt":n,"provider":s,"is_fallback_adapter":b,
-//                           "queue_ms":x,"compute_ms":x,"info":{...},"tensors":[...]}
-//                          only id, attempt and tensors are required
-//  error        P both     {"id":n,"attempt":n,"code":s,"message":s}  code: an Errc's name; id 0: of
-//                          no request. Also answers load_model (id, attempt 0).
-//  ping         H both     {"sequence":n}
-//  pong         P both     {"sequence":n}     by the thread that holds the connection
-//  cancel       H data     {"id":n,"attempt":n}
-//  drain        H control  {"restart_compute":b}   finish what runs; with true: throw the compute
-//                          thread away and start a new one (which says hello with realm + 1)
-//  bye          both both  {"reason":s}       the sender closes the connection after this
-//  event        P both     {"type":"device_lost"|"page_hidden"|"page_visible"|"unhandled_error",
-//                           "message":s}
-//
-// Unknown fields are ignored, so that fields can be added; an unknown kind is a protocol error.
+// Fields have the names on the wire that they have here, except that an engine's stand together.
+// "H" is the host, "P" the page; control and data are a worker's two connections.
 #pragma once
 
 #include "everpool/error.hpp"
@@ -77,10 +46,6 @@ constexpr std::string_view name_of(Channel channel) noexcept {
 }
 
 /// What a worker found on itself, by trying, not by looking whether an API exists.
-/// On the wire: {"webgpu":{"available":b,"vendor":s,"architecture":s,"device":s,"description":s,
-/// "is_fallback_adapter":b,"limits":{"maxBufferSize":n,...}},"webnn":{"available":b,
-/// "device_types":[s]},"wasm":{"simd":b,"threads":b},"memory":{"device_memory_gib":x,
-/// "js_heap_bytes_max":n},"cross_origin_isolated":b}
 struct Capabilities {
     struct WebGpu {
         bool available{false};
@@ -103,16 +68,18 @@ struct Capabilities {
     friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
 
+/// P, both: the first message on a connection.
 struct Hello {
     Channel role{};
     std::string token;
     std::uint32_t protocol{1};
-    std::uint32_t realm{0};
+    std::uint32_t realm{0}; ///< counts the page's compute threads from 1
     std::string engine_name, engine_version, user_agent;
-    std::optional<Capabilities> capabilities;
+    std::optional<Capabilities> capabilities; ///< on data only
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+/// P, data: answers load_model, or unload_model; then `unloaded`, and nothing below it counts.
 struct Ready {
     std::uint64_t id{0};
     std::string model;
@@ -124,6 +91,7 @@ struct Ready {
     friend bool operator==(const Ready&, const Ready&) = default;
 };
 
+/// H, data. `url` is relative to the page.
 struct LoadModel {
     std::uint64_t id{0};
     std::string model, url;
@@ -132,6 +100,7 @@ struct LoadModel {
     friend bool operator==(const LoadModel&, const LoadModel&) = default;
 };
 
+/// P, data: of loading. `phase` is "fetch" or "create".
 struct Progress {
     std::uint64_t id{0};
     std::string model, phase;
@@ -139,12 +108,14 @@ struct Progress {
     friend bool operator==(const Progress&, const Progress&) = default;
 };
 
+/// H, data.
 struct UnloadModel {
     std::uint64_t id{0};
     std::string model;
     friend bool operator==(const UnloadModel&, const UnloadModel&) = default;
 };
 
+/// H, data. `model`, `module_url` and `parameters` are left out where they are empty.
 struct Run {
     std::uint64_t id{0};
     std::uint32_t attempt{0};
@@ -153,6 +124,7 @@ struct Run {
     std::vector<Tensor> tensors;
 };
 
+/// P, data: answers run.
 struct RunResult {
     std::uint64_t id{0};
     std::uint32_t attempt{0};
@@ -163,6 +135,7 @@ struct RunResult {
     std::vector<Tensor> tensors;
 };
 
+/// P, both: answers run, load_model (attempt 0), or nothing that was asked (id 0).
 struct RemoteError {
     std::uint64_t id{0};
     std::uint32_t attempt{0};
@@ -171,18 +144,38 @@ struct RemoteError {
     friend bool operator==(const RemoteError&, const RemoteError&) = default;
 };
 
-struct Ping { std::uint64_t sequence{0}; friend bool operator==(const Ping&, const Ping&) = default; };
-struct Pong { std::uint64_t sequence{0}; friend bool operator==(const Pong&, const Pong&) = default; };
+/// H, both.
+struct Ping {
+    std::uint64_t sequence{0};
+    friend bool operator==(const Ping&, const Ping&) = default;
+};
 
+/// P, both: by the thread that holds the connection.
+struct Pong {
+    std::uint64_t sequence{0};
+    friend bool operator==(const Pong&, const Pong&) = default;
+};
+
+/// H, data.
 struct Cancel {
     std::uint64_t id{0};
     std::uint32_t attempt{0};
     friend bool operator==(const Cancel&, const Cancel&) = default;
 };
 
-struct Drain { bool restart_compute{false}; friend bool operator==(const Drain&, const Drain&) = default; };
-struct Bye { std::string reason; friend bool operator==(const Bye&, const Bye&) = default; };
+/// H, control: finish what runs. Or throw the compute thread away at once and start the next one.
+struct Drain {
+    bool restart_compute{false};
+    friend bool operator==(const Drain&, const Drain&) = default;
+};
 
+/// Both, both: the sender closes the connection after this.
+struct Bye {
+    std::string reason;
+    friend bool operator==(const Bye&, const Bye&) = default;
+};
+
+/// P, both. `type` is "device_lost", "page_hidden", "page_visible" or "unhandled_error".
 struct PageEvent {
     std::string type, message;
     friend bool operator==(const PageEvent&, const PageEvent&) = default;

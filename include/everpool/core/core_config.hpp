@@ -49,15 +49,16 @@ struct CoreConfig {
     /// and shader compilation on a software adapter. Positive.
     Duration start_timeout{std::chrono::seconds{30}};
 
-    /// Each connection is asked for a sign of life this often. Positive.
+    /// Each connection is asked for a sign of life this often. A wakeup that comes later than a
+    /// quarter of it tells that the host stood still, which is no worker's fault. Positive.
     Duration ping_interval{std::chrono::seconds{1}};
 
     /// A page thread that has not answered for this long is unresponsive. Five intervals: a page
     /// that collects garbage for a second is not dead. Positive.
     Duration ping_timeout{std::chrono::seconds{5}};
 
-    /// The same for the compute thread, which cannot answer while one WASM inference runs: longer
-    /// than the longest single inference. Also the time that a worker has for its next answer while
+    /// The same for the compute thread, which cannot answer while one WASM inference runs, but whose
+    /// results count as answers: longer than the longest single inference. Also the time that a worker has for its next answer while
     /// it holds operations that nobody waits for any more: a hung shader lets pings through, so
     /// without this rule its slot would be lost for ever. Positive.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
@@ -70,7 +71,7 @@ struct CoreConfig {
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// A worker that was ready for this long before it failed starts over with an immediate
-    /// restart.
+    /// restart. 0: every time. Not negative.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 
     /// Starts in a row that may fail before a worker is given up for good. 1 to 1000.

@@ -28,6 +28,11 @@
 //   * a worker with a lease has nothing of anybody else's in flight;
 //   * no worker is left idle while a request waits that it could take, reservations aside.
 //
+// A host that stands still (suspended, in a debugger, busy in a handler) is noticed by a wakeup or
+// event that comes late. The time lost does not count against a worker: not as its silence, nor as
+// part of its start. It does count for the deadlines of requests and leases, which are promises to
+// callers, and for the stop's timeout.
+//
 // Order and fairness
 //   Requests: first come, first served among those that a worker can serve. The oldest one is not
 //   overtaken because it is large: a worker that has no room for it takes nothing until it has.
@@ -156,6 +161,7 @@ private:
     bool handle(const Drain&, Turn&);
     bool handle(const Stop&, Turn&);
     Turn begin(TimePoint now, Actions& actions);
+    void on_host_late(Duration lost);
     void finish(Turn&);
     void finish_start(Turn&);
     void finish_stop(Turn&);
@@ -178,7 +184,7 @@ private:
     void conclude(Slot, Errc, Turn&);
     void abandon(Slot, Errc, Turn&);
     void leave_queue(Slot);
-    void leave_worker(Slot, Turn&);
+    void leave_worker(Slot);
     [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid) const noexcept;
     void dispatch(Slot, WorkerId, Turn&);
     void dispatch_in_time(Slot, WorkerId, Turn&);

@@ -42,7 +42,18 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
 
 inline PoolCore::Turn PoolCore::begin(TimePoint now, Actions& actions) {
     now_ = std::max(now_, now);
+    const TimePoint due = worker_deadlines_.next();
+    if (due < now_ && now_ - due > config_.ping_interval / 4) on_host_late(now_ - due);
     return {now_, actions};
+}
+
+inline void PoolCore::on_host_late(Duration lost) {
+    ++stats_.host_stalls;
+    for (std::uint32_t i = 0; i < worker_count(); ++i) {
+        workers_[i].fsm.on_host_late(lost, now_);
+        workers_[i].session.on_host_late(lost, now_);
+        arm(WorkerId{i});
+    }
 }
 
 inline void PoolCore::on(const Event& event, TimePoint now, Actions& actions) {
@@ -143,7 +154,7 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
     for (const auto& [id, slot] : all) {
         const bool is_waited_for = requests_[slot].state != RequestState::abandoned;
         if (requests_[slot].state == RequestState::waiting) leave_queue(slot);
-        else leave_worker(slot, turn);
+        else leave_worker(slot);
         if (is_waited_for) conclude(slot, code, turn);
         else requests_.erase(slot);
     }

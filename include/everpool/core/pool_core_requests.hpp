@@ -86,7 +86,8 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
     if (record.worker != event.worker || record.attempts != event.attempt) return false;
 
     const bool was_abandoned = record.state == RequestState::abandoned;
-    leave_worker(slot, turn);
+    leave_worker(slot);
+    if (event.was_sent) workers_[event.worker.value].session.on_sign_of_life(turn.now);
     if (was_abandoned) {
         ++stats_.late_answers;
         requests_.erase(slot);
@@ -226,12 +227,12 @@ inline void PoolCore::leave_queue(Slot slot) {
         workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.erase(requests_, slot);
 }
 
-inline void PoolCore::leave_worker(Slot slot, Turn& turn) {
+inline void PoolCore::leave_worker(Slot slot) {
     const RequestRecord& record = requests_[slot];
     const bool was_abandoned = record.state == RequestState::abandoned;
     WorkerSlot& worker = workers_[record.worker.value];
     worker.operations.erase(requests_, slot);
-    worker.session.on_answered(record.meta.bytes, was_abandoned, turn.now);
+    worker.session.on_answered(record.meta.bytes, was_abandoned);
     if (!was_abandoned) --in_flight_count_;
 }
 

@@ -129,7 +129,10 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
 /// The worker's next deadline has changed.
 inline void PoolCore::arm(WorkerId id) {
     const WorkerSlot& worker = workers_[id.value];
-    worker_deadlines_.set(id.value, std::min(worker.fsm.deadline(), worker.session.deadline()));
+    TimePoint at = std::min(worker.fsm.deadline(), worker.session.deadline());
+    // Nobody is pinged yet, but it must be noticed if the host stands still.
+    if (worker.fsm.is_alive()) at = std::min(at, later(now_, config_.ping_interval));
+    worker_deadlines_.set(id.value, at);
 }
 
 // --- loss and restart ----------------------------------------------------------------------------
@@ -164,7 +167,7 @@ inline void PoolCore::return_operations(WorkerId id, Turn& turn) {
         const Slot slot = worker.operations.front();
         const RequestRecord& record = requests_[slot];
         const bool was_abandoned = record.state == RequestState::abandoned;
-        leave_worker(slot, turn);
+        leave_worker(slot);
         if (was_abandoned) requests_.erase(slot);
         else if (!record.meta.idempotent) conclude(slot, Errc::outcome_unknown, turn);
         else if (may_retry(record, Errc::worker_lost, true, turn.now)) take_back(slot);

@@ -7,6 +7,10 @@
 // interval even while an older one is unanswered, since a driver may fail to send one; a pong
 // answers all pings up to its sequence number.
 //
+// Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
+// pongs lie unread in its sockets. A result is a sign of life of the compute thread as good as a
+// pong, which waits behind all operations that were sent before its ping.
+//
 // What has been given: operations in flight and their bytes. An operation that the caller has given
 // up (cancelled, deadline) still occupies its place, because the worker may still be busy with it.
 #pragma once
@@ -45,8 +49,8 @@ public:
         : interval_(config.ping_interval),
           count_max_(config.max_in_flight_per_worker),
           bytes_max_(config.in_flight_bytes_max) {
-        channels_[0].timeout = config.ping_timeout;
-        channels_[1].timeout = config.compute_ping_timeout;
+        at(wire::Channel::control).timeout = config.ping_timeout;
+        at(wire::Channel::data).timeout = config.compute_ping_timeout;
     }
 
     /// A new life: nothing is watched, nothing is in flight.
@@ -81,19 +85,32 @@ public:
         return true;
     }
 
+    /// The host stood still for `lost` until now. That time does not count.
+    void on_host_late(Duration lost, TimePoint now) noexcept {
+        for (Channel& channel : channels_) {
+            channel.next_ping_at = std::max(channel.next_ping_at, now);
+            if (channel.state != State::asked) continue;
+            const bool is_all_lost = lost >= now - channel.waiting_since;
+            channel.waiting_since = is_all_lost ? now : channel.waiting_since + lost;
+        }
+        stuck_at_ = later(stuck_at_, lost);
+    }
+
+    /// The compute thread has proved that it moves on: what is asked of it, be it a pong or the end
+    /// of an operation that nobody waits for, has another whole timeout.
+    void on_sign_of_life(TimePoint now) noexcept {
+        at(wire::Channel::data).waiting_since = now;
+        if (abandoned_ != 0) arm_stuck(now);
+    }
+
     /// To be asked again until it says nothing or unresponsive.
     NextSessionStep on_time(TimePoint now) noexcept {
         if (now >= stuck_at_) return NextSessionStep::unresponsive;
         for (Channel& channel : channels_) {
             if (channel.state == State::quiet) continue;
             if (channel.state == State::asked &&
-                now >= later(channel.waiting_since, channel.timeout)) {
-                // Noticed a whole timeout too late: it is the host that stood still (suspended, or
-                // in a debugger), and the pongs are waiting to be read. Give them the time.
-                if (now < later(channel.waiting_since, 2 * channel.timeout))
-                    return NextSessionStep::unresponsive;
-                channel.waiting_since = now;
-            }
+                now >= later(channel.waiting_since, channel.timeout))
+                return NextSessionStep::unresponsive;
             if (now < channel.next_ping_at) continue;
             channel.next_ping_at = later(now, interval_);
             ++channel.last_sequence;
@@ -135,13 +152,11 @@ public:
         ++in_flight_;
         bytes_ += bytes;
     }
-    /// An answer has come. Each one proves that the compute thread moves on, so it gives the
-    /// operations that nobody waits for another whole timeout.
-    void on_answered(std::uint64_t bytes, bool was_abandoned, TimePoint now) noexcept {
+    /// An operation has left. Whether it was the worker who answered, on_sign_of_life() is told.
+    void on_answered(std::uint64_t bytes, bool was_abandoned) noexcept {
         --in_flight_;
         bytes_ -= bytes;
-        if (was_abandoned) --abandoned_;
-        if (abandoned_ != 0 || stuck_at_ != never) arm_stuck(now);
+        if (was_abandoned && --abandoned_ == 0) stuck_at_ = never;
     }
     /// The caller does not wait any more; the place stays taken.
     void on_abandoned(TimePoint now) noexcept {
@@ -166,7 +181,7 @@ private:
         return channels_[static_cast<std::size_t>(which)];
     }
     void arm_stuck(TimePoint now) noexcept {
-        stuck_at_ = abandoned_ == 0 ? never : later(now, channels_[1].timeout);
+        stuck_at_ = later(now, at(wire::Channel::data).timeout);
     }
 
     Duration interval_;

@@ -145,6 +145,14 @@ public:
         return (state_ == State::launching || state_ == State::preparing) && now >= deadline_;
     }
 
+    /// The host stood still for `lost` until now. That is no part of a start; and what became due
+    /// meanwhile is due now, so that it is not late a second time.
+    void on_host_late(Duration lost, TimePoint now) noexcept {
+        if (state_ == State::launching || state_ == State::preparing)
+            deadline_ = later(deadline_, lost);
+        else deadline_ = std::max(deadline_, now);
+    }
+
     NextWorkerStep stop() {
         ready_models_.clear();
         deadline_ = never;

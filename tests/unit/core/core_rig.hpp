@@ -83,12 +83,23 @@ struct CoreRig {
     }
 
     /// As pass(), but the workers answer their pings.
-    Actions pass_alive(Duration duration, Duration step = 100ms) {
+    Actions pass_alive(Duration duration) {
+        return pass_answering(duration, [](const SendPing&) { return true; });
+    }
+    /// As pass_alive(), but the compute threads do not answer.
+    Actions pass_without_compute(Duration duration) {
+        return pass_answering(duration, [](const SendPing& ping) {
+            return ping.channel == wire::Channel::control;
+        });
+    }
+    template <class Choice>
+    Actions pass_answering(Duration duration, Choice is_answered) {
         Actions actions;
         for (const TimePoint end = now + duration; now < end;) {
-            for (const Action& action : pass(std::min(step, end - now))) {
+            for (const Action& action : pass(std::min<Duration>(100ms, end - now))) {
                 actions.push_back(action);
-                if (const auto* ping = std::get_if<SendPing>(&action))
+                const auto* ping = std::get_if<SendPing>(&action);
+                if (ping != nullptr && is_answered(*ping))
                     send(
                         PongArrived{ping->worker, ping->generation, ping->channel, ping->sequence});
             }

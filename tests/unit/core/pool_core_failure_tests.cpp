@@ -125,48 +125,6 @@ TEST_CASE("a worker that does not become ready in time is restarted as a process
     CHECK(rig.core.worker(w0).last_cause == LossCause::start_timed_out);
 }
 
-TEST_CASE("a worker that leaves its page's pings unanswered is restarted at page level") {
-    CoreConfig c = config(2);
-    c.ping_interval = 1s;
-    c.ping_timeout = 3s;
-    CoreRig rig(c);
-    rig.start();
-    rig.submit(1);
-    Actions actions;
-    for (int i = 0; i < 50 && all<StartWorker>(actions).empty(); ++i) {
-        actions = rig.pass(100ms);
-        for (const auto& ping : all<SendPing>(actions)) // worker 1 and all compute threads answer
-            if (ping.worker == w1 || ping.channel == wire::Channel::data)
-                rig.send(PongArrived{ping.worker, ping.generation, ping.channel, ping.sequence});
-    }
-    CHECK(only<StartWorker>(actions) == StartWorker{w0, {2}, RestartLevel::page});
-    CHECK(only<Dispatch>(actions) == Dispatch{w1, {1}, {1}, 2});
-    CHECK(rig.core.worker(w0).last_cause == LossCause::unresponsive);
-}
-
-TEST_CASE("a compute thread that is busy for less than its own timeout is left alone") {
-    CoreConfig c = config(1);
-    c.ping_timeout = 3s;
-    c.compute_ping_timeout = 20s;
-    CoreRig rig(c);
-    rig.start();
-    const auto sent = only<Dispatch>(rig.submit(1));
-    const auto answer_control = [&](Duration duration) {
-        Actions seen;
-        for (Duration passed{}; passed < duration; passed += 100ms)
-            for (const Action& action : rig.pass(100ms)) {
-                seen.push_back(action);
-                const auto* ping = std::get_if<SendPing>(&action);
-                if (ping != nullptr && ping->channel == wire::Channel::control)
-                    rig.send(PongArrived{w0, ping->generation, ping->channel, ping->sequence});
-            }
-        return seen;
-    };
-    CHECK(all<StartWorker>(answer_control(20s)).empty());
-    CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
-    CHECK(only<StartWorker>(answer_control(2s)).level == RestartLevel::page); // still no pong
-}
-
 TEST_CASE("a lost device restarts the compute thread only") {
     CoreRig rig(config(1));
     rig.start();

@@ -100,16 +100,38 @@ TEST_CASE("an invented pong is refused") {
     CHECK_FALSE(session.on_pong(Channel::data, 1, start + 2s));
 }
 
-// The pongs lie unread in the sockets of a host that was suspended.
-TEST_CASE("a host that stood still does not blame its workers") {
+TEST_CASE("time for which the host stood still does not count as the worker's silence") {
     SessionFsm session(config());
+    session.on_sent(1);
+    session.on_abandoned(start);
     session.watch(Channel::control, start);
     REQUIRE(session.on_time(start + 1s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_time(start + 60s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_pong(Channel::control, 1, start + 60s));
-    // But one that really is silent is found out.
-    for (int i = 61; i < 63; ++i) (void)session.on_time(start + i * 1s);
-    CHECK(session.on_time(start + 63s) == NextSessionStep::unresponsive);
+    session.on_host_late(60s, start + 62s); // it should have been asked at 2 s
+    CHECK(session.on_time(start + 62s) == NextSessionStep::send_control_ping);
+    CHECK(session.on_time(start + 62s) == NextSessionStep::nothing); // made up for once
+    REQUIRE(session.on_time(start + 63s) == NextSessionStep::send_control_ping);
+    CHECK(session.on_time(start + 64s - 1ns) == NextSessionStep::nothing);
+    CHECK(session.on_time(start + 64s) == NextSessionStep::unresponsive); // 1 s before, 2 s after
+}
+
+TEST_CASE("a host that stood still for ever does not overflow") {
+    SessionFsm session(config());
+    session.watch(Channel::control, start);
+    (void)session.on_time(start + 1s);
+    session.on_host_late(Duration::max(), start + 2s);
+    CHECK(session.on_time(start + 2s) == NextSessionStep::send_control_ping);
+}
+
+// A ping waits behind the operations that were sent before it. Each of them may be as long as the
+// timeout allows, so all of them together may be longer.
+TEST_CASE("an answer proves that the compute thread is alive, whatever became of its pings") {
+    SessionFsm session(config());
+    session.watch(Channel::data, start);
+    for (int i = 1; i <= 40; ++i) {
+        if (i % 9 == 0) session.on_sign_of_life(start + i * 1s);
+        REQUIRE(session.on_time(start + i * 1s) == NextSessionStep::send_data_ping);
+    }
+    CHECK(session.on_time(start + 46s) == NextSessionStep::unresponsive); // the last one was at 36 s
 }
 
 TEST_CASE("a session has room up to its count and bytes, and for one large request alone") {
@@ -121,8 +143,8 @@ TEST_CASE("a session has room up to its count and bytes, and for one large reque
     CHECK_FALSE(session.has_room(UINT64_MAX));
     session.on_sent(40);
     CHECK_FALSE(session.has_room(0));
-    session.on_answered(60, false, start);
-    session.on_answered(40, false, start);
+    session.on_answered(60, false);
+    session.on_answered(40, false);
     session.on_sent(1000);
     CHECK_FALSE(session.has_room(0)); // nothing beside the large one
 }
@@ -134,7 +156,8 @@ TEST_CASE("a worker that answers nothing while it holds given-up operations is u
     session.on_sent(1);
     session.on_abandoned(start);
     CHECK(session.deadline() == start + 10s);
-    session.on_answered(1, false, start + 5s); // it moves on: more time
+    session.on_answered(1, false);
+    session.on_sign_of_life(start + 5s); // it moves on: more time
     CHECK(session.on_time(start + 10s) == NextSessionStep::nothing);
     CHECK(session.on_time(start + 15s) == NextSessionStep::unresponsive);
 }
@@ -143,7 +166,7 @@ TEST_CASE("the answer to the last given-up operation lifts the suspicion") {
     SessionFsm session(config());
     session.on_sent(1);
     session.on_abandoned(start);
-    session.on_answered(1, true, start + 1s);
+    session.on_answered(1, true);
     CHECK(session.deadline() == never);
     CHECK(session.in_flight() == 0);
     CHECK(session.abandoned() == 0);

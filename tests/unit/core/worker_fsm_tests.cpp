@@ -162,6 +162,26 @@ TEST_CASE("a start that takes too long is overdue") {
     CHECK(rig.fsm.is_start_overdue(rig.now + 30s));
 }
 
+TEST_CASE("time for which the host stood still does not count as part of a start") {
+    Rig rig;
+    (void)rig.fsm.start(rig.now);
+    rig.fsm.on_host_late(1h, rig.now + 1h + 5s);
+    CHECK_FALSE(rig.fsm.is_start_overdue(rig.now + 1h + 30s - 1ns));
+    CHECK(rig.fsm.is_start_overdue(rig.now + 1h + 30s));
+}
+
+TEST_CASE("a restart that became due while the host stood still is due now") {
+    Rig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.lose(LossCause::process_exited);
+    (void)rig.lose(LossCause::process_exited);
+    REQUIRE(rig.fsm.state() == State::waiting);
+    rig.now += 1h;
+    rig.fsm.on_host_late(59min, rig.now);
+    CHECK(rig.fsm.deadline() == rig.now);
+    CHECK(rig.fsm.on_time(rig.now) == Step::launch);
+}
+
 TEST_CASE("a worker is given up after its last failed start in a row") {
     Rig rig(0, 3);
     (void)rig.fsm.start(rig.now);

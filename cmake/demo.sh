@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 sh cmake/setup.sh demo
 printf 'demo: building in build/demo\n'
 mkdir -p build
-# The preset is `release` without tests: a machine that only shows the demo need not have what they need.
+# The preset is `release` without tests: a machine that only shows the demo need not have their
+# libraries.
 if ! { cmake --preset demo && cmake --build --preset demo; } >build/demo.log 2>&1; then
     cat build/demo.log >&2
     exit 1

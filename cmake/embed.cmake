@@ -5,9 +5,9 @@
 #
 # Adds one generated source to the target. It has a table {url path, MIME type, ETag, bytes}, see
 # src/io/embedded_files.hpp, and takes the bytes in with the assembler's .incbin, which costs no
-# compile time, whatever their number. The ETags are content hashes, so they are computed by the build,
-# not when the project is configured: the source is written again when one of the files has changed,
-# and only then. Paths are relative to the current source directory or absolute.
+# compile time, whatever their number. The ETags are content hashes, so they are computed by the
+# build, not when the project is configured: the source is written again when one of the files has
+# changed, and only then. Paths are relative to the current source directory or absolute.
 set(EVERPOOL_EMBED_GENERATOR "${CMAKE_CURRENT_LIST_DIR}/embed_generate.cmake")
 
 function(everpool_embed)

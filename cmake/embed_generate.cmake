@@ -37,10 +37,12 @@ foreach(entry IN LISTS entries)
     mime_of("${url}" mime)
     set(symbol "everpool_embedded_${index}")
     string(APPEND blobs
-        "    \".hidden ${symbol}\\n.hidden ${symbol}_end\\n.globl ${symbol}\\n.globl ${symbol}_end\\n\"\n"
+        "    \".hidden ${symbol}\\n.hidden ${symbol}_end\\n\"\n"
+        "    \".globl ${symbol}\\n.globl ${symbol}_end\\n\"\n"
         "    \".balign 16\\n${symbol}:\\n.incbin \\\"${path}\\\"\\n${symbol}_end:\\n\"\n")
     string(APPEND symbols
-        "extern \"C\" __attribute__((visibility(\"hidden\"))) const std::byte ${symbol}[], ${symbol}_end[];\n")
+        "extern \"C\" __attribute__((visibility(\"hidden\"))) "
+        "const std::byte ${symbol}[], ${symbol}_end[];\n")
     string(APPEND rows
         "    {\"${url}\", \"${mime}\", \"\\\"${hash}\\\"\", {${symbol}, ${symbol}_end}},\n")
     math(EXPR index "${index} + 1")

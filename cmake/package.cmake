@@ -1,8 +1,10 @@
 # Everpool as a package: the install rules, and the export of the build tree.
 # SPDX-License-Identifier: BSL-1.0
 #
-# The build tree is always exported, so that another project can say
-# `-Deverpool_DIR=<build>/` without an installation; install rules come on request.
+# The build tree is exported, so that another project can say `-Deverpool_DIR=<build>/` without an
+# installation, and a project that Everpool is a part of can export what links to it; install rules
+# come on request.
+include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(everpool_targets everpool_core)
@@ -11,8 +13,22 @@ if(TARGET everpool)
 endif()
 set(everpool_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/everpool")
 
-export(TARGETS ${everpool_targets} NAMESPACE everpool::
-    FILE "${PROJECT_BINARY_DIR}/everpoolTargets.cmake")
+# CMake refuses to export a target without those that it needs. Where one of them is built in the
+# same tree (a host with its own copy of fmt), it may be in no export, and the host must not fail for
+# that.
+set(everpool_can_be_exported TRUE)
+foreach(target Boost::headers Boost::json fmt::fmt)
+    if(TARGET ${target})
+        get_target_property(is_imported ${target} IMPORTED)
+        if(NOT is_imported)
+            set(everpool_can_be_exported FALSE)
+        endif()
+    endif()
+endforeach()
+if(everpool_can_be_exported)
+    export(TARGETS ${everpool_targets} NAMESPACE everpool::
+        FILE "${PROJECT_BINARY_DIR}/everpoolTargets.cmake")
+endif()
 configure_package_config_file(
     "${CMAKE_CURRENT_LIST_DIR}/everpoolConfig.cmake.in"
     "${PROJECT_BINARY_DIR}/everpoolConfig.cmake"

@@ -53,10 +53,8 @@ void check_members(std::string_view text) {
     for (const auto& field : value.as_object()) {
         const std::string_view key(field.key().data(), field.key().size());
         const std::string_view member = wire::member_text(text, key);
-        if (member.empty()) {
-            require(text.find('\\') != text.npos, "a member is found unless a key has an escape");
-            continue;
-        }
+        if (!std::all_of(key.begin(), key.end(), [](char c) { return c >= 0x20 && c < 0x7f; }))
+            continue; // never asked for
         require(json::parse(json::string_view(member.data(), member.size())) == field.value(),
                 "a member's text is its value's");
     }

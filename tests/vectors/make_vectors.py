@@ -180,6 +180,9 @@ def add_spellings(v):
              data=frame("ping", '{"sequence":1,"sequence":2}'))
     v.accept("key_with_escape", "is the same key", "ping", {"sequence": 41},
              data=frame("ping", '{"\\u0073equence":41}'))
+    v.accept("info_key_with_escape", "the info of a result, under another spelling", "result",
+             {**ANSWER, "info": {"x": 1}}, [],
+             data=frame("result", '{"id":1,"attempt":1,"inf\\u006f":{"x":1},"tensors":[]}'))
     deep = "[" * 31 + "]" * 31
     v.accept("deepest", "32 levels, the header included", "ping", {"sequence": 41},
              data=frame("ping", '{"sequence":41,"x":' + deep + "}"))

@@ -85,11 +85,39 @@ private:
     std::size_t at_{0};
 };
 
+/// The character that an escape stands for, if it is ASCII; 0 for others, and for no escape.
+/// Moves `at` from the backslash past the escape.
+constexpr char take_ascii_escape(std::string_view text, std::size_t& at) noexcept {
+    const char mark = at + 1 < text.size() ? text[at + 1] : '\0';
+    at += 2;
+    if (mark == '"' || mark == '\\' || mark == '/') return mark;
+    if (mark != 'u') return '\0'; // a control character
+    unsigned value = 0;
+    for (const std::size_t end = at + 4; at < end; ++at) {
+        const char c = at < text.size() ? text[at] : '0';
+        const char lower = static_cast<char>(c | 0x20);
+        value = value * 16 + static_cast<unsigned>(c <= '9' ? c - '0' : lower - 'a' + 10);
+    }
+    return value < 0x80 ? static_cast<char>(value) : '\0';
+}
+
+/// Whether the string, quotes and all, is one of `characters`.
+constexpr bool spells(std::string_view quoted, std::string_view characters) noexcept {
+    const std::string_view text = quoted.substr(1, quoted.size() < 2 ? 0 : quoted.size() - 2);
+    if (text.find('\\') == text.npos) return text == characters;
+    std::size_t at = 0;
+    for (const char wanted : characters) {
+        if (at >= text.size()) return false;
+        const char c = text[at] == '\\' ? take_ascii_escape(text, at) : text[at++];
+        if (c != wanted) return false;
+    }
+    return at >= text.size();
+}
+
 } // namespace detail
 
-/// The text of the value of `key`, the last one if it is there twice. Empty if it is not there, or
-/// if any key of the object is written with an escape, and so may be this one.
-/// \pre `object` is the text of one JSON object; `key` needs no escape
+/// The text of the value of `key`, the last one if it is there twice. Empty if it is not there.
+/// \pre `object` is the text of one JSON object; `key` is printable ASCII
 constexpr std::string_view member_text(std::string_view object, std::string_view key) noexcept {
     detail::JsonWalker walker(object);
     std::string_view found;
@@ -98,12 +126,11 @@ constexpr std::string_view member_text(std::string_view object, std::string_view
     walker.skip_space();
     while (walker.is_at('"')) {
         const std::string_view quoted = walker.take_value();
-        if (quoted.find('\\') != quoted.npos) return {};
         walker.skip_space();
         walker.skip_mark(); // :
         walker.skip_space();
         const std::string_view value = walker.take_value();
-        if (quoted.substr(1, quoted.size() - 2) == key) found = value;
+        if (detail::spells(quoted, key)) found = value;
         walker.skip_space();
         walker.skip_mark(); // , or }
         walker.skip_space();

@@ -321,6 +321,9 @@ TEST_CASE("info is an object, however its key is written and how often") {
     CHECK(info_of(R"("info":5,"info":{"a":2})") == R"({"a":2})");
     CHECK(info_of(R"("inf\u006f":{"a":2})") == R"({"a":2})");
     CHECK(info_of(R"("info":5,"inf\u006f":{"a":2})") == R"({"a":2})");
+    CHECK(info_of(R"("\u0069n\u0066o":{"a":1e999})") ==
+          R"({"a":1e999})"); // no number of this host's
+    CHECK(info_of(R"("info":{"a":1},"inf\u00ef":5)") == R"({"a":1})");
     CHECK(info_of(R"("info":{"a":1},"inf\u006f":5)") == "bad_field");
     CHECK(info_of(R"("x":{"info":{"a":1}})").empty()); // that is not a field of the header
     CHECK(info_of(R"("x":"info","y":[{"info":3}])").empty());

@@ -35,10 +35,18 @@ TEST_CASE("the last one of the same name counts") {
     CHECK(member_text(R"({"a":1,"b":2,"a":3})", "a") == "3");
 }
 
-TEST_CASE("where a key is written with an escape nothing is found") {
-    CHECK(member_text(R"({"a":1,"\u0061":2})", "a").empty());
-    CHECK(member_text(R"({"\\":1,"a":2})", "a").empty());
-    CHECK(member_text(R"({"a":1,"b":{"\\":"\\"}})", "a") == "1"); // not a key of this object
+TEST_CASE("a key may be written with escapes, like any other string") {
+    CHECK(member_text(R"({"a":1,"\u0061":2})", "a") == "2");
+    CHECK(member_text(R"({"\u0061\u002F\/b":1})", "a//b") == "1");
+    CHECK(member_text(R"({"\\":1,"a":2})", "a") == "2");
+    CHECK(member_text(R"({"\\":1,"\"":2})", "\\") == "1");
+    CHECK(member_text(R"({"\\":1,"\"":2})", "\"") == "2");
+    for (const std::string_view other : {R"(\u0161)", R"(\u0061\u0000)", R"(\u0161a)", R"(\b)",
+                                         R"(\n)", R"(a\t)", R"(\ud83d\ude00)", R"(\\u0061)", ""}) {
+        CAPTURE(other);
+        CHECK(member_text("{\"" + std::string(other) + "\":1}", "a").empty());
+    }
+    CHECK(member_text(R"({"\b":1,"\n":1,"\u006":1,"b":2})", "b") == "2");
 }
 
 TEST_CASE("text that is no object is walked through without leaving it") {

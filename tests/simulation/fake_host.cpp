@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <utility>
 
 namespace everpool::simulation {
@@ -14,7 +16,8 @@ using namespace core;
 HostHabits HostHabits::random(World& world, const FaultMenu& faults) {
     HostHabits habits;
     habits.burst_max = static_cast<std::uint32_t>(world.between(1, 16));
-    habits.pause_max = world.between(Duration(20ms), Duration(8s));
+    habits.pause_max = world.between(Duration(20ms), Duration(3s));
+    habits.outstanding_max = world.chance(1, 8) ? SIZE_MAX : world.between(1, 24);
     habits.model_count = static_cast<std::uint32_t>(world.between(0, 4));
     habits.bytes_max = world.between(0, 1500);
     habits.always_has_deadlines = faults.stuck.numerator != 0;
@@ -63,8 +66,13 @@ void FakeHost::acquire() {
     with_.feed(acquire);
 }
 
-/// Mostly a recent one, which may be under way; sometimes one that was answered long ago.
+/// Mostly one that waits or is under way; sometimes a recent one, which may have been answered.
 void FakeHost::cancel_one() {
+    const auto& open = with_.ledger.open_requests();
+    if (!open.empty() && with_.world.chance(3, 4)) {
+        const auto steps = static_cast<std::ptrdiff_t>(with_.world.between(0, open.size() - 1));
+        return with_.feed(Cancel{RequestId{*std::next(open.begin(), steps)}});
+    }
     const std::uint64_t count = with_.ledger.request_count();
     if (count == 0) return;
     const std::uint64_t back = std::min(count - 1, with_.world.between(0, 20));
@@ -89,7 +97,12 @@ void FakeHost::be_busy() {
     if (is_resting_) return;
     World& world = with_.world;
     const std::uint64_t burst = world.between(1, habits_.burst_max);
-    for (std::uint64_t i = 0; i < burst; ++i) submit();
+    for (std::uint64_t i = 0;
+         i < burst && with_.ledger.open_requests().size() < habits_.outstanding_max; ++i) {
+        submit();
+        // Refused at once. So would be the rest of the burst, which shows nothing new.
+        if (with_.ledger.request({with_.ledger.request_count()}).is_completed) break;
+    }
     if (world.chance(1, 4)) cancel_one();
     if (world.chance(1, 2)) use_leases();
     with_.ledger.check_deadlines(world.now());

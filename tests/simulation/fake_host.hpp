@@ -4,6 +4,7 @@
 
 #include "surroundings.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -16,6 +17,9 @@ inline constexpr Duration patience_max = 40s;
 struct HostHabits {
     std::uint32_t burst_max{1};
     Duration pause_max{1s};
+    /// Requests that it waits for at the same time. Most hosts wait for answers before they ask for
+    /// more; one that never does fills the queue, and sees little of the pool but queue_full.
+    std::size_t outstanding_max{1};
     std::uint32_t model_count{0};
     std::uint64_t bytes_max{0};
     /// An operation that never ends while its worker lives is noticed by its deadline only.

@@ -19,11 +19,15 @@ void FakeWorker::report(Event event, Duration delay) {
     const FaultMenu& faults = with_.faults;
     if (world.chance(faults.garbage))
         event = WorkerLost{id_, generation_, LossCause::protocol_error};
-    if (std::holds_alternative<PongArrived>(event) && world.chance(faults.lost_pong)) return;
+    if (std::holds_alternative<PongArrived>(event) && world.chance(faults.lost_pong)) {
+        is_suspicious_ = true;
+        return;
+    }
     if (world.chance(faults.duplicate))
         with_.world.after(delay + world.skewed(0s, 2s), [this, event] { with_.feed(event); });
     if (world.chance(faults.late)) {
         delay += world.skewed(100ms, message_lateness_max);
+        is_suspicious_ = true;
     } else if (world.chance(faults.reordered)) {
         delay += world.skewed(1ms, 200ms);
     } else {
@@ -42,7 +46,7 @@ void FakeWorker::end_life() {
     queue_.clear();
     running_.reset();
     is_connected_ = false;
-    busy_until_ = {};
+    is_stuck_ = false;
 }
 
 // --- start and stop ------------------------------------------------------------------------------
@@ -63,7 +67,7 @@ void FakeWorker::perform(const StartWorker& action) {
         return;
     }
     health_ = Health::fine;
-    is_compute_silent_ = is_page_silent_ = false;
+    is_compute_silent_ = is_page_silent_ = is_suspicious_ = false;
     if (world.chance(faults.permanent_start)) {
         report(WorkerStartFailed{id_, generation_, Errc::browser_not_found, true}, usual);
     } else if (world.chance(faults.failed_start)) {
@@ -139,13 +143,17 @@ void FakeWorker::perform(const Dispatch& action) {
 }
 
 void FakeWorker::begin_next() {
-    if (running_ || queue_.empty() || is_compute_silent_) return;
-    running_ = queue_.front();
+    if (running_ || is_compute_silent_) return;
+    while (!queue_.empty() && std::holds_alternative<SendPing>(queue_.front())) {
+        answer_ping(std::get<SendPing>(queue_.front()));
+        queue_.pop_front();
+    }
+    if (queue_.empty()) return;
+    running_ = std::get<Dispatch>(queue_.front());
     queue_.pop_front();
-    const bool is_long = with_.world.chance(1, 50);
+    const bool is_long = with_.world.chance(with_.long_operation);
     const Duration duration =
-        is_long ? with_.world.skewed(50ms, 2s) : with_.world.skewed(200us, 50ms);
-    busy_until_ = with_.world.now() + duration;
+        is_long ? with_.world.skewed(50ms, with_.operation_max) : with_.world.skewed(200us, 50ms);
     with_.ledger.note_execution(*running_);
     later_in_life(duration, [this] {
         const Dispatch done = *running_;
@@ -159,7 +167,10 @@ void FakeWorker::compute(const Dispatch& done) {
     const FaultMenu& faults = with_.faults;
     if (world.chance(faults.crash)) return die();
     if (world.chance(faults.hang)) return fall_silent();
-    if (world.chance(faults.stuck)) return; // running_ stays: nothing else is computed
+    if (world.chance(faults.stuck)) {
+        is_stuck_ = is_suspicious_ = true;
+        return answer_waiting_pings();
+    }
     running_.reset();
     if (world.chance(faults.device_lost)) {
         answer(done, Errc::device_lost);
@@ -167,7 +178,7 @@ void FakeWorker::compute(const Dispatch& done) {
             report(WorkerLost{id_, generation_, LossCause::device_lost}, world.skewed(1ms, 50ms));
         health_ = Health::silent;
         broken_ = RestartLevel::compute;
-        is_compute_silent_ = true;
+        is_compute_silent_ = is_suspicious_ = true;
         return;
     }
     Errc code = world.chance(faults.failure) ? Errc::operation_failed : Errc::ok;
@@ -182,11 +193,12 @@ void FakeWorker::answer(const Dispatch& done, Errc code) {
 }
 
 void FakeWorker::perform(const SendCancel& action) {
-    const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const Dispatch& one) {
-        return one.request == action.request && one.attempt == action.attempt;
+    const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const auto& job) {
+        const auto* one = std::get_if<Dispatch>(&job);
+        return one != nullptr && one->request == action.request && one->attempt == action.attempt;
     });
     if (found == queue_.end()) return; // too late, or running: its answer will come
-    const Dispatch cancelled = *found;
+    const Dispatch cancelled = std::get<Dispatch>(*found);
     queue_.erase(found);
     answer(cancelled, Errc::cancelled);
 }
@@ -195,9 +207,18 @@ void FakeWorker::perform(const SendPing& action) {
     if (!is_connected_ || health_ == Health::dead) return;
     const bool is_data = action.channel == wire::Channel::data;
     if (is_data ? is_compute_silent_ : is_page_silent_) return;
-    Duration delay = with_.world.skewed(100us, 5ms);
-    if (is_data && busy_until_ > with_.world.now()) delay += busy_until_ - with_.world.now();
-    later_in_life(delay, [this, action] {
+    if (is_data && running_ && !is_stuck_) queue_.push_back(action);
+    else answer_ping(action);
+}
+
+void FakeWorker::answer_waiting_pings() {
+    for (const auto& job : queue_)
+        if (const auto* ping = std::get_if<SendPing>(&job)) answer_ping(*ping);
+    std::erase_if(queue_, [](const auto& job) { return std::holds_alternative<SendPing>(job); });
+}
+
+void FakeWorker::answer_ping(const SendPing& action) {
+    later_in_life(with_.world.skewed(100us, 5ms), [this, action] {
         if (action.channel == wire::Channel::data ? is_compute_silent_ : is_page_silent_) return;
         report(PongArrived{id_, generation_, action.channel, action.sequence}, 50us);
     });
@@ -225,6 +246,7 @@ void FakeWorker::die() {
 
 /// Nothing tells of it but the pings that stay unanswered.
 void FakeWorker::fall_silent() {
+    is_suspicious_ = true;
     health_ = Health::silent;
     switch (with_.world.between(0, 3)) {
     case 0: // the compute thread alone

@@ -1,8 +1,8 @@
 // Simulator: a browser, its page, its compute thread and the driver around them.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Honest where it matters to the core: operations are computed one after the other; a busy compute
-// thread does not answer pings; what is broken at one level (compute thread, page, process) is
+// Honest where it matters to the core: operations are computed one after the other; a compute thread
+// answers a ping after all operations that were sent before it; what is broken at one level (compute thread, page, process) is
 // cured only by a restart at that level or above; messages of one life arrive in order unless a
 // fault says otherwise; the driver reports everything under the generation that it was given last,
 // but what was already on its way arrives under the old one.
@@ -15,6 +15,8 @@
 #include <deque>
 #include <optional>
 #include <set>
+#include <utility>
+#include <variant>
 
 namespace everpool::simulation {
 
@@ -31,6 +33,11 @@ public:
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
 
+    /// Nothing has happened in this life that could make it look dead.
+    [[nodiscard]] bool is_above_suspicion() const noexcept {
+        return is_connected_ && !is_suspicious_;
+    }
+
 private:
     enum class Health : std::uint8_t {
         fine,
@@ -41,6 +48,8 @@ private:
     void connect();
     void storm(std::uint64_t rounds);
     void begin_next();
+    void answer_ping(const core::SendPing&);
+    void answer_waiting_pings();
     void compute(const core::Dispatch&);
     void answer(const core::Dispatch&, Errc);
     void die();
@@ -63,9 +72,10 @@ private:
     bool is_connected_{false};
     bool is_compute_silent_{false}; ///< with a page that answers, or the other way round
     bool is_page_silent_{false};
-    std::deque<core::Dispatch> queue_;
+    bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
+    bool is_stuck_{false};      ///< running_ never ends, but pings are answered
+    std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread
     std::optional<core::Dispatch> running_;
-    TimePoint busy_until_{};
     TimePoint last_arrival_{};
 };
 

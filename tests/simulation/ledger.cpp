@@ -235,7 +235,7 @@ void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, Time
             object("worker_lost of what must not be repeated and was executed");
         return judge_giving_up(fact, now);
     case Errc::queue_full:
-        if (fact.dispatches == 0) return;
+        if (fact.dispatches == 0) return judge_full_queue(fact);
         judge_answer(action, fact);
         return judge_giving_up(fact, now);
     case Errc::cancelled:
@@ -280,6 +280,17 @@ bool Ledger::may_be_repeated(const RequestFact& fact, TimePoint now) const noexc
 
 void Ledger::judge_giving_up(const RequestFact& fact, TimePoint now) {
     if (may_be_repeated(fact, now)) object("a request is given up that may be tried again");
+}
+
+/// Of a new request: as many as may wait do so.
+void Ledger::judge_full_queue(const RequestFact& fact) {
+    const auto* submit = std::get_if<Submit>(&cause_);
+    if (submit == nullptr || submit->meta.id != fact.meta.id)
+        return object("queue_full of a request that was let in");
+    std::size_t waiting = open_requests_.size(); // without this one
+    for (const WorkerFact& worker : workers_)
+        if (worker.is_usable()) waiting -= worker.requests.size();
+    if (waiting < config_.queue_count_max) object("queue_full while there is room in the queue");
 }
 
 /// Codes that requests and leases share.

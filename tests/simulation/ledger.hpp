@@ -95,6 +95,10 @@ public:
     [[nodiscard]] const RequestFact& request(RequestId id) const { return requests_[id.value]; }
     [[nodiscard]] const LeaseFact& lease(LeaseId id) const { return leases_[id.value]; }
     [[nodiscard]] std::uint64_t request_count() const noexcept { return requests_.size() - 1; }
+    /// Ids of what is not answered.
+    [[nodiscard]] const std::set<std::uint64_t>& open_requests() const noexcept {
+        return open_requests_;
+    }
     [[nodiscard]] bool has_open_requests() const noexcept { return !open_requests_.empty(); }
     [[nodiscard]] bool has_open_leases() const noexcept { return !open_leases_.empty(); }
     [[nodiscard]] bool is_start_finished() const noexcept { return starts_ != 0; }
@@ -133,6 +137,7 @@ private:
     void judge_outcome(const core::Complete&, const RequestFact&, TimePoint now);
     void judge_answer(const core::Complete&, const RequestFact&);
     void judge_giving_up(const RequestFact&, TimePoint now);
+    void judge_full_queue(const RequestFact&);
     void judge_refusal(Errc code, ModelId model, bool is_after_drain, bool is_after_stop);
     [[nodiscard]] bool may_be_repeated(const RequestFact&, TimePoint now) const noexcept;
     [[nodiscard]] bool is_servable(ModelId) const;

@@ -26,11 +26,12 @@ enum class PlantedBug : std::uint8_t {
     forget,  ///< forgets to complete one request in a thousand
     repeat,  ///< takes every request as one that may be repeated
     lend,    ///< lends a worker once more that is lent already
+    deaf,    ///< does not hear that a worker answers its pings
     memory,  ///< remembers an earlier run, so that no run can be repeated
 };
 
-inline constexpr std::array<std::string_view, 8> planted_bug_names{
-    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "memory"};
+inline constexpr std::array<std::string_view, 9> planted_bug_names{
+    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "deaf", "memory"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -71,6 +72,8 @@ private:
             }
         if (auto* submit = std::get_if<core::Submit>(&event); submit && bug_ == PlantedBug::repeat)
             submit->meta.idempotent = true;
+        if (bug_ == PlantedBug::deaf && std::holds_alternative<core::PongArrived>(event))
+            return true;
         const auto* acquire = std::get_if<core::Acquire>(&event);
         if (acquire == nullptr || bug_ != PlantedBug::lend || !granted_) return false;
         if (!core_.worker(granted_->worker).leased) return false;

@@ -4,8 +4,11 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <ratio>
 #include <string>
 #include <string_view>
 
@@ -24,7 +27,7 @@ constexpr const char* help =
   --hours H       simulated time with faults on, per seed: 0 to 10000 (default 0.02);
                   recovery, drain and stop come on top
   --canary[=BUG]  plant a bug, which must be found: fencing (default), ghosts, twice, forget,
-                  repeat, lend or memory
+                  repeat, lend, deaf or memory
   --trace         print every event and action, with its time
   --help          print this
 
@@ -104,6 +107,7 @@ void print_failure(const char* program, const Arguments& arguments, std::uint64_
 struct Totals {
     Hours simulated{};
     std::uint64_t events{0}, requests{0}, lost{0}, redispatched{0}, ignored{0}, leases{0};
+    std::uint64_t dispatched{0}, given_up{0}, stalls{0};
     std::map<Errc, std::uint64_t> outcomes;
     RunReport slowest; ///< to recover, of what it was allowed
 
@@ -115,6 +119,9 @@ struct Totals {
         redispatched += report.stats.redispatched;
         ignored += report.stats.stale_ignored;
         leases += report.stats.leases_granted;
+        dispatched += report.count_of<core::Dispatch>();
+        given_up += report.count_of<core::SendCancel>();
+        stalls += report.stats.host_stalls;
         for (const auto& [code, number] : report.outcomes) outcomes[code] += number;
         if (slack_of(report) < slack_of(slowest)) slowest = report;
     }
@@ -127,10 +134,13 @@ struct Totals {
 void print_totals(const Totals& totals, std::uint64_t seeds, std::chrono::duration<double> took) {
     const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
     const auto seconds = [](Duration time) { return std::chrono::duration<double>(time).count(); };
-    std::printf("%llu events, %llu requests, %llu leases granted, %llu workers lost, "
-                "%llu re-dispatched, %llu events ignored\n",
-                number(totals.events), number(totals.requests), number(totals.leases),
-                number(totals.lost), number(totals.redispatched), number(totals.ignored));
+    std::printf("%llu events, %llu of them ignored; %llu workers lost, %llu host stalls\n",
+                number(totals.events), number(totals.ignored), number(totals.lost),
+                number(totals.stalls));
+    std::printf("%llu requests; %llu dispatches, %llu of them again, %llu given up in flight; "
+                "%llu leases granted\n",
+                number(totals.requests), number(totals.dispatched), number(totals.redispatched),
+                number(totals.given_up), number(totals.leases));
     for (const auto& [code, amount] : totals.outcomes)
         std::printf("  %-20s %llu\n", std::string(name_of(code)).c_str(), number(amount));
     if (totals.slowest.recovery != Duration{})

@@ -38,6 +38,8 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
     ledger_ = std::make_unique<Ledger>(config_, wakeup_lateness_max + stall_max);
     surroundings_ =
         std::make_unique<Surroundings>(Surroundings{world_, *ledger_, faults, config_.start_timeout,
+                                                    config_.compute_ping_timeout * 2 / 3,
+                                                    {1, world_.chance(1, 8) ? 3U : 50U},
                                                     [this](const Event& event) { feed(event); }});
     for (std::uint32_t i = 0; i < config_.worker_browsers.size(); ++i) {
         std::set<std::uint32_t> rejected;
@@ -72,11 +74,11 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
 
 /// What may come after the last fault, one after the other:
 ///   * the host stands still, what is late arrives, what never ends is given up at its deadline;
-///   * that is noticed: a silence counts from the second time if the host itself was late;
+///   * that is noticed;
 ///   * three restarts, compute thread, page and process, each delayed and timed out but the last.
 Duration Simulation::recovery_max() const {
     return stall_max + std::max(message_lateness_max, patience_max) + config_.ping_interval +
-           2 * config_.compute_ping_timeout +
+           config_.compute_ping_timeout +
            3 * (config_.restart_delay_max + config_.start_timeout);
 }
 
@@ -112,6 +114,8 @@ void Simulation::perform_all() {
     for (const Action& action : actions_) {
         trace("  " + text_of(action));
         ledger_->note(action, world_.now());
+        ++report_.actions[action.index()];
+        if (const auto* notice = std::get_if<Notice>(&action)) judge_suspicion(*notice);
     }
     for (const Action& action : actions_)
         std::visit(
@@ -125,6 +129,13 @@ void Simulation::perform_all() {
     if (const auto broken = check_invariants(core_->core()))
         ledger_->object("invariant broken: " + std::string(*broken));
     if (has_failed()) trace("VIOLATION: " + ledger_->violation());
+}
+
+/// Whoever answers in time is not to be taken for dead, however long the host stood still.
+void Simulation::judge_suspicion(const Notice& notice) {
+    if (notice.what != Notice::What::worker_lost || notice.cause != LossCause::unresponsive) return;
+    if (workers_[notice.worker.value]->is_above_suspicion())
+        ledger_->object("a worker that answers is taken for dead");
 }
 
 /// Lets things happen until `end`, or until it is done. \return whether it was

@@ -13,11 +13,13 @@
 #include "planted_bug.hpp"
 #include "surroundings.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace everpool::simulation {
@@ -37,7 +39,13 @@ struct RunReport {
     std::uint64_t trace_hash{0};
     std::uint64_t events{0}, requests{0};
     core::CoreStats stats;
+    std::array<std::uint64_t, std::variant_size_v<core::Action>> actions{}; ///< by index
     std::map<Errc, std::uint64_t> outcomes;
+
+    template <class Action>
+    [[nodiscard]] std::uint64_t count_of() const {
+        return actions[core::Action(Action{}).index()];
+    }
 };
 
 class Simulation {
@@ -60,6 +68,7 @@ private:
     void feed(const core::Event& event);
     void wake();
     void perform_all();
+    void judge_suspicion(const core::Notice&);
     bool run_until(TimePoint end, const std::function<bool()>& is_done);
     void run_for(Duration duration);
     void demand(bool is_fine, const char* what);

@@ -16,6 +16,8 @@ struct Surroundings {
     Ledger& ledger;
     FaultMenu faults;       ///< set to none when the faults stop
     Duration start_timeout; ///< slow starts are about as long as this
+    Duration operation_max; ///< the longest operation; several of them may be beyond a timeout
+    Ratio long_operation;   ///< how many are much longer than the others
     /// Gives the core an event, now. Never from within an action: see World::after.
     std::function<void(const core::Event&)> feed;
 };

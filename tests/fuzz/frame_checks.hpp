@@ -4,36 +4,15 @@
 
 #include "everpool/wire/codec.hpp"
 #include "fuzz.hpp"
+#include "same_json.hpp"
 #include "support/wire_meaning.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 #include <vector>
 
 namespace everpool::fuzz {
 
 using Bytes = std::vector<std::byte>;
-
-/// Equal, but for the last digits of fractions: Boost.JSON reads these in a hurry.
-inline bool is_same(const test::json::value& left, const test::json::value& right) {
-    if (left.is_number() && right.is_number()) {
-        const auto l = left.to_number<double>(), r = right.to_number<double>();
-        return l == r || std::abs(l - r) <= 1e-12 * std::max(std::abs(l), std::abs(r));
-    }
-    if (left.is_object() && right.is_object()) {
-        const auto& fields = left.as_object();
-        return fields.size() == right.as_object().size() &&
-               std::all_of(fields.begin(), fields.end(), [&](const auto& field) {
-                   const auto* other = right.as_object().if_contains(field.key());
-                   return other != nullptr && is_same(field.value(), *other);
-               });
-    }
-    if (left.is_array() && right.is_array())
-        return std::equal(left.as_array().begin(), left.as_array().end(), right.as_array().begin(),
-                          right.as_array().end(), is_same);
-    return left == right;
-}
 
 inline const std::vector<Tensor>& tensors_of(const wire::Message& message) {
     static const std::vector<Tensor> none;

@@ -23,7 +23,7 @@ public:
     void grow(std::uint32_t count) {
         if (count <= place_.size()) return;
         place_.resize(count, nowhere);
-        entries_.reserve(count);
+        entries_.reserve(place_.capacity()); // which doubles; `count` alone would grow each time
     }
 
     /// The key's deadline is `at` from now on; `never` clears it.
@@ -56,6 +56,8 @@ public:
         return place == nowhere ? never : entries_[place].at;
     }
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    /// Deadlines that are set without an allocation.
+    [[nodiscard]] std::size_t capacity() const noexcept { return entries_.capacity(); }
 
     /// For check_invariants(): every parent comes before its children, every key knows its place.
     [[nodiscard]] bool is_consistent() const noexcept {

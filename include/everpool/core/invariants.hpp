@@ -131,8 +131,9 @@ private:
             const LeaseRecord& lease = core.leases_[slot];
             if (lease.state == LeaseState::free) continue;
             ++count;
+            const auto place = core.leases_.waiting().find(lease.id);
             const bool is_in_line =
-                std::count(core.leases_.waiting().begin(), core.leases_.waiting().end(), slot) == 1;
+                place != core.leases_.waiting().end() && place->second == slot;
             if (is_in_line != (lease.state == LeaseState::waiting))
                 return "exactly the waiting leases stand in line";
             if (lease.state == LeaseState::waiting) continue;
@@ -141,6 +142,7 @@ private:
                 return "a lease and its worker know each other";
         }
         if (count != core.leases_.size()) return "the index has every lease";
+        if (core.leases_.waiting().size() > count) return "only leases stand in line";
         for (const WorkerSlot& worker : core.workers_) {
             if (worker.lease != no_slot && worker.reserved_for != no_slot)
                 return "a leased worker is not reserved";
@@ -190,7 +192,7 @@ private:
             if (slot != no_slot && worker.session.has_room(core.requests_[slot].meta.bytes))
                 return "no worker has room for the oldest request that it could serve";
             if (worker.lease != no_slot) continue;
-            for (const Slot lease : core.leases_.waiting())
+            for (const auto& [id, lease] : core.leases_.waiting())
                 if (worker.fsm.serves(core.leases_[lease].model))
                     return "no lease waits while a worker for it is neither leased nor reserved";
         }

@@ -5,8 +5,8 @@
 #include "everpool/core/event.hpp"
 #include "everpool/core/id_index.hpp"
 
-#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace everpool::core {
@@ -46,8 +46,8 @@ public:
     [[nodiscard]] LeaseRecord& operator[](Slot slot) noexcept { return records_[slot]; }
     [[nodiscard]] const LeaseRecord& operator[](Slot slot) const noexcept { return records_[slot]; }
 
-    /// Those in state waiting, first come first.
-    [[nodiscard]] const std::vector<Slot>& waiting() const noexcept { return waiting_; }
+    /// Those in state waiting, first come first. An iterator stays valid while others leave the line.
+    [[nodiscard]] const std::map<LeaseId, Slot>& waiting() const noexcept { return waiting_; }
 
     /// A new lease, waiting. \pre id is not 0 and not here
     Slot insert(LeaseId id, ModelId model, std::uint32_t preferred_browsers) {
@@ -68,21 +68,18 @@ public:
     void to_waiting(Slot slot) {
         records_[slot].state = LeaseState::waiting;
         records_[slot].worker = WorkerId::none();
-        const auto place =
-            std::upper_bound(waiting_.begin(), waiting_.end(), slot,
-                             [&](Slot a, Slot b) { return records_[a].id < records_[b].id; });
-        waiting_.insert(place, slot);
+        waiting_.emplace(records_[slot].id, slot);
     }
 
     /// Out of the line. \pre waiting
     void to_reserved(Slot slot, WorkerId worker) {
-        leave_line(slot);
+        waiting_.erase(records_[slot].id);
         records_[slot].state = LeaseState::reserved;
         records_[slot].worker = worker;
     }
 
     void erase(Slot slot) {
-        if (records_[slot].state == LeaseState::waiting) leave_line(slot);
+        if (records_[slot].state == LeaseState::waiting) waiting_.erase(records_[slot].id);
         index_.erase(records_[slot].id.value);
         records_[slot].state = LeaseState::free;
         records_[slot].next_free = free_;
@@ -90,13 +87,9 @@ public:
     }
 
 private:
-    void leave_line(Slot slot) {
-        waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
-    }
-
     std::uint32_t count_max_;
     std::vector<LeaseRecord> records_;
-    std::vector<Slot> waiting_;
+    std::map<LeaseId, Slot> waiting_; ///< in the order of asking; leases are rare, so it may allocate
     IdIndex index_;
     Slot free_{no_slot};
 };

@@ -200,7 +200,7 @@ private:
     bool handle(const Acquire&, Turn&);
     bool handle(const Release&, Turn&);
     void find_worker_for_lease(Slot, Turn&);
-    void reserve_for_oldest(WorkerId);
+    void reserve_for_oldest(WorkerId, Turn&);
     void grant(WorkerId, Turn&);
     void grant_in_time(WorkerId, Turn&);
     void end_lease(Slot, Errc, Turn&);

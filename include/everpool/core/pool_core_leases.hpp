@@ -5,7 +5,6 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <cstdint>
-#include <vector>
 
 namespace everpool::core {
 
@@ -69,18 +68,24 @@ inline void PoolCore::find_worker_for_lease(Slot slot, Turn& turn) {
     if (workers_[best.value].session.in_flight() == 0) grant_in_time(best, turn);
 }
 
-/// This worker has become free: is there a lease that waits for one like it?
-inline void PoolCore::reserve_for_oldest(WorkerId id) {
+/// This worker has become free: is there a lease that waits for one like it? Events may come before
+/// the wakeup that is due, so those that waited too long end on the way.
+inline void PoolCore::reserve_for_oldest(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
-    for (const Slot slot : leases_.waiting()) {
+    for (auto next = leases_.waiting().begin(); next != leases_.waiting().end();) {
+        const Slot slot = (next++)->second; // before the lease leaves the line
         if (!worker.fsm.serves(leases_[slot].model)) continue;
-        leases_.to_reserved(slot, id); // ends the loop: it changes what is looped over
+        if (lease_deadlines_.at(slot) <= turn.now) {
+            end_lease(slot, Errc::deadline_exceeded, turn);
+            continue;
+        }
+        leases_.to_reserved(slot, id);
         worker.reserved_for = slot;
         return;
     }
 }
 
-/// Events may come before the wakeup that is due: who waited too long does not wait for it any more.
+/// A reservation, too, may end by its deadline before the wakeup that is due.
 /// \pre reserved, nothing in flight
 inline void PoolCore::grant_in_time(WorkerId id, Turn& turn) {
     const Slot slot = workers_[id.value].reserved_for;
@@ -114,8 +119,8 @@ inline void PoolCore::end_lease(Slot slot, Errc code, Turn& turn) {
 }
 
 inline void PoolCore::end_waiting_leases(Errc code, Turn& turn) {
-    for (Slot slot = 0; slot < leases_.slot_count(); ++slot)
-        if (leases_[slot].state == LeaseState::waiting) end_lease(slot, code, turn);
+    // First: a worker whose reservation ends looks for the next one in line.
+    while (!leases_.waiting().empty()) end_lease(leases_.waiting().begin()->second, code, turn);
     for (Slot slot = 0; slot < leases_.slot_count(); ++slot)
         if (leases_[slot].state == LeaseState::reserved) end_lease(slot, code, turn);
 }

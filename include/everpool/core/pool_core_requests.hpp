@@ -172,9 +172,10 @@ inline void PoolCore::flush_unservable(Turn& turn) {
     };
     for (std::uint32_t i = 0; i < config_.model_count; ++i) flush(ModelId{i});
     flush(ModelId::none());
-    const std::vector<Slot> waiting = leases_.waiting();
-    for (const Slot slot : waiting)
+    for (auto next = leases_.waiting().begin(); next != leases_.waiting().end();) {
+        const Slot slot = (next++)->second; // before the lease leaves the line
         if (!is_servable(leases_[slot].model)) end_lease(slot, unservable_code(), turn);
+    }
     use_all_workers(turn);
 }
 
@@ -324,7 +325,7 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
     if (worker.fsm.state() != WorkerFsm::State::ready) return false;
     if (worker.lease != no_slot && serve_lease(worker, id, turn)) return true;
     if (worker.lease != no_slot) return false;
-    if (worker.reserved_for == no_slot) reserve_for_oldest(id);
+    if (worker.reserved_for == no_slot) reserve_for_oldest(id, turn);
     if (worker.reserved_for != no_slot) {
         if (worker.session.in_flight() == 0) grant_in_time(id, turn);
         return false;

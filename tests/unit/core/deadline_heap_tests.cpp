@@ -20,6 +20,18 @@ TEST_CASE("an empty heap's next deadline is never") {
     CHECK(heap.next() == never);
 }
 
+// A table that grows by one slot at a time grows its deadlines with it.
+TEST_CASE("growing by one key at a time allocates now and then, not each time") {
+    DeadlineHeap heap;
+    std::size_t growths = 0;
+    for (std::uint32_t count = 1, capacity = 0; count <= 10'000; ++count) {
+        heap.grow(count);
+        if (heap.capacity() != capacity) ++growths;
+        capacity = static_cast<std::uint32_t>(heap.capacity());
+    }
+    CHECK(growths < 30);
+}
+
 TEST_CASE("equal deadlines come in the order of their keys") {
     DeadlineHeap heap;
     heap.grow(8);

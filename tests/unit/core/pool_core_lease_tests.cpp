@@ -209,3 +209,23 @@ TEST_CASE("an operation that its borrower gave up keeps the worker from the next
     CHECK(rig.send(Release{{1}}).empty());
     CHECK(only<LeaseGranted>(rig.reply(sent)) == LeaseGranted{{2}, w0, {1}});
 }
+
+// Each ended lease used to look for the next one from within itself: at the limit of the
+// configuration the stack was too small for that.
+TEST_CASE("any number of leases may pass their deadline while the host is late") {
+    CoreConfig config = CoreRig::workers(1);
+    config.lease_count_max = 100'000;
+    PoolCore core(config, 1);
+    TimePoint now{1h};
+    Actions actions;
+    core.on(Start{}, now, actions);
+    core.on(WorkerConnected{w0, {1}}, now, actions);
+    core.on(Acquire{{1}}, now, actions);
+    for (std::uint64_t id = 2; id <= config.lease_count_max; ++id)
+        core.on(Acquire{{id}, ModelId::none(), now + 1s}, now, actions);
+    now += 2s; // the release comes before the wakeup that is due
+    actions.clear();
+    core.on(Release{{1}}, now, actions);
+    CHECK(all<LeaseEnded>(actions).size() == config.lease_count_max - 1);
+    CHECK_FALSE(core.worker(w0).leased);
+}

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/all_models.hpp"
 #include "support/catch.hpp"
+#include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 
-#include <filesystem>
-#include <fstream>
+#include <memory>
 #include <numeric>
-#include <set>
+#include <string>
+#include <vector>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -195,16 +196,15 @@ TEST_CASE("echo gives every data type back, bit by bit") {
 }
 
 TEST_CASE("an operation module computes, and its exceptions come back as errors") {
-    const auto file = std::filesystem::temp_directory_path() / "everpool_module_test.mjs";
-    std::ofstream(file) << R"(
+    const ModuleFile plus_one("plus_one", R"(
         export async function run(inputs, { parameters }) {
             if (parameters.fail) throw new Error("asked to fail");
             const { shape, data } = inputs.x;
             return { outputs: { y: { dtype: "float32", shape, data: data.map((v) => v + 1) } },
                      info: { note: "plus one" } };
-        })";
+        })");
     ResourcePoolConfig config;
-    config.modules = {{"plus_one", file}};
+    config.modules = {plus_one.spec()};
     PoolUnderTest test(config);
     test.start();
     Request request;
@@ -220,7 +220,6 @@ TEST_CASE("an operation module computes, and its exceptions come back as errors"
     CHECK(answer.ec == Errc::operation_failed);
     CHECK(answer.result.diagnostics.remote_text.find("asked to fail") != std::string::npos);
     test.stop();
-    std::filesystem::remove(file);
 }
 
 TEST_CASE("a compute shader runs, and its errors come back with the compiler's words") {

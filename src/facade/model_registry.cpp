@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/model_registry.hpp"
 
+#include "facade/file_check.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <system_error>
+#include <utility>
 
 namespace everpool::facade {
 
@@ -41,19 +42,13 @@ std::string ModelRegistry::names() const {
 
 error_code ModelRegistry::check_files(Diagnostics& diagnostics) {
     for (Entry& entry : entries_) {
-        const auto& file = entry.spec.file;
-        std::error_code cause;
-        const bool regular = std::filesystem::is_regular_file(file, cause);
-        const bool readable = regular && std::ifstream(file, std::ios::binary).is_open();
-        if (readable) entry.file_bytes = std::filesystem::file_size(file, cause);
-        if (readable && !cause) continue;
-        const std::string why = cause     ? cause.message()
-                                : regular ? "it cannot be opened for reading"
-                                          : "it is not a regular file";
+        const FileCheck file = check_file(entry.spec.file);
+        entry.file_bytes = file.bytes;
+        if (!file.ec) continue;
         diagnostics.message = fmt::format("model '{}': cannot read '{}': {}", entry.spec.name,
-                                          file.string(), why);
+                                          entry.spec.file.string(), file.why);
         diagnostics.remedy = "correct ModelSpec::file, or the file's permissions";
-        if (cause) diagnostics.last_cause = cause;
+        diagnostics.last_cause = file.ec;
         return Errc::model_file_missing;
     }
     return {};

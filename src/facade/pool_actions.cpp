@@ -111,13 +111,8 @@ void PoolDriver::perform(const core::Notice& notice) {
 }
 
 void PoolDriver::tell(PoolEvent event) {
-    if (!config_.on_event) return;
     event.at = now();
-    try {
-        config_.on_event(event);
-    } catch (...) {
-        // A listener must not throw; if it does, the pool is not what should suffer from it.
-    }
+    listener_.tell(event);
 }
 
 bool PoolDriver::is_current(const WorkerDriver& worker, Generation generation) const noexcept {

@@ -3,11 +3,11 @@
 #include "facade/pool_driver.hpp"
 
 #include "facade/config_check.hpp"
+#include "facade/file_check.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <random>
 #include <utility>
 
@@ -50,7 +50,8 @@ ResourcePoolConfig checked(ResourcePoolConfig config) {
 
 PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig config)
     : executor_(executor), strand_(boost::asio::make_strand(executor)),
-      config_(checked(std::move(config))), models_(config_.models),
+      config_(checked(std::move(config))), listener_(std::exchange(config_.on_event, nullptr)),
+      models_(config_.models),
       core_(core_config(config_), seed_of(config_)), timer_(strand_) {}
 
 PoolDriver::~PoolDriver() = default;
@@ -81,6 +82,9 @@ ResourcePoolSnapshot PoolDriver::snapshot() const {
 // --- the loop ---------------------------------------------------------------------------------------
 
 void PoolDriver::feed(core::Event event) {
+    // Leases and cancellations may come after the doors were closed, through which any action of
+    // the core would have to go. Nothing is outstanding then, so nothing can be owed to anybody.
+    if (phase_ == Phase::stopped) return;
     inbox_.push_back(std::move(event));
     if (!performing_) work_off();
 }
@@ -173,7 +177,10 @@ void PoolDriver::start(StartHandler handler) {
     WaitingHandler<void(error_code, StartReport)> waiting{std::move(handler), executor_};
     if (phase_ != Phase::constructed) {
         StartReport report;
-        report.diagnostics.message = "async_start was called before";
+        report.diagnostics.message = phase_ == Phase::stopped
+                                         ? "the pool has been stopped, and stays so"
+                                         : "async_start was called before";
+        report.diagnostics.remedy = "make a new pool to start again";
         return complete(waiting, error_code(Errc::already_started), std::move(report));
     }
     start_handler_ = std::move(waiting);
@@ -203,11 +210,12 @@ void PoolDriver::start(StartHandler handler) {
 error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     if (const error_code ec = models_.check_files(diagnostics)) return ec;
     for (const OperationModule& module : config_.modules) {
-        if (std::filesystem::is_regular_file(module.file)) continue;
-        diagnostics.message = fmt::format("operation module '{}': cannot read '{}'", module.name,
-                                          module.file.string());
-        diagnostics.remedy = "correct OperationModule::file";
-        return boost::system::errc::make_error_code(boost::system::errc::no_such_file_or_directory);
+        const FileCheck file = check_file(module.file);
+        if (!file.ec) continue;
+        diagnostics.message = fmt::format("operation module '{}': cannot read '{}': {}", module.name,
+                                          module.file.string(), file.why);
+        diagnostics.remedy = "correct OperationModule::file, or the file's permissions";
+        return file.ec;
     }
     std::vector<BrowserSpec> browsers = expand_browsers(config_);
     for (BrowserSpec& browser : browsers) {
@@ -286,13 +294,14 @@ void PoolDriver::stop(PlainHandler handler) {
 }
 
 void PoolDriver::perform(const core::StopFinished&) {
-    phase_ = Phase::stopped;
     finish_start(Errc::cancelled, {"the pool was stopped while it was starting", {}, {}, {}});
     for (auto& handler : std::exchange(drain_handlers_, {}))
         complete(handler, error_code(Errc::cancelled));
     publish_workers();
-    // The doors are open to the callers of this function: close them from the executor.
+    // The doors are open to the callers of this function: close them from the executor. Until then
+    // the pool is not stopped, so that another async_stop waits for that too.
     boost::asio::post(strand_, [self = shared_from_this()] {
+        self->phase_ = Phase::stopped;
         self->close_doors();
         for (auto& handler : std::exchange(self->stop_handlers_, {}))
             self->complete(handler, error_code{});
@@ -300,6 +309,7 @@ void PoolDriver::perform(const core::StopFinished&) {
 }
 
 void PoolDriver::close_doors() {
+    board_.counters.port.store(0, std::memory_order_relaxed);
     timer_.cancel();
     timer_at_ = never;
     workers_.clear();
@@ -309,7 +319,6 @@ void PoolDriver::close_doors() {
 
 void PoolDriver::abort() {
     phase_ = Phase::stopped;
-    config_.on_event = nullptr; // the host is leaving; what its listener captured may be gone
     close_doors();
     for (auto& [id, pending] : std::exchange(requests_, {})) {
         Result result;
@@ -364,7 +373,14 @@ void PoolDriver::perform(const core::LeaseEnded& action) {
     complete(waiting, error_code(action.code), Lease{});
 }
 
+/// Only while it is waited for: the handler's cancellation slot stays connected when the lease has
+/// been granted, and what its holder cancels then is something else.
+void PoolDriver::withdraw(LeaseId id) {
+    if (waiting_leases_.count(id.value) != 0) feed(core::Release{id});
+}
+
 void PoolDriver::release(LeaseId id) {
+    if (phase_ == Phase::stopped) return; // what is shown stays as the stop has left it
     feed(core::Release{id});
     publish_workers();
 }

@@ -10,6 +10,7 @@
 #include "everpool/core/action.hpp"
 #include "everpool/core/pool_core.hpp"
 #include "everpool/resource_pool.hpp"
+#include "facade/listener_gate.hpp"
 #include "facade/model_registry.hpp"
 #include "facade/snapshot_board.hpp"
 #include "facade/waiting_handler.hpp"
@@ -44,6 +45,8 @@ public:
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
     [[nodiscard]] RequestId next_request_id() noexcept { return {++last_request_}; }
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
+    /// The listener is not called any more when this returns.
+    void close_listener() noexcept { listener_.close(); }
 
     // On the strand.
     void start(StartHandler handler);
@@ -51,8 +54,9 @@ public:
     void acquire(LeaseId id, AcquireRequest request, AcquireHandler handler);
     void drain(PlainHandler handler);
     void stop(PlainHandler handler);
-    void abort(); ///< the ResourcePool is being destroyed
+    void abort(); ///< the ResourcePool has been destroyed
     void cancel(RequestId id) { feed(core::Cancel{id}); }
+    void withdraw(LeaseId id); ///< acquire() is cancelled
     void release(LeaseId id);
     void crash_page(WorkerId worker);
 
@@ -63,7 +67,6 @@ private:
         WaitingHandler<void(error_code, Result)> handler;
         ModelId model{ModelId::none()};
         TimePoint submitted{}, dispatched{}, replied{};
-        Duration waited{}; ///< in the queue, over all attempts
         WorkerId worker{WorkerId::none()};
         Generation generation{};
         bool was_checked{false};
@@ -99,6 +102,7 @@ private:
     void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override;
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
     void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
+    [[nodiscard]] Pending* asked_last(const WorkerDriver&, RequestId, std::uint32_t attempt);
     void on_reply(WorkerDriver&, wire::RunResult&&);
     void on_reply(WorkerDriver&, const wire::RemoteError&);
 
@@ -121,7 +125,8 @@ private:
 
     boost::asio::any_io_executor executor_;
     Strand strand_;
-    ResourcePoolConfig config_;
+    ResourcePoolConfig config_; ///< without on_event
+    ListenerGate listener_;
     ModelRegistry models_;
     core::PoolCore core_;
     std::deque<core::Event> inbox_;

@@ -158,14 +158,11 @@ void PoolDriver::perform(const core::Dispatch& action) {
     const auto found = requests_.find(action.request.value);
     if (found == requests_.end()) return;
     Pending& pending = found->second;
-    pending.waited += now() - (pending.dispatched == TimePoint{} ? pending.submitted
-                                                                 : pending.replied);
     pending.dispatched = now();
     pending.worker = action.worker;
     pending.generation = action.generation;
     pending.reply.reset();
     const auto answer = [&](Errc code) {
-        pending.replied = now();
         feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code,
                            false});
     };
@@ -201,33 +198,36 @@ Errc PoolDriver::check_against_model(Pending& pending) {
                         pending.diagnostics);
 }
 
+/// The request that this answer is for, if it answers what was asked last; the core, which is told
+/// of every answer, says whether it counts. A page that answers out of turn leaves no trace.
+PoolDriver::Pending* PoolDriver::asked_last(const WorkerDriver& worker, RequestId id,
+                                            std::uint32_t attempt) {
+    const auto found = requests_.find(id.value);
+    if (found == requests_.end()) return nullptr;
+    Pending& pending = found->second;
+    const bool is_asked_last = pending.worker == worker.id() &&
+                               pending.generation == worker.generation() &&
+                               pending.run.attempt == attempt;
+    return is_asked_last ? &pending : nullptr;
+}
+
 void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
     const RequestId id{result.id};
     const std::uint32_t attempt = result.attempt;
-    const auto found = requests_.find(id.value);
-    if (found != requests_.end()) {
-        Pending& pending = found->second;
-        // Kept only if it answers what was asked last; the core says whether it counts.
-        if (pending.worker == worker.id() && pending.generation == worker.generation() &&
-            pending.run.attempt == attempt) {
-            pending.replied = now();
-            pending.reply = std::move(result);
-        }
+    if (Pending* const pending = asked_last(worker, id, attempt)) {
+        pending->replied = now();
+        pending->reply = std::move(result);
     }
     feed(core::Replied{worker.id(), worker.generation(), id, attempt, Errc::ok});
 }
 
 void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) {
-    const auto found = requests_.find(error.id);
-    if (found != requests_.end() && found->second.worker == worker.id() &&
-        found->second.generation == worker.generation()) {
-        Pending& pending = found->second;
-        pending.replied = now();
-        pending.diagnostics.remote_text = escape_remote_text(error.message);
-        pending.diagnostics.last_cause = error.code;
+    const RequestId id{error.id};
+    if (Pending* const pending = asked_last(worker, id, error.attempt)) {
+        pending->diagnostics.remote_text = escape_remote_text(error.message);
+        pending->diagnostics.last_cause = error.code;
     }
-    feed(core::Replied{worker.id(), worker.generation(), RequestId{error.id}, error.attempt,
-                       error.code});
+    feed(core::Replied{worker.id(), worker.generation(), id, error.attempt, error.code});
 }
 
 void PoolDriver::perform(const core::Complete& action) {
@@ -247,8 +247,10 @@ Result PoolDriver::result_of(Pending& pending, const core::Complete& done) {
     Result result;
     result.attempts = done.attempts;
     result.timing.total = finished - pending.submitted;
-    result.timing.queue =
-        pending.dispatched == TimePoint{} ? result.timing.total : pending.waited;
+    // What lost attempts took is time in which the request had no worker that would answer it.
+    result.timing.queue = pending.dispatched == TimePoint{}
+                              ? result.timing.total
+                              : pending.dispatched - pending.submitted;
     if (!done.worker.is_none()) {
         const WorkerDriver& worker = *workers_.at(done.worker.value);
         result.worker = done.worker;

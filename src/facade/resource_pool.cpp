@@ -23,9 +23,10 @@ void honour_cancellation(const std::shared_ptr<PoolDriver>& driver, Handler& han
                          Withdraw withdraw) {
     auto slot = boost::asio::get_associated_cancellation_slot(handler);
     if (!slot.is_connected()) return;
-    slot.assign([weak = std::weak_ptr<PoolDriver>(driver), withdraw](boost::asio::cancellation_type type) {
+    using Type = boost::asio::cancellation_type;
+    slot.assign([weak = std::weak_ptr<PoolDriver>(driver), withdraw](Type type) {
         const auto alive = weak.lock();
-        if (!alive || type == boost::asio::cancellation_type::none) return;
+        if (!alive || type == Type::none) return;
         boost::asio::post(alive->strand(), [alive, withdraw] { withdraw(*alive); });
     });
 }
@@ -59,7 +60,7 @@ void run(const std::shared_ptr<PoolDriver>& driver, LeaseId lease, Request reque
 void acquire(const std::shared_ptr<PoolDriver>& driver, AcquireRequest request,
              AcquireHandler handler) {
     const LeaseId id = driver->next_lease_id();
-    honour_cancellation(driver, handler, [id](PoolDriver& self) { self.release(id); });
+    honour_cancellation(driver, handler, [id](PoolDriver& self) { self.withdraw(id); });
     on_strand(driver, std::move(handler),
               [id, request = std::move(request)](PoolDriver& self, AcquireHandler h) mutable {
                   self.acquire(id, std::move(request), std::move(h));
@@ -82,6 +83,7 @@ ResourcePool::ResourcePool(executor_type executor, ResourcePoolConfig config)
     : driver_(std::make_shared<facade::PoolDriver>(std::move(executor), std::move(config))) {}
 
 ResourcePool::~ResourcePool() {
+    driver_->close_listener();
     boost::asio::post(driver_->strand(), [driver = driver_] { driver->abort(); });
 }
 
@@ -100,7 +102,7 @@ Lease::Lease(std::shared_ptr<facade::PoolDriver> driver, LeaseId id, WorkerId wo
 Lease::Lease(Lease&& other) noexcept
     : driver_(std::move(other.driver_)), id_(other.id_), worker_(other.worker_),
       browser_(other.browser_) {
-    other.driver_ = nullptr;
+    other.worker_ = WorkerId::none();
 }
 
 Lease& Lease::operator=(Lease&& other) noexcept {
@@ -108,7 +110,7 @@ Lease& Lease::operator=(Lease&& other) noexcept {
     release();
     driver_ = std::exchange(other.driver_, nullptr);
     id_ = other.id_;
-    worker_ = other.worker_;
+    worker_ = std::exchange(other.worker_, WorkerId::none());
     browser_ = other.browser_;
     return *this;
 }
@@ -118,8 +120,8 @@ Lease::~Lease() { release(); }
 void Lease::release() noexcept {
     if (!driver_) return;
     const auto driver = std::exchange(driver_, nullptr);
-    boost::asio::post(driver->strand(), [driver, id = id_] { driver->release(id); });
     worker_ = WorkerId::none();
+    boost::asio::post(driver->strand(), [driver, id = id_] { driver->release(id); });
 }
 
 } // namespace everpool

@@ -1,0 +1,200 @@
+// How a pool begins and ends: what outlives it, what comes too late, what may not be done twice.
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/everpool.hpp"
+#include "support/catch.hpp"
+#include "support/module_file.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <signal.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+using namespace everpool;
+using namespace everpool::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A pool on this thread: nothing happens but within wait_for() and finish(), so each test says
+/// exactly what has happened when.
+class PoolOnThisThread {
+public:
+    explicit PoolOnThisThread(ResourcePoolConfig config)
+        : pool_(std::make_unique<ResourcePool>(context_.get_executor(), std::move(config))) {}
+
+    [[nodiscard]] ResourcePool& pool() { return *pool_; }
+    void destroy_pool() { pool_.reset(); }
+
+    /// Works until `answer` has a value.
+    template <class Value>
+    const Value& wait_for(const std::optional<Value>& answer) {
+        context_.restart(); // it stops whenever it runs out of work
+        while (!answer)
+            if (context_.run_one() == 0) throw std::runtime_error("nothing is left to wait for");
+        return *answer;
+    }
+
+    /// Works until nothing is left to do.
+    void finish() {
+        context_.restart();
+        context_.run();
+    }
+
+    error_code start() {
+        std::optional<error_code> answer;
+        pool_->async_start([&](error_code ec, const StartReport& report) {
+            UNSCOPED_INFO(report.diagnostics.text());
+            answer = ec;
+        });
+        return wait_for(answer);
+    }
+
+    error_code stop() {
+        std::optional<error_code> answer;
+        pool_->async_stop([&](error_code ec) { answer = ec; });
+        return wait_for(answer);
+    }
+
+    error_code run(Lease& lease) {
+        std::optional<error_code> answer;
+        lease.async_run(Request::echo({}), [&](error_code ec, const Result&) { answer = ec; });
+        return wait_for(answer);
+    }
+
+    Lease acquire() {
+        std::optional<Lease> answer;
+        pool_->async_acquire({}, [&](error_code, Lease lease) { answer = std::move(lease); });
+        (void)wait_for(answer);
+        return std::move(*answer);
+    }
+
+private:
+    boost::asio::io_context context_{1};
+    std::unique_ptr<ResourcePool> pool_;
+};
+
+ResourcePoolConfig chromiums(std::uint32_t count) {
+    ResourcePoolConfig config;
+    config.browsers.at(0).count = count;
+    return config;
+}
+
+} // namespace
+
+TEST_CASE("a pool is started once") {
+    PoolOnThisThread test(chromiums(1));
+    CHECK_FALSE(test.start());
+    CHECK(test.start() == Errc::already_started);
+    CHECK_FALSE(test.stop());
+    CHECK(test.start() == Errc::already_started);
+    CHECK_FALSE(test.stop());
+}
+
+// The signal is emitted on: a coroutine that was given a lease is cancelled at its next suspension.
+TEST_CASE("a cancellation that comes after the lease was granted does not take it away") {
+    PoolOnThisThread test(chromiums(1));
+    REQUIRE_FALSE(test.start());
+    boost::asio::cancellation_signal signal;
+    std::optional<Lease> answer;
+    test.pool().async_acquire({}, boost::asio::bind_cancellation_slot(
+                                      signal.slot(), [&](error_code, Lease granted) {
+                                          answer = std::move(granted);
+                                      }));
+    (void)test.wait_for(answer);
+    Lease lease = std::move(*answer);
+    REQUIRE(lease.holds());
+    signal.emit(boost::asio::cancellation_type::terminal);
+    CHECK_FALSE(test.run(lease));
+    lease.release();
+    CHECK_FALSE(test.stop());
+}
+
+TEST_CASE("a cancelled acquisition ends, and what it waited for goes to the next") {
+    PoolOnThisThread test(chromiums(1));
+    REQUIRE_FALSE(test.start());
+    Lease first = test.acquire();
+    boost::asio::cancellation_signal signal;
+    std::optional<error_code> cancelled;
+    test.pool().async_acquire({}, boost::asio::bind_cancellation_slot(
+                                      signal.slot(),
+                                      [&](error_code ec, const Lease&) { cancelled = ec; }));
+    signal.emit(boost::asio::cancellation_type::terminal);
+    CHECK(test.wait_for(cancelled) == Errc::cancelled);
+    first.release();
+    CHECK(test.acquire().holds());
+    CHECK_FALSE(test.stop());
+}
+
+TEST_CASE("leases may outlive their pool") {
+    ResourcePoolConfig config = chromiums(2);
+    config.ping_interval = 10ms;
+    PoolOnThisThread test(config);
+    REQUIRE_FALSE(test.start());
+    Lease first = test.acquire(), second = test.acquire();
+    test.destroy_pool();
+    test.finish();
+    first.release();
+    CHECK_NOTHROW(test.finish()); // a pool that is gone asks no worker for a sign of life
+    CHECK(test.run(second) == Errc::pool_not_running);
+}
+
+TEST_CASE("a lease given back after the stop does not change what is shown") {
+    PoolOnThisThread test(chromiums(1));
+    REQUIRE_FALSE(test.start());
+    Lease lease = test.acquire();
+    CHECK_FALSE(test.stop());
+    lease.release();
+    test.finish();
+    const ResourcePoolSnapshot snapshot = test.pool().snapshot();
+    REQUIRE(snapshot.workers.size() == 1);
+    CHECK(snapshot.workers[0].state == WorkerState::stopped);
+}
+
+TEST_CASE("a pool destroyed while it stops completes the stop, and leaves no browser") {
+    PoolOnThisThread test(chromiums(1));
+    REQUIRE_FALSE(test.start());
+    const int browser = test.pool().snapshot().workers.at(0).process_id;
+    int stops = 0;
+    test.pool().async_stop([&](error_code) { ++stops; });
+    test.destroy_pool();
+    test.finish();
+    CHECK(stops == 1);
+    CHECK(::kill(browser, 0) != 0);
+}
+
+TEST_CASE("a host that stops working while its pool stops leaves no browser") {
+    int browser = 0;
+    {
+        PoolOnThisThread test(chromiums(1));
+        REQUIRE_FALSE(test.start());
+        browser = test.pool().snapshot().workers.at(0).process_id;
+        std::optional<error_code> echoed;
+        test.pool().async_stop([](error_code) {});
+        test.pool().async_run(Request::echo({}),
+                              [&](error_code ec, const Result&) { echoed = ec; });
+        CHECK(test.wait_for(echoed) == Errc::pool_not_running); // so the stop has begun
+    }
+    CHECK(::kill(browser, 0) != 0);
+}
+
+TEST_CASE("a module's file that cannot even be looked at fails the start, not the host") {
+    ResourcePoolConfig config = chromiums(1);
+    config.modules = {{"long", std::string(300, 'x')}};
+    PoolOnThisThread test(config);
+    std::optional<StartReport> answer;
+    std::optional<error_code> code;
+    test.pool().async_start([&](error_code ec, StartReport report) {
+        code = ec;
+        answer = std::move(report);
+    });
+    const StartReport& report = test.wait_for(answer);
+    CHECK(code == boost::system::errc::filename_too_long);
+    CHECK(report.diagnostics.message.find("operation module 'long'") != std::string::npos);
+}

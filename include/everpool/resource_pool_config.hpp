@@ -111,7 +111,7 @@ struct ResourcePoolConfig {
     std::uint64_t in_flight_bytes_max{64ULL << 20};
 
     /// Largest message in either direction, request or result. Default 256 MiB; range 64 KiB to
-    /// 1 GiB. Larger requests complete with message_too_large; a page that sends more is thrown out.
+    /// 1 GiB. Requests that are larger, or whose answer would be, complete with message_too_large.
     std::uint64_t frame_bytes_max{256ULL << 20};
 
     /// For the choices that are left to chance (restart delays). 0, the default: seeded by the system.

@@ -86,7 +86,8 @@ public:
     [[nodiscard]] static std::string module_path(std::string_view name); ///< relative to the page
 
     /// Mints a token for this life of the worker, revokes the previous one (closing its connections
-    /// silently) and returns the page's URL.
+    /// silently) and returns the page's URL. That tells the page frame_bytes_max, so that an answer
+    /// beyond it becomes an error instead of costing the connection.
     std::string admit(WorkerId worker, Generation generation);
     /// The same page's connections, seen from now on as those of a new generation (its compute thread
     /// is about to be replaced). The data connection is dropped silently; control stays.

@@ -171,7 +171,8 @@ void Bridge::State::on_http_closed() { free_http_place(); }
 std::string Bridge::State::admit(WorkerId worker, Generation generation) {
     revoke(worker);
     seats_[worker].generation = generation;
-    return origin_ + "/w/" + tokens_.mint(worker) + "/";
+    return origin_ + "/w/" + tokens_.mint(worker) +
+           "/?frame_bytes_max=" + std::to_string(setting_.config.frame_bytes_max);
 }
 
 void Bridge::State::promote(WorkerId worker, Generation generation) {

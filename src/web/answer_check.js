@@ -6,14 +6,17 @@
 // answers are checked before they are sent.
 
 import { Limits } from './protocol.js';
-import { data_fault } from './tensor_data.js';
+import { data_fault, is_data_type } from './tensor_data.js';
+import { frame_bytes_default, info_depth_max, signature_count_max } from './limits.js';
 import { well_formed_text } from './operation_error.js';
-import { frame_bytes_max, info_depth_max } from './limits.js';
 
 const utf8_bytes = (text) => new TextEncoder().encode(text).length;
 
-/** What is wrong with {tensors, info} of a run's outcome, in words; null if nothing is. */
-export function answer_fault({ tensors, info }) {
+/**
+ * What is wrong with {tensors, info} of a run's outcome, in words; null if nothing is. (What the
+ * header adds to the frame is known only once that is encoded, see compute.js.)
+ */
+export function answer_fault({ tensors, info }, frame_bytes_max = frame_bytes_default) {
   if (tensors.length > Limits.tensor_count_max) {
     return `${tensors.length} outputs; ${Limits.tensor_count_max} at most`;
   }
@@ -23,10 +26,26 @@ export function answer_fault({ tensors, info }) {
     if (fault !== null) return `output ${i}: ${fault}`;
     bytes += tensor.data.byteLength;
   }
-  if (bytes > frame_bytes_max - Limits.header_bytes_max) {
+  if (bytes > frame_bytes_max) {
     return `outputs of ${bytes} bytes; a frame takes ${frame_bytes_max}`;
   }
   return info === undefined ? null : info_fault(info);
+}
+
+/** Why the wire cannot carry these inputs or outputs of a model, in words; null if it can. */
+export function signature_fault(specs) {
+  if (specs.length > signature_count_max) {
+    return `${specs.length} of them; ${signature_count_max} at most`;
+  }
+  for (const { name, dtype, shape } of specs) {
+    const bytes = utf8_bytes(name);
+    if (bytes > Limits.name_bytes_max) return `a name of ${bytes} bytes`;
+    if (!is_data_type(dtype)) return `'${name}' is of type ${dtype}`;
+    if (shape.length > Limits.dimension_count_max) {
+      return `'${name}' has ${shape.length} dimensions; ${Limits.dimension_count_max} at most`;
+    }
+  }
+  return null;
 }
 
 function tensor_fault(tensor) {

@@ -6,7 +6,7 @@
 // {type: 'drain'} at most once. It sends nothing back: whatever the host must know goes over the
 // data connection.
 
-import { Connection, socket_url } from './connection.js';
+import { Connection, frame_bytes_max_of, socket_url } from './connection.js';
 import { GpuPump } from './gpu_pump.js';
 import { Inference } from './inference.js';
 import { Modules } from './modules.js';
@@ -16,7 +16,7 @@ import { DataSession } from './session.js';
 import { decode, encode, Kind } from './protocol.js';
 import { detect_engine } from './engine.js';
 import { is_echo, turn_into_result } from './echo.js';
-import { error_events_max } from './limits.js';
+import { error_events_max, frame_bytes_default } from './limits.js';
 import { probe_capabilities } from './capabilities.js';
 import { error_outcome, words_of } from './operation_error.js';
 
@@ -25,10 +25,12 @@ class ComputeThread {
   #connection;
   #operations = null; // once the capabilities are known
   #error_events = 0;
+  #frame_bytes_max;
   #turn = new MessageChannel(); // a turn of the event loop that no timer throttles
 
   constructor({ page_url, token, realm, heap_bytes_max }) {
     this.page_url = page_url;
+    this.#frame_bytes_max = frame_bytes_max_of(page_url, frame_bytes_default);
     this.#session = new DataSession(token, realm);
     this.#turn.port1.onmessage = () => this.#act(this.#session.on_continue(performance.now()));
     const identity = this.#identify(heap_bytes_max);
@@ -69,6 +71,7 @@ class ComputeThread {
       }),
       shaders: new Shaders(navigator, capabilities.webgpu, pump, on_lost('shader')),
       modules: new Modules(this.page_url),
+      frame_bytes_max: this.#frame_bytes_max,
     });
     return { engine, capabilities };
   }
@@ -123,6 +126,9 @@ class ComputeThread {
     let bytes;
     try {
       bytes = encode(kind, header, tensors);
+      if (bytes.byteLength > this.#frame_bytes_max) {
+        throw new Error(`${bytes.byteLength} bytes; the host takes ${this.#frame_bytes_max}`);
+      }
     } catch (thrown) {
       const { id = 0, attempt = 0 } = header;
       const message = `the answer cannot be sent: ${words_of(thrown)}`;

@@ -9,7 +9,7 @@ import { connect_pause_ms, connect_tries_max } from './limits.js';
 
 export const subprotocol = 'everpool.v1';
 
-/** "ws://host:port/w/<token>/data" for the page's "http://host:port/w/<token>/". */
+/** "ws://host:port/w/<token>/data" for the page's "http://host:port/w/<token>/?...". */
 export function socket_url(page_url, channel) {
   const url = new URL(channel, page_url);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -21,6 +21,12 @@ export function socket_url(page_url, channel) {
 /** The token in the page's URL, its second path segment; '' if there is none. */
 export function token_of(page_url) {
   return /^\/w\/([^/]+)\//.exec(new URL(page_url).pathname)?.[1] ?? '';
+}
+
+/** The largest frame that the host takes: what the page's URL says, `otherwise` if nothing. */
+export function frame_bytes_max_of(page_url, otherwise) {
+  const bytes = Number(new URL(page_url).searchParams.get('frame_bytes_max'));
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : otherwise;
 }
 
 export class Connection {

@@ -22,7 +22,8 @@ import {
 } from './provider_choice.js';
 import { allow_method_callers } from './method_callers.js';
 import { fetch_model } from './model_fetch.js';
-import { is_data_type, typed_data } from './tensor_data.js';
+import { signature_fault } from './answer_check.js';
+import { typed_data } from './tensor_data.js';
 
 const runtime_module = '/ort/ort.jspi.bundle.min.mjs';
 const runtime_binary = '/ort/ort-wasm-simd-threaded.jspi.wasm';
@@ -195,12 +196,12 @@ export class Inference {
       inputs: tensor_specs(session.inputMetadata),
       outputs: tensor_specs(session.outputMetadata),
     };
-    const odd = [...made.inputs, ...made.outputs].find(({ dtype }) => !is_data_type(dtype));
-    if (odd === undefined) return made;
+    const fault = signature_fault(made.inputs) ?? signature_fault(made.outputs);
+    if (fault === null) return made;
     await session.release();
     throw new OperationError(
       'model_rejected',
-      `model '${model}': '${odd.name}' is of type ${odd.dtype}, which has no place on the wire`,
+      `model '${model}': inputs or outputs that the wire cannot carry: ${fault}`,
     );
   }
 

@@ -6,8 +6,11 @@
 /** Bytes of a message text that goes to the host, after UTF-8 encoding. Longer ones are cut. */
 export const text_bytes_max = 1024;
 
-/** Bytes of a frame that goes to the host: the wire's default, see wire/limits.hpp. */
-export const frame_bytes_max = 256 << 20;
+/** Bytes of a frame that goes to the host, where it does not say: as in wire/limits.hpp. */
+export const frame_bytes_default = 256 << 20;
+
+/** Inputs that a model may have, and outputs: list_count_max in wire/limits.hpp. */
+export const signature_count_max = 1024;
 
 /** Levels of objects and arrays in the `info` of an operation module. */
 export const info_depth_max = 16;

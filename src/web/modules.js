@@ -95,12 +95,16 @@ export function check_answer(operation, answer) {
     return { name, dtype, shape: Array.from(shape), data: bytes_of(data) };
   });
   if (info === undefined || info === null) return { tensors };
-  if (typeof info !== 'object' || Array.isArray(info)) fail('gave an info that is no object');
+  let plain; // judged as JSON, since an object may become something else there (a Date, a toJSON)
   try {
-    return { tensors, info: JSON.parse(JSON.stringify(info, well_formed)) };
+    plain = JSON.parse(JSON.stringify(info, well_formed));
   } catch (thrown) {
-    return fail(`gave an info that is no JSON: ${words_of(thrown)}`);
+    fail(`gave an info that is no JSON: ${words_of(thrown)}`);
   }
+  if (plain === null || typeof plain !== 'object' || Array.isArray(plain)) {
+    fail('gave an info that is no object');
+  }
+  return { tensors, info: plain };
 }
 
 const well_formed = (_key, value) => (typeof value === 'string' ? well_formed_text(value) : value);

@@ -8,11 +8,14 @@ export class Operations {
   #inference;
   #shaders;
   #modules;
+  #frame_bytes_max;
 
-  constructor({ inference, shaders, modules }) {
+  /** `frame_bytes_max`: what the host takes. */
+  constructor({ inference, shaders, modules, frame_bytes_max }) {
     this.#inference = inference;
     this.#shaders = shaders;
     this.#modules = modules;
+    this.#frame_bytes_max = frame_bytes_max;
   }
 
   /**
@@ -28,7 +31,7 @@ export class Operations {
         case 'unload':
           return await this.#inference.unload(task);
         default:
-          return checked(await this.#run(task));
+          return this.#checked(await this.#run(task));
       }
     } catch (thrown) {
       return error_outcome(thrown);
@@ -45,10 +48,10 @@ export class Operations {
         return this.#modules.run(task);
     }
   }
-}
 
-function checked(outcome) {
-  const fault = answer_fault(outcome);
-  if (fault === null) return outcome;
-  throw new OperationError('message_too_large', `the answer does not fit the wire: ${fault}`);
+  #checked(outcome) {
+    const fault = answer_fault(outcome, this.#frame_bytes_max);
+    if (fault === null) return outcome;
+    throw new OperationError('message_too_large', `the answer does not fit the wire: ${fault}`);
+  }
 }

@@ -59,11 +59,13 @@ const signs_of_death = [
   'Session already started',
   'another WebGPU EP inference session is being created',
   "previous call to 'initializeWebAssembly()' failed",
+  'Aborted(', // its last word, also where its binary could not be fetched
+  'dynamically imported module', // Chromium and Firefox, where its script could not be fetched
 ];
 
 /**
  * True if the runtime itself is broken in this realm, which it says in these ways after it has lost
- * a device or crashed. Only a new compute thread helps.
+ * a device, has crashed or could not be loaded. Only a new compute thread helps.
  */
 export function is_dead_runtime(words) {
   return signs_of_death.some((sign) => words.includes(sign));

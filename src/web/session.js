@@ -188,6 +188,12 @@ export class DataSession extends Session {
     }
   }
 
+  /** Two ends that do not understand each other owe each other nothing: what is held may stop. */
+  violate(what) {
+    const actions = super.violate(what);
+    return actions.length === 0 ? none : [...actions, ...this.on_closed()];
+  }
+
   /**
    * A task has come to its end. `outcome` is one of
    *   {error: {code, message}}

@@ -50,6 +50,16 @@ TEST_CASE("the worker page is served under its token with all protective fields"
     CHECK(answer.body.find("<script") != std::string::npos);
 }
 
+TEST_CASE("the page's URL tells the page how large a frame may be") {
+    io::BridgeConfig config = bridge_config_for_tests;
+    config.frame_bytes_max = 70'000;
+    BridgeHost host(config);
+    const std::string url =
+        host.with([](io::Bridge& bridge) { return bridge.admit(WorkerId{0}, Generation{1}); });
+    CHECK(url.ends_with("/?frame_bytes_max=70000"));
+    CHECK(http_ask(host.port(), {.target = url.substr(url.find("/w/"))}).status == 200);
+}
+
 TEST_CASE("every embedded file comes back byte for byte with its type and tag") {
     BridgeHost host;
     REQUIRE_FALSE(io::embedded_files().empty());

@@ -164,8 +164,7 @@ TEST_CASE("the listener may revoke, admit and send inside its callbacks") {
     client.send(pong(1));
     CHECK(host.next()->what == What::message);
     CHECK(client.read_close_code() == 1001);
-    next_page = next_page.substr(next_page.find("/w/"));
-    const WebSocketClient renewed = greet(host, next_page, Channel::data);
+    const WebSocketClient renewed = greet(host, page_path(next_page), Channel::data);
 }
 
 TEST_CASE("nothing is told after the bridge was destroyed, and all its connections end") {

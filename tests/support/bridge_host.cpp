@@ -26,10 +26,15 @@ io::ReceiveBufferStats BridgeHost::receive_buffers() {
     return with([](io::Bridge& bridge) { return bridge.receive_buffers(); });
 }
 
+std::string page_path(const std::string& url) {
+    const std::size_t path = url.find("/w/");
+    return url.substr(path, url.find('?', path) - path);
+}
+
 std::string BridgeHost::admit(std::uint32_t worker, std::uint64_t generation) {
-    const std::string url = with(
-        [&](io::Bridge& bridge) { return bridge.admit(WorkerId{worker}, Generation{generation}); });
-    return url.substr(url.find("/w/"));
+    return page_path(with([&](io::Bridge& bridge) {
+        return bridge.admit(WorkerId{worker}, Generation{generation});
+    }));
 }
 
 error_code BridgeHost::send(std::uint32_t worker, wire::Channel channel,

@@ -26,6 +26,9 @@ inline constexpr io::BridgeConfig bridge_config_for_tests{
     .write_queue_bytes_max = 128 << 20,
 };
 
+/// "/w/<token>/" of a worker page's URL.
+std::string page_path(const std::string& url);
+
 class BridgeHost final : public io::BridgeListener {
 public:
     struct Told {

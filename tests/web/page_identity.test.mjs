@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { Connection, socket_url, token_of } from '../../src/web/connection.js';
+import { Connection, frame_bytes_max_of, socket_url, token_of } from '../../src/web/connection.js';
 import { adapter_tries_max, connect_tries_max } from '../../src/web/limits.js';
 import { engine_from } from '../../src/web/engine.js';
 import { limits_of, probe_capabilities, within } from '../../src/web/capabilities.js';
@@ -221,6 +221,14 @@ describe('connection', () => {
     assert.equal(socket_url('https://h/w/t/', 'control'), 'wss://h/w/t/control');
     assert.equal(token_of(page), '0a1b2c');
     assert.equal(token_of('http://127.0.0.1/'), '');
+  });
+
+  test('says how large a frame may be; what is no size is as nothing', () => {
+    const page = 'http://127.0.0.1:8080/w/0a1b2c/';
+    assert.equal(frame_bytes_max_of(`${page}?frame_bytes_max=65536`, 7), 65536);
+    for (const said of ['', '?frame_bytes_max=', '?frame_bytes_max=-1', '?frame_bytes_max=x']) {
+      assert.equal(frame_bytes_max_of(page + said, 7), 7);
+    }
   });
 
   test('opening is tried a few times, then given up', () => {

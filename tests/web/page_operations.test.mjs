@@ -11,8 +11,9 @@ import {
   error_outcome,
   words_of,
 } from '../../src/web/operation_error.js';
-import { answer_fault } from '../../src/web/answer_check.js';
+import { answer_fault, signature_fault } from '../../src/web/answer_check.js';
 import { check_order, check_sizes } from '../../src/web/shaders.js';
+import { signature_count_max } from '../../src/web/limits.js';
 import { data_fault, element_count, tensor_bytes, typed_data } from '../../src/web/tensor_data.js';
 
 const rejects_with = (code, pattern) => (error) => {
@@ -186,6 +187,10 @@ describe('operation modules', () => {
       [{ outputs: [null] }, /bad output 0/],
       [{ outputs: {}, info: [1] }, /info that is no object/],
       [{ outputs: {}, info: circle }, /info that is no JSON/],
+      // Objects, but not as JSON; the host would take such a message for a broken peer's.
+      [{ outputs: {}, info: new Date(0) }, /info that is no object/],
+      [{ outputs: {}, info: { toJSON: () => null } }, /info that is no object/],
+      [{ outputs: {}, info: { toJSON: () => undefined } }, /info that is no JSON/],
     ]) {
       assert.throws(() => check_answer('op', answer), rejects_with('operation_failed', pattern));
     }
@@ -257,6 +262,28 @@ describe('answers on the wire', () => {
   test('within its limits are sent', () => {
     assert.equal(answer_fault({ tensors: [] }), null);
     assert.equal(answer_fault({ tensors: [y, y], info: nested(10) }), null);
+  });
+
+  test('the frame is as large as the host takes it', () => {
+    const large = { ...y, shape: [70_000], data: new Uint8Array(70_000) };
+    assert.equal(answer_fault({ tensors: [large] }, 100_000), null);
+    assert.match(
+      answer_fault({ tensors: [large] }, 64 << 10),
+      /outputs of 70000 bytes; a frame takes 65536/,
+    );
+  });
+
+  test('a model whose inputs or outputs it cannot describe is refused, by name', () => {
+    const spec = { name: 'x', dtype: 'float32', shape: [1, -1] };
+    assert.equal(signature_fault([spec, spec]), null);
+    for (const [specs, pattern] of [
+      [[spec, { ...spec, name: 'odd', dtype: 'string' }], /'odd' is of type string/],
+      [[{ ...spec, name: 'n'.repeat(Limits.name_bytes_max + 1) }], /name of 1025 bytes/],
+      [[{ ...spec, shape: Array(17).fill(1) }], /'x' has 17 dimensions; 16 at most/],
+      [Array(signature_count_max + 1).fill(spec), /1025 of them; 1024 at most/],
+    ]) {
+      assert.match(signature_fault(specs), pattern);
+    }
   });
 
   test('beyond one of them are refused, by name', () => {

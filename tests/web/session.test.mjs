@@ -357,6 +357,21 @@ describe('data: limits and ends', () => {
     assert.deepEqual(told(session.on_message(message(Kind.ping, { sequence: 5 }), 3)), ['pong 5']);
   });
 
+  test('after a protocol error what waits is not begun and what runs may stop', () => {
+    const session = greeted_session();
+    const task = started(session.on_message(run(1, 'inference'), 0));
+    session.on_message(run(2, 'inference'), 0);
+    assert.deepEqual(told(session.on_malformed('garbage')), [
+      'error 0 protocol_error',
+      'bye',
+      'close',
+      'abort 1',
+    ]);
+    assert.deepEqual(session.on_done(task, done), []);
+    assert.deepEqual(session.on_continue(1), []);
+    assert.equal(session.task_count, 0);
+  });
+
   test('when the connection is gone, what runs is told to stop and nothing more is said', () => {
     const session = greeted_session();
     const task = started(session.on_message(run(1, 'tokenize'), 0));

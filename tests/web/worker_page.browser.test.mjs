@@ -18,6 +18,8 @@ const double_wgsl = `
   if (id.x < arrayLength(&x)) { y[id.x] = 2 * x[id.x]; }
 }`;
 
+const frame_bytes_max = 4 << 20;
+
 const floats = (name, values) => ({
   name,
   dtype: 'float32',
@@ -79,7 +81,7 @@ for (const [name, trait] of Object.entries({
     before(async () => {
       host = new PageHost();
       await host.listen();
-      browser = new Browser(name, host.page_url);
+      browser = new Browser(name, `${host.page_url}?frame_bytes_max=${frame_bytes_max}`);
       [control, data] = await Promise.all([
         host.connection('control'),
         host.connection('data'),
@@ -236,6 +238,25 @@ for (const [name, trait] of Object.entries({
       assert_error(await answer_of('compute', { parameters: {} }), 'invalid_request', /'wgsl'/);
     });
 
+    test('an answer larger than the host takes costs one operation, not the connection', async () => {
+      const id_wgsl = `
+        @group(0) @binding(0) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(1) fn main() { y[0] = 1; }`;
+      const compute = (elements) =>
+        answer_of('compute', {
+          parameters: {
+            wgsl: id_wgsl,
+            outputs: [{ name: 'y', dtype: 'float32', shape: [elements] }],
+          },
+        });
+      const largest = frame_bytes_max / 4;
+      assert.equal((await compute(largest / 2)).kind, Kind.result);
+      // Too large by its tensors, and only with its header.
+      assert_error(await compute(2 * largest), 'message_too_large', /outputs of 8388608 bytes/);
+      assert_error(await compute(largest), 'message_too_large', /the host takes 4194304/);
+      await data.ping(9);
+    });
+
     test('runs operation modules of the user', async () => {
       const module_url = 'modules/scale.js';
       const parameters = { factor: 3 };
@@ -338,6 +359,25 @@ for (const [name, trait] of Object.entries({
       await control.ping(4);
     });
 
+    test('a runtime that cannot be loaded is not the fault of a model', async () => {
+      for (const [realm, path] of [
+        [3, '/ort/ort.jspi.bundle.min.mjs'],
+        [4, '/ort/ort-wasm-simd-threaded.jspi.wasm'],
+      ]) {
+        control.send(Kind.drain, { restart_compute: true });
+        data = await host.connection('data');
+        assert.equal(data.hello.realm, realm);
+        host.refuse = path;
+        assert_error(await data.take_answer(load('mlp', ['wasm'])), 'device_lost', /in this realm/);
+        host.refuse = null;
+        const { header } = await data.take_kind('event');
+        assert.equal(header.type, 'device_lost');
+      }
+      control.send(Kind.drain, { restart_compute: true });
+      data = await host.connection('data');
+      assert_ready(await data.take_answer(load('mlp', ['wasm'])), 'wasm');
+    });
+
     test(
       'a lost GPU is told, every run is answered, and a new compute thread has it again',
       { skip: !trait.has_gpu_process && 'has no GPU process of its own' },
@@ -360,7 +400,7 @@ for (const [name, trait] of Object.entries({
 
         control.send(Kind.drain, { restart_compute: true });
         data = await host.connection('data');
-        assert.equal(data.hello.realm, 3);
+        assert.equal(data.hello.realm, 6);
         assert_ready(await data.take_answer(load('tiny_encoder', ['webgpu'])), 'webgpu');
         await assert_inferences('tiny_encoder', 'webgpu');
       },
@@ -391,7 +431,7 @@ for (const [name, trait] of Object.entries({
         host.violations.filter((report) => !report.includes('/favicon.ico')),
         [],
       );
-      const refused = host.refused_paths.filter((path) => !/favicon|absent/.test(path));
+      const refused = host.refused_paths.filter((path) => !/favicon|absent|^\/ort\//.test(path));
       assert.deepEqual(refused, []);
     });
   });

@@ -139,6 +139,7 @@ export class PageHost {
   token = randomBytes(16).toString('hex');
   refused_paths = []; // requested, but not there
   violations = []; // of the Content-Security-Policy, as the browser reports them
+  refuse = null; // a path that is not found, though it is there
   hold_models = null; // while it is a promise, model files wait for it
   #server = createServer((request, response) => this.#serve(request, response));
   #upgrades = { control: [], data: [] }; // channels that nobody has taken yet
@@ -207,7 +208,7 @@ export class PageHost {
     const file = this.#file_of(new URL(request.url, this.origin).pathname);
     try {
       if (request.url.includes('/models/')) await this.hold_models;
-      if (file === undefined) throw new Error('no such path');
+      if (file === undefined || request.url === this.refuse) throw new Error('no such path');
       const bytes = await readFile(file);
       const type = types[file.pathname.split('.').pop()] ?? 'application/octet-stream';
       response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Length': bytes.length });

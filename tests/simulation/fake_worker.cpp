@@ -131,8 +131,8 @@ void FakeWorker::perform(const WarmUpModel& action) {
 
 void FakeWorker::perform(const Dispatch& action) {
     const auto refuse = [&](Errc code) {
-        const Replied refusal{action.worker, action.generation, action.request, action.attempt,
-                              code, false};
+        const Replied refusal{
+            action.worker, action.generation, action.request, action.attempt, code, false};
         with_.world.after(0s, [this, refusal] { with_.feed(refusal); });
     };
     if (with_.world.chance(with_.faults.unsent)) return refuse(Errc::worker_lost);

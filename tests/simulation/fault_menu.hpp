@@ -22,7 +22,7 @@ struct FaultMenu {
     Ratio stuck;       ///< this operation never ends, but pings are answered (a hung shader)
     Ratio device_lost; ///< it is answered with device_lost; the event follows, or not
     Ratio failure;     ///< it is answered with an error that is final
-    Ratio lie;         ///< it is executed, and answered with a code by which a driver says it was not
+    Ratio lie; ///< it is executed, and answered with a code by which a driver says it was not
 
     // Per operation, while a driver sends it.
     Ratio unsent;       ///< the connection has gone

@@ -9,7 +9,8 @@
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
-//   * nobody is kept waiting beyond a deadline, or served after it.
+//   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue that
+//     is not full.
 #pragma once
 
 #include "everpool/core/action.hpp"

@@ -37,7 +37,10 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
                                             options_.bug, options_.run);
     ledger_ = std::make_unique<Ledger>(config_, wakeup_lateness_max + stall_max);
     surroundings_ =
-        std::make_unique<Surroundings>(Surroundings{world_, *ledger_, faults, config_.start_timeout,
+        std::make_unique<Surroundings>(Surroundings{world_,
+                                                    *ledger_,
+                                                    faults,
+                                                    config_.start_timeout,
                                                     config_.compute_ping_timeout * 2 / 3,
                                                     {1, world_.chance(1, 8) ? 3U : 50U},
                                                     [this](const Event& event) { feed(event); }});
@@ -78,8 +81,7 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
 ///   * three restarts, compute thread, page and process, each delayed and timed out but the last.
 Duration Simulation::recovery_max() const {
     return stall_max + std::max(message_lateness_max, patience_max) + config_.ping_interval +
-           config_.compute_ping_timeout +
-           3 * (config_.restart_delay_max + config_.start_timeout);
+           config_.compute_ping_timeout + 3 * (config_.restart_delay_max + config_.start_timeout);
 }
 
 // --- the engine ----------------------------------------------------------------------------------

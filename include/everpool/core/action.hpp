@@ -88,24 +88,38 @@ struct LeaseEnded {
     friend bool operator==(const LeaseEnded&, const LeaseEnded&) = default;
 };
 /// Start is over: ok once every worker is ready or has failed for good and at least one is ready.
-struct StartFinished { Errc code{}; friend bool operator==(const StartFinished&, const StartFinished&) = default; };
-struct DrainFinished { friend bool operator==(const DrainFinished&, const DrainFinished&) = default; };
-struct StopFinished { friend bool operator==(const StopFinished&, const StopFinished&) = default; };
+struct StartFinished {
+    Errc code{};
+    friend bool operator==(const StartFinished&, const StartFinished&) = default;
+};
+struct DrainFinished {
+    friend bool operator==(const DrainFinished&, const DrainFinished&) = default;
+};
+struct StopFinished {
+    friend bool operator==(const StopFinished&, const StopFinished&) = default;
+};
 
 /// Something that a person watching the pool wants to know; changes nothing.
 struct Notice {
     enum class What : std::uint8_t {
-        worker_starting, worker_connected, worker_ready, worker_lost, worker_failed, worker_stopped,
-        model_ready, model_rejected, request_redispatched,
+        worker_starting,
+        worker_connected,
+        worker_ready,
+        worker_lost,
+        worker_failed,
+        worker_stopped,
+        model_ready,
+        model_rejected,
+        request_redispatched,
     };
     What what{};
     WorkerId worker{WorkerId::none()};
     Generation generation{};
-    LossCause cause{};                 ///< of worker_lost
-    RestartLevel level{};              ///< of worker_starting
-    ModelId model{ModelId::none()};    ///< of model_*
-    RequestId request{};               ///< of request_*
-    Errc code{};                       ///< of worker_failed, model_rejected
+    LossCause cause{};              ///< of worker_lost
+    RestartLevel level{};           ///< of worker_starting
+    ModelId model{ModelId::none()}; ///< of model_*
+    RequestId request{};            ///< of request_*
+    Errc code{};                    ///< of worker_failed, model_rejected
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 

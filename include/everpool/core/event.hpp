@@ -26,9 +26,9 @@ enum class LossCause : std::uint8_t {
     page_crashed,      ///< the engine says that the page's process died
     connection_closed, ///< a WebSocket of the page closed though nobody asked for it
     unresponsive,      ///< pings unanswered (decided by the core itself)
-    device_lost,       ///< GPU device or WebNN context lost: the compute thread is dead, the page lives
-    protocol_error,    ///< the page sent what is not everpool.v1
-    start_timed_out,   ///< did not become ready in time (decided by the core itself)
+    device_lost, ///< GPU device or WebNN context lost: the compute thread is dead, the page lives
+    protocol_error,  ///< the page sent what is not everpool.v1
+    start_timed_out, ///< did not become ready in time (decided by the core itself)
 };
 
 /// How much of a worker is thrown away and made anew, smallest first.
@@ -37,22 +37,35 @@ enum class RestartLevel : std::uint8_t { compute, page, process };
 /// What the core must know of an operation. Plain integers; fits a cache line.
 struct RequestMeta {
     RequestId id;
-    ModelId model{ModelId::none()};    ///< none(): any worker that is ready will do
-    LeaseId lease{};                   ///< 0: any worker; else the worker held by this lease
+    ModelId model{ModelId::none()}; ///< none(): any worker that is ready will do
+    LeaseId lease{};                ///< 0: any worker; else the worker held by this lease
     TimePoint deadline{never};
-    std::uint64_t bytes{0};            ///< payload, counts against in-flight bytes of a worker
-    std::uint32_t preferred_browsers{0}; ///< packed order of preference, see placement.hpp; 0 = none
+    std::uint64_t bytes{0}; ///< payload, counts against in-flight bytes of a worker
+    std::uint32_t preferred_browsers{
+        0}; ///< packed order of preference, see placement.hpp; 0 = none
     std::uint8_t max_attempts{3};
     bool idempotent{true};
     friend bool operator==(const RequestMeta&, const RequestMeta&) = default;
 };
 
 // From the host.
-struct Start { friend bool operator==(const Start&, const Start&) = default; };
-struct Drain { friend bool operator==(const Drain&, const Drain&) = default; };
-struct Stop { friend bool operator==(const Stop&, const Stop&) = default; };
-struct Submit { RequestMeta meta; friend bool operator==(const Submit&, const Submit&) = default; };
-struct Cancel { RequestId id; friend bool operator==(const Cancel&, const Cancel&) = default; };
+struct Start {
+    friend bool operator==(const Start&, const Start&) = default;
+};
+struct Drain {
+    friend bool operator==(const Drain&, const Drain&) = default;
+};
+struct Stop {
+    friend bool operator==(const Stop&, const Stop&) = default;
+};
+struct Submit {
+    RequestMeta meta;
+    friend bool operator==(const Submit&, const Submit&) = default;
+};
+struct Cancel {
+    RequestId id;
+    friend bool operator==(const Cancel&, const Cancel&) = default;
+};
 /// Wants a worker for itself; answered by LeaseGranted or LeaseEnded with an error.
 struct Acquire {
     LeaseId lease;
@@ -62,7 +75,10 @@ struct Acquire {
     friend bool operator==(const Acquire&, const Acquire&) = default;
 };
 /// Gives the worker back, or withdraws an Acquire that has not been answered.
-struct Release { LeaseId lease; friend bool operator==(const Release&, const Release&) = default; };
+struct Release {
+    LeaseId lease;
+    friend bool operator==(const Release&, const Release&) = default;
+};
 
 // From the drivers. All carry the generation of the life that they tell about.
 /// Both connections have said hello; the worker can be given models and work.

@@ -132,8 +132,7 @@ private:
             if (lease.state == LeaseState::free) continue;
             ++count;
             const auto place = core.leases_.waiting().find(lease.id);
-            const bool is_in_line =
-                place != core.leases_.waiting().end() && place->second == slot;
+            const bool is_in_line = place != core.leases_.waiting().end() && place->second == slot;
             if (is_in_line != (lease.state == LeaseState::waiting))
                 return "exactly the waiting leases stand in line";
             if (lease.state == LeaseState::waiting) continue;

@@ -89,7 +89,8 @@ public:
 private:
     std::uint32_t count_max_;
     std::vector<LeaseRecord> records_;
-    std::map<LeaseId, Slot> waiting_; ///< in the order of asking; leases are rare, so it may allocate
+    std::map<LeaseId, Slot>
+        waiting_; ///< in the order of asking; leases are rare, so it may allocate
     IdIndex index_;
     Slot free_{no_slot};
 };

@@ -340,10 +340,8 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
 
 /// Events may come before the wakeup that is due: who waited too long is not sent any more.
 inline void PoolCore::dispatch_in_time(Slot slot, WorkerId id, Turn& turn) {
-    if (requests_[slot].meta.deadline <= turn.now)
-        conclude(slot, Errc::deadline_exceeded, turn);
-    else
-        dispatch(slot, id, turn);
+    if (requests_[slot].meta.deadline <= turn.now) conclude(slot, Errc::deadline_exceeded, turn);
+    else dispatch(slot, id, turn);
 }
 
 } // namespace everpool::core

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/browser/firefox_announcement.hpp"
-
 #include "support/catch.hpp"
 
 #include <string>
@@ -23,5 +22,6 @@ TEST_CASE("other lines announce nothing") {
 TEST_CASE("an announcement without a possible port is none") {
     for (const char* port : {"", "0", "-1", "65536", "x", " 80"})
         CHECK_FALSE(
-            announced_port("WebDriver BiDi listening on ws://127.0.0.1:" + std::string(port)).has_value());
+            announced_port("WebDriver BiDi listening on ws://127.0.0.1:" + std::string(port))
+                .has_value());
 }

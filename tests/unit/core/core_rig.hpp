@@ -88,9 +88,8 @@ struct CoreRig {
     }
     /// As pass_alive(), but the compute threads do not answer.
     Actions pass_without_compute(Duration duration) {
-        return pass_answering(duration, [](const SendPing& ping) {
-            return ping.channel == wire::Channel::control;
-        });
+        return pass_answering(
+            duration, [](const SendPing& ping) { return ping.channel == wire::Channel::control; });
     }
     template <class Choice>
     Actions pass_answering(Duration duration, Choice is_answered) {

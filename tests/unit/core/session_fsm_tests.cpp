@@ -131,7 +131,8 @@ TEST_CASE("an answer proves that the compute thread is alive, whatever became of
         if (i % 9 == 0) session.on_sign_of_life(start + i * 1s);
         REQUIRE(session.on_time(start + i * 1s) == NextSessionStep::send_data_ping);
     }
-    CHECK(session.on_time(start + 46s) == NextSessionStep::unresponsive); // the last one was at 36 s
+    CHECK(session.on_time(start + 46s) ==
+          NextSessionStep::unresponsive); // the last one was at 36 s
 }
 
 TEST_CASE("a session has room up to its count and bytes, and for one large request alone") {

@@ -406,6 +406,32 @@ for (const [name, trait] of Object.entries({
       },
     );
 
+    test(
+      'a GPU lost under shaders is told to each of them as just that',
+      { skip: !trait.has_gpu_process && 'has no GPU process of its own' },
+      async () => {
+        const parameters = {
+          wgsl: double_wgsl.replace(
+            'y[id.x] =',
+            'for (var i = 0u; i < 4000u; i++) { y[id.x] += f32(i); } y[id.x] =',
+          ),
+          workgroups: [4096],
+          outputs: [{ name: 'y', dtype: 'float32', shape: [16384] }],
+        };
+        const x = floats('x', new Float32Array(16384));
+        const unused = { name: 'unused', dtype: 'uint8', shape: [3], data: new Uint8Array(3) };
+        const ids = Array.from({ length: 30 }, () => run('compute', { parameters }, [x, unused]));
+        assert.equal((await data.take_answer(ids[0])).kind, Kind.result);
+        assert.ok(browser.kill_child('gpu-process'));
+        const answers = await Promise.all(ids.slice(1).map((id) => data.take_answer(id)));
+        const lost = answers.filter(({ kind }) => kind === Kind.error);
+        assert.ok(lost.length > 0);
+        for (const error of lost) assert_error(error, 'device_lost', /lost/);
+        const { header } = await data.take_kind('event');
+        assert.equal(header.type, 'device_lost');
+      },
+    );
+
     test('draining, it takes nothing new and goes on answering pings', async () => {
       control.send(Kind.drain, { restart_compute: false });
       await control.ping(5);

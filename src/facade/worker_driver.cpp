@@ -21,12 +21,9 @@ struct WorkerDriver::BrowserLife final : io::BrowserListener {
     void on_browser_exited(int wait_status) override {
         if (owner == nullptr) return;
         WorkerDriver& driver = *owner;
-        // The browser object is in the middle of this call, so it is let go from the executor.
-        boost::asio::post(driver.with_.strand, [life = std::exchange(driver.life_, nullptr)] {});
-        owner = nullptr;
+        driver.let_go(false, [](error_code, Diagnostics) {});
         driver.page_.clear();
-        driver.lost(LossCause::process_exited,
-                    fmt::format("browser process ended with wait status {:#x}", wait_status));
+        driver.lost(LossCause::process_exited, "its browser " + io::exit_text(wait_status));
     }
 
     void on_page_crashed(const io::PageId& page, const std::string& reason) override {
@@ -42,6 +39,8 @@ WorkerDriver::WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& su
 
 WorkerDriver::~WorkerDriver() {
     if (life_) life_->owner = nullptr;
+    for (const auto& leaving : leaving_)
+        if (const auto life = leaving.lock()) life->browser.reset(); // the nest goes after us
 }
 
 int WorkerDriver::process_id() const noexcept { return life_ ? life_->browser->process_id() : 0; }
@@ -71,11 +70,19 @@ void WorkerDriver::start(Generation generation, RestartLevel level) {
     }
     page_.clear();
     if (!life_) return launch();
-    const auto old = std::exchange(life_, nullptr);
-    old->owner = nullptr;
-    old->browser->async_close(false, [old, next = in_this_life([](WorkerDriver& self) {
-                                               self.launch();
-                                           })](error_code, Diagnostics) { next(); });
+    let_go(false, in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.launch(); }));
+}
+
+/// Closes the browser. It keeps itself alive until nothing is left of it, or we are gone.
+void WorkerDriver::let_go(bool graceful, io::Browser::Handler closed) {
+    const auto life = std::exchange(life_, nullptr);
+    life->owner = nullptr;
+    std::erase_if(leaving_, [](const auto& one) { return one.expired(); });
+    leaving_.push_back(life);
+    life->browser->async_close(graceful,
+                               [life, closed = std::move(closed)](error_code ec, Diagnostics why) {
+                                   closed(ec, std::move(why));
+                               });
 }
 
 void WorkerDriver::launch() {
@@ -126,19 +133,14 @@ void WorkerDriver::stop(Generation generation, bool graceful) {
     has_control_ = has_data_ = false;
     page_.clear();
     with_.bridge.revoke(id_);
-    auto stopped = in_this_life([](WorkerDriver& self) {
+    io::Browser::Handler stopped = in_this_life([](WorkerDriver& self, error_code, Diagnostics) {
         self.with_.report(core::WorkerStopped{self.id_, self.generation_});
     });
-    if (!life_) {
-        boost::asio::post(with_.strand, std::move(stopped));
-        return;
-    }
-    const auto old = std::exchange(life_, nullptr);
-    old->owner = nullptr;
-    old->browser->async_close(graceful && with_.stop_grace > Duration::zero(),
-                              [old, stopped = std::move(stopped)](error_code, Diagnostics) {
-                                  stopped();
-                              });
+    if (life_) return let_go(graceful && with_.stop_grace > Duration::zero(), std::move(stopped));
+    // The one that it had last may still be on its way out.
+    if (const auto last = leaving_.empty() ? nullptr : leaving_.back().lock())
+        return last->browser->async_close(false, std::move(stopped));
+    boost::asio::post(with_.strand, [stopped = std::move(stopped)] { stopped({}, {}); });
 }
 
 void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {

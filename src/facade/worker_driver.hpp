@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace everpool::facade {
 
@@ -82,6 +83,7 @@ private:
 
     void launch();
     void open_page();
+    void let_go(bool graceful, io::Browser::Handler closed);
     void restart_compute();
     void start_failed(error_code ec, Diagnostics diagnostics);
     void lost(core::LossCause cause, std::string message);
@@ -102,6 +104,7 @@ private:
     WorkerSurroundings& with_;
     Generation generation_{};
     std::shared_ptr<BrowserLife> life_;   ///< the process in force, if any
+    std::vector<std::weak_ptr<BrowserLife>> leaving_; ///< being closed, latest last
     std::shared_ptr<WorkerDriver*> self_; ///< expires with us; guards posted callbacks
     io::PageId page_;
     bool has_control_{false}, has_data_{false};

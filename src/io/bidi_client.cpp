@@ -26,8 +26,10 @@ class BeastBidiClient final : public BidiClient,
 public:
     BeastBidiClient(asio::any_io_executor strand, std::chrono::milliseconds command_timeout,
                     EventHandler on_event, std::function<void()> on_lost)
-        : ws_(strand), commands_(std::make_shared<PendingCommands>(strand, command_timeout)),
-          on_event_(std::move(on_event)), on_lost_(std::move(on_lost)) {
+        : ws_(strand),
+          commands_(std::make_shared<PendingCommands>(strand, command_timeout)),
+          on_event_(std::move(on_event)),
+          on_lost_(std::move(on_lost)) {
         ws_.read_message_max(message_bytes_max);
     }
 
@@ -37,31 +39,41 @@ public:
             {asio::ip::address_v4::loopback(), port},
             [self = shared_from_this(), handler = std::move(handler)](error_code ec) {
                 if (ec || self->is_closed_) return handler(ec);
-                self->ws_.async_handshake(self->host_, "/session", [self, handler](error_code failed) {
-                    if (!failed) self->read_more();
-                    handler(failed);
-                });
+                self->ws_.async_handshake(self->host_, "/session",
+                                          [self, handler](error_code failed) {
+                                              if (!failed) self->read_more();
+                                              handler(failed);
+                                          });
             });
     }
 
     void send(const char* method, json::object parameters,
               PendingCommands::Handler handler) override {
         const std::uint64_t id = commands_->add(method, std::move(handler));
-        outgoing_.push_back(json::serialize(json::object{
-            {"id", id}, {"method", method}, {"params", std::move(parameters)}}));
+        outgoing_.push_back(json::serialize(
+            json::object{{"id", id}, {"method", method}, {"params", std::move(parameters)}}));
         if (outgoing_.size() == 1) write_next();
     }
 
-    void close() noexcept override {
+    void close(error_code cause) override {
+        close_socket();
+        commands_->fail_all(cause);
+    }
+
+    void forget() noexcept override {
+        close_socket();
+        commands_->clear();
+    }
+
+private:
+    void close_socket() noexcept {
         if (std::exchange(is_closed_, true)) return;
         on_event_ = nullptr;
         on_lost_ = nullptr;
-        commands_->clear();
         error_code ignored;
         ws_.next_layer().close(ignored);
     }
 
-private:
     void write_next() {
         ws_.async_write(asio::buffer(outgoing_.front()),
                         [self = shared_from_this()](error_code ec, std::size_t) {
@@ -107,10 +119,10 @@ private:
         } else {
             const auto* words = object->if_contains("message");
             const bool has_words = words != nullptr && words->is_string();
-            commands_->fail(number, Errc::browser_launch_failed, "was refused",
-                            has_words ? std::string_view(words->get_string().data(),
-                                                         words->get_string().size())
-                                      : std::string_view());
+            commands_->fail(
+                number, Errc::browser_launch_failed, "was refused",
+                has_words ? std::string_view(words->get_string().data(), words->get_string().size())
+                          : std::string_view());
         }
     }
 
@@ -135,8 +147,8 @@ private:
 std::shared_ptr<BidiClient> BidiClient::make(asio::any_io_executor strand,
                                              std::chrono::milliseconds command_timeout,
                                              EventHandler on_event, std::function<void()> on_lost) {
-    return std::make_shared<BeastBidiClient>(std::move(strand), command_timeout, std::move(on_event),
-                                             std::move(on_lost));
+    return std::make_shared<BeastBidiClient>(std::move(strand), command_timeout,
+                                             std::move(on_event), std::move(on_lost));
 }
 
 } // namespace everpool::io

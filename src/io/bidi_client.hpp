@@ -30,8 +30,10 @@ public:
     virtual void async_connect(std::uint16_t port, ConnectHandler handler) = 0;
     virtual void send(const char* method, boost::json::object parameters,
                       PendingCommands::Handler handler) = 0;
-    /// Closes the socket; pending commands are forgotten.
-    virtual void close() noexcept = 0;
+    /// Closes the socket; pending commands complete with this cause. Neither handler is called.
+    virtual void close(error_code cause) = 0;
+    /// Closes the socket; nobody is called any more.
+    virtual void forget() noexcept = 0;
 
     /// `on_event`: what the browser tells by itself. `on_lost`: the connection has ended.
     static std::shared_ptr<BidiClient> make(boost::asio::any_io_executor strand,

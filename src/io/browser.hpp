@@ -30,7 +30,9 @@ using PageId = std::string;
 class BrowserListener {
 public:
     virtual ~BrowserListener() = default;
-    /// The browser process has exited and was reaped (also after close). Last callback of a browser.
+    /// The browser process has exited and was reaped (also after close). Handlers that wait for the
+    /// browser complete after it, no other callback of the listener comes. Not called for a browser
+    /// that has not been launched: the launch's handler tells it.
     virtual void on_browser_exited(int wait_status) = 0;
     /// The engine says that the page's process died, or that the page went away by itself.
     virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
@@ -39,9 +41,9 @@ public:
 class BrowserNest;
 
 struct BrowserOptions {
-    BrowserSpec spec;                       ///< spec.executable is resolved already
-    std::filesystem::path directory;        ///< private, exists, empty; HOME, TMPDIR, profile go inside
-    BrowserNest* nest{nullptr};             ///< told of the process group; outlives the browser
+    BrowserSpec spec;                ///< spec.executable is resolved already
+    std::filesystem::path directory; ///< private, exists, empty; HOME, TMPDIR, profile go inside
+    BrowserNest* nest{nullptr};      ///< told of the process group; outlives the browser
     std::chrono::milliseconds launch_timeout{20'000};
     std::chrono::milliseconds command_timeout{10'000}; ///< of one CDP or BiDi command
     std::chrono::milliseconds close_grace{3'000};      ///< between asking and SIGKILL
@@ -54,8 +56,9 @@ public:
 
     virtual ~Browser() = default;
 
-    /// Starts the process and its control channel. Errors: browser_launch_failed (with what the
-    /// process wrote on stderr last, as remote text), browser_not_found.
+    /// Starts the process and its control channel. Errors: browser_not_found (there is no such
+    /// program, so trying again is of no use), browser_launch_failed (with what the process wrote
+    /// last, as remote text), cancelled (async_close was called meanwhile).
     virtual void async_launch(Handler handler) = 0;
 
     /// Opens `url` in a window of its own (Firefox: a context of its own) and completes when the
@@ -66,7 +69,9 @@ public:
     virtual void async_close_page(PageId page, Handler handler) = 0;
 
     /// Asks the browser to quit, kills its process group after close_grace, reaps, and removes
-    /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error.
+    /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error, when no
+    /// process of the group and no directory is left. May be called after the exit, also inside
+    /// on_browser_exited, to wait for that.
     virtual void async_close(bool graceful, Handler handler) = 0;
 
     /// The browser's process id, 0 before launch and after exit.
@@ -80,9 +85,13 @@ public:
     virtual void crash_page(const PageId& page) = 0;
 };
 
+/// "exited with status 1", "was killed by signal 9".
+std::string exit_text(int wait_status);
+
 /// The real executable of `spec`, or browser_not_found with a diagnostic that names what was looked
 /// for, where, and which package to install.
-std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec, Diagnostics& diagnostics);
+std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec,
+                                   Diagnostics& diagnostics);
 
 std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
                                       BrowserListener& listener);
@@ -92,8 +101,8 @@ std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, Brows
 /// constructor removes what dead hosts have left behind.
 class BrowserNest {
 public:
-    BrowserNest();                      ///< throws boost::system::system_error
-    ~BrowserNest();                     ///< removes the directory, ends the guardian
+    BrowserNest();  ///< throws boost::system::system_error
+    ~BrowserNest(); ///< removes the directory, ends the guardian
     BrowserNest(const BrowserNest&) = delete;
     BrowserNest& operator=(const BrowserNest&) = delete;
 

@@ -3,12 +3,16 @@
 
 #include "io/chromium.hpp"
 #include "io/firefox.hpp"
+#include "io/linux/process_group.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <array>
-#include <cstdlib>
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -24,8 +28,8 @@ namespace {
 /// environment is a browser's business.
 bool is_inherited(std::string_view variable) {
     constexpr std::array<std::string_view, 14> beginnings = {
-        "PATH=", "LANG=", "LC_", "TZ=", "LD_LIBRARY_PATH=", "VK_", "LIBGL_", "MESA_", "DRI_",
-        "NVIDIA_", "CUDA_", "__GLX_", "__EGL_", "FONTCONFIG_"};
+        "PATH=", "LANG=", "LC_",     "TZ=",   "LD_LIBRARY_PATH=", "VK_",    "LIBGL_",
+        "MESA_", "DRI_",  "NVIDIA_", "CUDA_", "__GLX_",           "__EGL_", "FONTCONFIG_"};
     for (const std::string_view beginning : beginnings)
         if (variable.starts_with(beginning)) return true;
     return false;
@@ -36,8 +40,10 @@ std::vector<std::string> environment_in(const fs::path& directory) {
     for (char** variable = environ; *variable != nullptr; ++variable)
         if (is_inherited(*variable)) out.emplace_back(*variable);
     // Chromium leaves litter in TMPDIR and crash dumps in HOME, whatever its profile.
-    for (const auto& [name, folder] : {std::pair{"HOME", "home"}, {"TMPDIR", "tmp"},
-                                       {"XDG_CONFIG_HOME", "config"}, {"XDG_CACHE_HOME", "cache"},
+    for (const auto& [name, folder] : {std::pair{"HOME", "home"},
+                                       {"TMPDIR", "tmp"},
+                                       {"XDG_CONFIG_HOME", "config"},
+                                       {"XDG_CACHE_HOME", "cache"},
                                        {"XDG_RUNTIME_DIR", "run"}}) {
         fs::create_directory(directory / folder);
         fs::permissions(directory / folder, fs::perms::owner_all);
@@ -46,7 +52,28 @@ std::vector<std::string> environment_in(const fs::path& directory) {
     return out;
 }
 
+/// No later attempt would start this file either.
+bool is_no_program(error_code ec) {
+    using namespace boost::system::errc;
+    return ec == no_such_file_or_directory || ec == permission_denied ||
+           ec == executable_format_error;
+}
+
+bool is_killed(int wait_status) {
+    return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
+}
+
+/// A second at most: a process in the middle of a broken system call cannot even be killed.
+constexpr std::chrono::milliseconds settle_pause{5};
+constexpr int settle_rounds_max = 200;
+
 } // namespace
+
+std::string exit_text(int wait_status) {
+    if (WIFSIGNALED(wait_status))
+        return fmt::format("was killed by signal {}", WTERMSIG(wait_status));
+    return fmt::format("exited with status {}", WEXITSTATUS(wait_status));
+}
 
 BrowserProcess::BrowserProcess(boost::asio::any_io_executor strand, BrowserOptions options,
                                BrowserListener& listener)
@@ -80,15 +107,19 @@ void BrowserProcess::async_launch(Handler handler) {
         [weak](int status) {
             if (const auto self = weak.lock()) self->on_exit(status);
         });
-    if (ec) return launch_failed(ec, "cannot be started: " + ec.message());
-    if (options_.nest != nullptr) options_.nest->guard(process_id());
+    if (ec)
+        return fail_launch(is_no_program(ec) ? Errc::browser_not_found
+                                             : Errc::browser_launch_failed,
+                           ec, "cannot be started: " + ec.message());
+    group_ = process_id();
+    if (options_.nest != nullptr) options_.nest->guard(group_);
     timer_.expires_after(options_.launch_timeout);
     timer_.async_wait([weak](error_code waited) {
         const auto self = weak.lock();
         if (!self || waited || self->phase_ != Phase::launching) return;
-        self->launch_failed(Errc::browser_launch_failed,
-                            fmt::format("did not answer within {} ms",
-                                        self->options_.launch_timeout.count()));
+        self->launch_failed(
+            Errc::browser_launch_failed,
+            fmt::format("did not answer within {} ms", self->options_.launch_timeout.count()));
     });
     on_started();
 }
@@ -96,12 +127,17 @@ void BrowserProcess::async_launch(Handler handler) {
 void BrowserProcess::launched(std::string version) {
     if (phase_ != Phase::launching) return;
     phase_ = Phase::running;
+    has_launched_ = true;
     timer_.cancel();
     version_ = std::move(version);
     finish_launch({}, {});
 }
 
 void BrowserProcess::launch_failed(error_code cause, const std::string& why) {
+    fail_launch(Errc::browser_launch_failed, cause, why);
+}
+
+void BrowserProcess::fail_launch(Errc code, error_code cause, const std::string& why) {
     if (!launch_handler_) return;
     Diagnostics diagnostics;
     diagnostics.message = fmt::format("{} '{}' {}", name_of(options_.spec.type),
@@ -111,7 +147,7 @@ void BrowserProcess::launch_failed(error_code cause, const std::string& why) {
     diagnostics.last_cause = cause;
     timer_.cancel();
     if (child_) child_->kill_group();
-    finish_launch(Errc::browser_launch_failed, std::move(diagnostics));
+    finish_launch(code, std::move(diagnostics));
 }
 
 void BrowserProcess::finish_launch(error_code ec, Diagnostics diagnostics) {
@@ -124,20 +160,23 @@ void BrowserProcess::finish_launch(error_code ec, Diagnostics diagnostics) {
 }
 
 void BrowserProcess::control_lost() {
+    if (phase_ == Phase::closing) return; // it was asked to quit; its grace is running
+    is_control_lost_ = true;
     if (child_) child_->kill_group(); // on_exit tells it
 }
 
 void BrowserProcess::async_close(bool graceful, Handler handler) {
     close_handlers_.push_back(std::move(handler));
-    const bool is_first = !is_closing();
-    if (is_first) phase_ = Phase::closing;
-    launch_handler_ = nullptr;
-    if (process_id() == 0) {
+    finish_launch(Errc::cancelled, {"the browser was closed while it was starting", {}, {}, {}});
+    if (phase_ == Phase::settling) return;
+    if (process_id() == 0) { // never started, or closed before
+        phase_ = Phase::closed;
         boost::asio::post(strand_, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) self->on_exit(0);
+            if (const auto self = weak.lock()) self->finish_close();
         });
         return;
     }
+    const bool is_first = std::exchange(phase_, Phase::closing) != Phase::closing;
     if (!graceful) return child_->kill_group();
     if (!is_first) return;
     ask_to_quit();
@@ -149,38 +188,57 @@ void BrowserProcess::async_close(bool graceful, Handler handler) {
 }
 
 void BrowserProcess::on_exit(int status) {
-    const Phase was = std::exchange(phase_, Phase::closed);
+    const auto keep = shared_from_this(); // what is called may destroy the browser
     timer_.cancel();
-    disconnect();
+    const Phase was = std::exchange(phase_, Phase::settling);
     if (was == Phase::launching) // the launch's handler tells it
         launch_failed(Errc::browser_launch_failed,
-                      fmt::format("exited with wait status {:#x} before it answered", status));
-    remove_directory();
-    // What is called may destroy us: nothing of ours is touched after that.
-    const auto keep = shared_from_this();
-    const auto handlers = std::exchange(close_handlers_, {});
-    if ((was == Phase::running || was == Phase::closing) && listener_ != nullptr)
-        listener_->on_browser_exited(status);
-    for (const Handler& handler : handlers) handler({}, {});
+                      is_control_lost_ && is_killed(status)
+                          ? std::string("closed its control channel before it answered")
+                          : exit_text(status) + " before it answered");
+    else if (has_launched_ && listener_ != nullptr) listener_->on_browser_exited(status);
+    // After the cause came its consequences.
+    disconnect();
+    if (phase_ == Phase::settling) settle(settle_rounds_max);
 }
 
-void BrowserProcess::remove_directory() noexcept {
-    for (int round = 0; round < 10; ++round) {
-        std::error_code ec;
-        fs::remove_all(options_.directory, ec);
-        if (!ec) return;
+/// The group was killed before its leader was reaped, but the kernel takes a while to end processes
+/// with hundreds of mappings, and until then they may still write.
+void BrowserProcess::settle(int rounds_left) {
+    if (rounds_left == 0 || (is_group_gone(group_) && try_remove_directory())) {
+        phase_ = Phase::closed;
+        return finish_close();
     }
+    timer_.expires_after(settle_pause);
+    timer_.async_wait([weak = weak_from_this(), rounds_left](error_code ec) {
+        const auto self = weak.lock();
+        if (self && !ec) self->settle(rounds_left - 1);
+    });
+}
+
+void BrowserProcess::finish_close() {
+    (void)try_remove_directory(); // of a browser that was never started
+    const auto keep = shared_from_this();
+    for (const Handler& handler : std::exchange(close_handlers_, {})) handler({}, {});
+}
+
+bool BrowserProcess::try_remove_directory() noexcept {
+    std::error_code ec;
+    fs::remove_all(options_.directory, ec);
+    return !ec;
 }
 
 void BrowserProcess::abandon() noexcept {
     listener_ = nullptr;
     launch_handler_ = nullptr;
-    close_handlers_.clear();
+    // They may hold the last reference to who is destroying us.
+    const auto handlers = std::exchange(close_handlers_, {});
     phase_ = Phase::closed;
     timer_.cancel();
-    disconnect();
+    forget();
     if (child_) child_->abandon();
-    remove_directory();
+    // What is still dying may add files meanwhile; what is then left goes with the nest.
+    for (int round = 0; round < 10 && !try_remove_directory(); ++round) {}
 }
 
 namespace {

@@ -3,7 +3,13 @@
 //
 //     idle -- async_launch --> launching -- launched() --> running
 //       |                          |                          |
-//       +------- async_close ------+------ exit or close -----+--> closing --> closed
+//       |                          +------ async_close -------+--> closing
+//       |                          |                          |       |
+//       |                          +-------- exit ------------+-------+--> settling --> closed
+//       +-- async_close --------------------------------------------------------------->
+//
+// settling: the leader of the process group was reaped, the rest of the group was killed with it but
+// may still be dying, and writing. It is left when the group is empty and the directory removed.
 //
 // A driver of an engine derives from it, talks to its engine, and calls launched() or
 // launch_failed() once.
@@ -12,12 +18,15 @@
 #include "io/browser.hpp"
 #include "io/linux/child_process.hpp"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace everpool::io {
@@ -41,15 +50,28 @@ protected:
     // What an engine's driver adds.
     /// Arguments, and whether there is a control pipe; may write into `profile`.
     virtual void prepare(ChildOptions& child, const std::filesystem::path& profile) = 0;
-    virtual void on_started() = 0;                 ///< the process runs
-    virtual void on_output(std::string_view) {}    ///< what it prints
+    virtual void on_started() = 0;              ///< the process runs
+    virtual void on_output(std::string_view) {} ///< what it prints
     virtual void ask_to_quit() = 0;
-    virtual void disconnect() noexcept = 0;        ///< fail what is pending, close the channel
+    /// Closes the control channel. What is pending completes with worker_lost.
+    virtual void disconnect() = 0;
+    /// The same, but nobody is called any more.
+    virtual void forget() noexcept = 0;
 
     void launched(std::string version);
     void launch_failed(error_code cause, const std::string& why);
     /// The control channel is gone though the process may live: kills it.
     void control_lost();
+    /// For a command when there is nobody to send it to. Never calls inside.
+    template <class Handler, class... Nothing>
+    void complete_as_lost(Handler handler, Nothing... nothing) {
+        boost::asio::post(
+            strand_, [weak = weak_from_this(), handler = std::move(handler), nothing...]() mutable {
+                Diagnostics diagnostics;
+                diagnostics.message = "the browser is not running";
+                if (weak.lock()) handler(Errc::worker_lost, std::move(diagnostics), nothing...);
+            });
+    }
 
     [[nodiscard]] bool is_closing() const noexcept { return phase_ >= Phase::closing; }
     [[nodiscard]] const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
@@ -63,22 +85,27 @@ protected:
     }
 
 private:
-    enum class Phase : std::uint8_t { idle, launching, running, closing, closed };
+    enum class Phase : std::uint8_t { idle, launching, running, closing, settling, closed };
 
     void on_exit(int status);
+    void fail_launch(Errc code, error_code cause, const std::string& why);
     void finish_launch(error_code ec, Diagnostics diagnostics);
-    void remove_directory() noexcept;
+    void settle(int rounds_left);
+    void finish_close();
+    bool try_remove_directory() noexcept;
 
     boost::asio::any_io_executor strand_;
     BrowserOptions options_;
     BrowserListener* listener_;
     Phase phase_{Phase::idle};
     std::shared_ptr<ChildProcess> child_;
-    boost::asio::steady_timer timer_; ///< of the launch, then of the grace
+    int group_{0}; ///< the process group, from the start on
+    bool has_launched_{false};
+    bool is_control_lost_{false};
+    boost::asio::steady_timer timer_; ///< of the launch, then of the grace, then of settling
     Handler launch_handler_;
     std::vector<Handler> close_handlers_;
     std::string version_;
 };
-
 
 } // namespace everpool::io

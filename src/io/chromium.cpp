@@ -13,6 +13,8 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace everpool::io {
@@ -30,6 +32,12 @@ void warn_of_missing_sandbox_once() {
     std::fputs("everpool: running as root, where Chromium works only without its sandbox "
                "(--no-sandbox); run the host as another user to have it\n",
                stderr);
+}
+
+bool has_small_shared_memory() {
+    std::error_code ec;
+    const std::filesystem::space_info space = std::filesystem::space("/dev/shm", ec);
+    return ec || space.available < browser::shared_memory_bytes_min;
 }
 
 std::string text_at(const json::object& object, std::string_view key) {
@@ -51,12 +59,15 @@ Chromium::Chromium(boost::asio::any_io_executor strand, BrowserOptions options,
       commands_(std::make_shared<PendingCommands>(strand, this->options().command_timeout)) {}
 
 void Chromium::prepare(ChildOptions& child, const std::filesystem::path& profile) {
-    const bool is_root = ::geteuid() == 0;
-    if (is_root) warn_of_missing_sandbox_once();
     const std::string name = child.executable.filename().string();
-    const bool is_headless_shell = name.find("headless") != std::string::npos;
+    const browser::ChromiumCircumstances circumstances{
+        .is_headless_shell = name.find("headless") != std::string::npos,
+        .is_root = ::geteuid() == 0,
+        .has_small_shared_memory = has_small_shared_memory(),
+    };
+    if (circumstances.is_root) warn_of_missing_sandbox_once();
     child.has_control_pipe = true;
-    child.arguments = browser::chromium_arguments(profile.string(), is_headless_shell, is_root,
+    child.arguments = browser::chromium_arguments(profile.string(), circumstances,
                                                   options().spec.extra_arguments);
 }
 
@@ -69,7 +80,8 @@ void Chromium::on_started() {
              const auto self = weak.lock();
              if (!self) return;
              if (ec) return self->launch_failed(ec, diagnostics.message);
-             const std::string product = text_at(result, "product"); // "HeadlessChrome/156.0.8078.79"
+             const std::string product =
+                 text_at(result, "product"); // "HeadlessChrome/156.0.8078.79"
              self->launched(product.substr(product.find('/') + 1));
          });
 }
@@ -98,12 +110,13 @@ void Chromium::async_close_page(PageId page, Handler handler) {
 
 void Chromium::crash_page(const PageId& page) {
     send("Target.attachToTarget", {{"targetId", page}, {"flatten", true}},
-         [weak = weak_self<Chromium>()](error_code ec, const Diagnostics&, const json::value& result) {
+         [weak = weak_self<Chromium>()](error_code ec, const Diagnostics&,
+                                        const json::value& result) {
              const auto self = weak.lock();
              // Page.crash is never answered: there is nobody left to do so.
              if (self && !ec)
-                 self->send("Page.crash", {}, [](error_code, auto&&...) {},
-                            text_at(result, "sessionId"));
+                 self->send(
+                     "Page.crash", {}, [](error_code, auto&&...) {}, text_at(result, "sessionId"));
          });
 }
 
@@ -111,19 +124,17 @@ void Chromium::ask_to_quit() {
     send("Browser.close", {}, [](error_code, auto&&...) {});
 }
 
-void Chromium::disconnect() noexcept {
-    if (is_closing()) {
-        // Nobody waits any more; calling into a driver that is being destroyed would be wrong.
-        commands_->clear();
-    } else {
-        commands_->fail_all(Errc::worker_lost);
-    }
+void Chromium::disconnect() {
     outgoing_.clear();
     pages_.clear();
+    commands_->fail_all(Errc::worker_lost);
 }
+
+void Chromium::forget() noexcept { commands_->clear(); }
 
 void Chromium::send(const char* method, const json::object& parameters,
                     PendingCommands::Handler handler, std::string_view session) {
+    if (process_id() == 0) return complete_as_lost(std::move(handler), json::value());
     const std::uint64_t id = commands_->add(method, std::move(handler));
     json::object message{{"id", id}, {"method", method}, {"params", parameters}};
     if (!session.empty()) message["sessionId"] = json::string_view(session.data(), session.size());
@@ -133,25 +144,25 @@ void Chromium::send(const char* method, const json::object& parameters,
 
 void Chromium::write_next() {
     if (process_id() == 0) return;
-    boost::asio::async_write(
-        child().control_in(), boost::asio::buffer(outgoing_.front()),
-        [weak = weak_self<Chromium>()](error_code ec, std::size_t) {
-            const auto self = weak.lock();
-            if (!self || self->outgoing_.empty()) return;
-            if (ec) return self->control_lost();
-            self->outgoing_.pop_front();
-            if (!self->outgoing_.empty()) self->write_next();
-        });
+    boost::asio::async_write(child().control_in(), boost::asio::buffer(outgoing_.front()),
+                             [weak = weak_self<Chromium>()](error_code ec, std::size_t) {
+                                 const auto self = weak.lock();
+                                 if (!self || self->outgoing_.empty()) return;
+                                 if (ec) return self->control_lost();
+                                 self->outgoing_.pop_front();
+                                 if (!self->outgoing_.empty()) self->write_next();
+                             });
 }
 
 void Chromium::read_more() {
-    child().control_out().async_read_some(boost::asio::buffer(buffer_),
-                                          [weak = weak_self<Chromium>()](error_code ec, std::size_t bytes) {
-                                              const auto self = weak.lock();
-                                              if (!self || self->process_id() == 0) return;
-                                              if (ec) return self->control_lost();
-                                              self->on_bytes(bytes);
-                                          });
+    child().control_out().async_read_some(
+        boost::asio::buffer(buffer_),
+        [weak = weak_self<Chromium>()](error_code ec, std::size_t bytes) {
+            const auto self = weak.lock();
+            if (!self || self->process_id() == 0) return;
+            if (ec) return self->control_lost();
+            self->on_bytes(bytes);
+        });
 }
 
 void Chromium::on_bytes(std::size_t bytes) {

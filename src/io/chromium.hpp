@@ -14,7 +14,8 @@ namespace everpool::io {
 
 class Chromium final : public BrowserProcess {
 public:
-    Chromium(boost::asio::any_io_executor strand, BrowserOptions options, BrowserListener& listener);
+    Chromium(boost::asio::any_io_executor strand, BrowserOptions options,
+             BrowserListener& listener);
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
@@ -24,7 +25,8 @@ private:
     void prepare(ChildOptions& child, const std::filesystem::path& profile) override;
     void on_started() override;
     void ask_to_quit() override;
-    void disconnect() noexcept override;
+    void disconnect() override;
+    void forget() noexcept override;
 
     void send(const char* method, const boost::json::object& parameters,
               PendingCommands::Handler handler, std::string_view session = {});

@@ -3,19 +3,19 @@
 
 #include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
+#include "io/linux/process_group.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
 #include <signal.h>
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace everpool::io {
 
@@ -27,26 +27,20 @@ constexpr std::size_t line_bytes_max = 4096;
 
 std::string text_at(const json::value* value, std::string_view key) {
     const auto* object = value == nullptr ? nullptr : value->if_object();
-    const auto* found =
-        object == nullptr ? nullptr : object->if_contains(json::string_view(key.data(), key.size()));
+    const auto* found = object == nullptr
+                            ? nullptr
+                            : object->if_contains(json::string_view(key.data(), key.size()));
     const auto* string = found == nullptr ? nullptr : found->if_string();
     return string == nullptr ? std::string() : std::string(string->data(), string->size());
 }
 
 /// The processes of `group` that hold pages. Firefox names the kind last on their command line.
 std::vector<int> content_processes_of(int group) {
-    std::vector<int> out;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-        const std::string name = entry.path().filename().string();
-        int pid = 0;
-        if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc{}) continue;
-        if (::getpgid(pid) != group) continue;
-        std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-        const std::string line{std::istreambuf_iterator<char>(file), {}};
-        if (line.find("-contentproc") != std::string::npos && line.ends_with(std::string_view("\0tab\0", 5)))
-            out.push_back(pid);
-    }
+    std::vector<int> out = members_of_group(group);
+    std::erase_if(out, [](int process) {
+        const std::string line = command_line_of(process);
+        return line.find("-contentproc") == std::string::npos || !line.ends_with(" tab");
+    });
     return out;
 }
 
@@ -58,12 +52,12 @@ void Firefox::prepare(ChildOptions& child, const std::filesystem::path& profile)
     file.close();
     if (!file)
         throw std::system_error(std::make_error_code(std::errc::io_error), "cannot write user.js");
-    child.arguments = {"--headless", "--no-remote", "--profile", profile.string(),
-                       "--remote-debugging-port", "0"};
+    child.arguments = {
+        "--headless", "--no-remote", "--profile", profile.string(), "--remote-debugging-port", "0"};
     const auto& extra = options().spec.extra_arguments;
     child.arguments.insert(child.arguments.end(), extra.begin(), extra.end());
-    for (const char* variable : {"MOZ_CRASHREPORTER_DISABLE=1", "MOZ_DATA_REPORTING=0",
-                                 "MOZ_REMOTE_SETTINGS_DEVTOOLS=1"})
+    for (const char* variable :
+         {"MOZ_CRASHREPORTER_DISABLE=1", "MOZ_DATA_REPORTING=0", "MOZ_REMOTE_SETTINGS_DEVTOOLS=1"})
         child.environment.emplace_back(variable);
 }
 
@@ -92,48 +86,51 @@ void Firefox::connect(std::uint16_t port) {
     bidi_->async_connect(port, [weak](error_code ec) {
         const auto self = weak.lock();
         if (!self || !self->bidi_) return;
-        if (ec) return self->launch_failed(ec, "does not accept a BiDi connection: " + ec.message());
+        if (ec)
+            return self->launch_failed(ec, "does not accept a BiDi connection: " + ec.message());
         self->begin_session();
     });
 }
 
 void Firefox::begin_session() {
-    bidi_->send("session.new", {{"capabilities", json::object{}}},
-                [weak = weak_self<Firefox>()](error_code ec, const Diagnostics& diagnostics,
-                                              const json::value& result) {
-                    const auto self = weak.lock();
-                    if (!self || !self->bidi_) return;
-                    if (ec) return self->launch_failed(ec, diagnostics.text());
-                    const auto* capabilities =
-                        result.is_object() ? result.get_object().if_contains("capabilities") : nullptr;
-                    self->bidi_->send("session.subscribe",
-                                      {{"events", json::array{"browsingContext.contextDestroyed",
-                                                              "browsingContext.navigationCommitted"}}},
-                                      [weak, version = text_at(capabilities, "browserVersion")](
-                                          error_code failed, const Diagnostics& why, const json::value&) {
-                                          const auto again = weak.lock();
-                                          if (!again) return;
-                                          if (failed) return again->launch_failed(failed, why.text());
-                                          again->launched(version);
-                                      });
-                });
+    bidi_->send(
+        "session.new", {{"capabilities", json::object{}}},
+        [weak = weak_self<Firefox>()](error_code ec, const Diagnostics& diagnostics,
+                                      const json::value& result) {
+            const auto self = weak.lock();
+            if (!self || !self->bidi_) return;
+            if (ec) return self->launch_failed(ec, diagnostics.text());
+            const auto* capabilities =
+                result.is_object() ? result.get_object().if_contains("capabilities") : nullptr;
+            self->bidi_->send("session.subscribe",
+                              {{"events", json::array{"browsingContext.contextDestroyed",
+                                                      "browsingContext.navigationCommitted"}}},
+                              [weak, version = text_at(capabilities, "browserVersion")](
+                                  error_code failed, const Diagnostics& why, const json::value&) {
+                                  const auto again = weak.lock();
+                                  if (!again) return;
+                                  if (failed) return again->launch_failed(failed, why.text());
+                                  again->launched(version);
+                              });
+        });
 }
 
 void Firefox::async_open_page(std::string url, PageHandler handler) {
-    if (!bidi_) return handler(Errc::worker_lost, {}, {});
+    if (!bidi_) return complete_as_lost(std::move(handler), PageId());
     bidi_->send("browsingContext.create", {{"type", "window"}},
-                [weak = weak_self<Firefox>(), url = std::move(url), handler = std::move(handler)](
-                    error_code ec, const Diagnostics& diagnostics, const json::value& result) mutable {
+                [weak = weak_self<Firefox>(), url = std::move(url),
+                 handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
+                                               const json::value& result) mutable {
                     const auto self = weak.lock();
-                    if (ec || !self || !self->bidi_) return handler(ec, diagnostics, {});
+                    if (!ec && (!self || !self->bidi_)) ec = Errc::worker_lost;
+                    if (ec) return handler(ec, diagnostics, {});
                     self->navigate(text_at(&result, "context"), std::move(url), std::move(handler));
                 });
 }
 
 void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
     pages_.emplace(page, false);
-    bidi_->send("browsingContext.navigate",
-                {{"context", page}, {"url", url}, {"wait", "none"}},
+    bidi_->send("browsingContext.navigate", {{"context", page}, {"url", url}, {"wait", "none"}},
                 [page, handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
                                                      const json::value&) {
                     handler(ec, diagnostics, page);
@@ -141,7 +138,7 @@ void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
 }
 
 void Firefox::async_close_page(PageId page, Handler handler) {
-    if (!bidi_) return handler(Errc::worker_lost, {});
+    if (!bidi_) return complete_as_lost(std::move(handler));
     if (const auto found = pages_.find(page); found != pages_.end()) found->second = true;
     bidi_->send("browsingContext.close", {{"context", page}},
                 [weak = weak_self<Firefox>(), page, handler = std::move(handler)](
@@ -160,10 +157,13 @@ void Firefox::ask_to_quit() {
     if (bidi_) bidi_->send("browser.close", {}, [](error_code, auto&&...) {});
 }
 
-void Firefox::disconnect() noexcept {
-    if (bidi_) bidi_->close();
-    bidi_.reset();
+void Firefox::disconnect() {
     pages_.clear();
+    if (const auto bidi = std::exchange(bidi_, nullptr)) bidi->close(Errc::worker_lost);
+}
+
+void Firefox::forget() noexcept {
+    if (bidi_) bidi_->forget();
 }
 
 void Firefox::on_event(std::string_view method, const json::object& parameters) {
@@ -178,7 +178,8 @@ void Firefox::on_event(std::string_view method, const json::object& parameters) 
     const bool is_wanted = std::exchange(found->second, true);
     if (has_gone) pages_.erase(found);
     if (!is_wanted && listener() != nullptr && !is_closing())
-        listener()->on_page_crashed(page, has_crashed ? "content process died" : "closed by itself");
+        listener()->on_page_crashed(page,
+                                    has_crashed ? "content process died" : "closed by itself");
 }
 
 } // namespace everpool::io

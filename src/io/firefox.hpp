@@ -29,7 +29,8 @@ private:
     void on_started() override {}
     void on_output(std::string_view piece) override;
     void ask_to_quit() override;
-    void disconnect() noexcept override;
+    void disconnect() override;
+    void forget() noexcept override;
 
     void connect(std::uint16_t port);
     void begin_session();

@@ -32,13 +32,15 @@ public:
     /// The number of a new command.
     std::uint64_t add(const char* method, Handler handler) {
         const std::uint64_t id = ++last_id_;
-        auto& command = commands_.emplace(id, Command{method, std::move(handler),
-                                                      boost::asio::steady_timer(strand_)})
+        auto& command = commands_
+                            .emplace(id, Command{method, std::move(handler),
+                                                 boost::asio::steady_timer(strand_)})
                             .first->second;
         command.timer.expires_after(timeout_);
         command.timer.async_wait([weak = weak_from_this(), id](error_code ec) {
             const auto self = weak.lock();
-            if (self && !ec) self->fail(id, Errc::worker_unresponsive, "was not answered in time", {});
+            if (self && !ec)
+                self->fail(id, Errc::worker_unresponsive, "was not answered in time", {});
         });
         return id;
     }
@@ -56,8 +58,7 @@ public:
     void fail(std::uint64_t id, error_code ec, const char* why, std::string_view remote_text) {
         const auto found = commands_.find(id);
         if (found == commands_.end()) return;
-        Diagnostics diagnostics;
-        diagnostics.message = std::string("the browser command ") + found->second.method + ' ' + why;
+        Diagnostics diagnostics = diagnostics_of(found->second, why);
         diagnostics.remote_text = escape_remote_text(remote_text);
         diagnostics.last_cause = ec;
         const Handler handler = std::move(found->second.handler);
@@ -65,10 +66,16 @@ public:
         handler(ec, std::move(diagnostics), boost::json::value());
     }
 
-    /// The channel is gone.
-    void fail_all(error_code ec) {
-        while (!commands_.empty())
-            fail(commands_.begin()->first, ec, "was cut off", {});
+    /// The channel is gone. What handlers add is not failed: it goes to the next channel, or is late.
+    void fail_all(error_code cause) {
+        std::map<std::uint64_t, Command> cut_off;
+        cut_off.swap(commands_);
+        const auto self = shared_from_this(); // a handler may drop the channel
+        for (auto& [id, command] : cut_off) {
+            Diagnostics diagnostics = diagnostics_of(command, "was cut off");
+            diagnostics.last_cause = cause;
+            command.handler(Errc::worker_lost, std::move(diagnostics), boost::json::value());
+        }
     }
 
     /// Forgets all of them without a call.
@@ -80,6 +87,13 @@ private:
         Handler handler;
         boost::asio::steady_timer timer;
     };
+
+    static Diagnostics diagnostics_of(const Command& command, const char* why) {
+        Diagnostics diagnostics;
+        diagnostics.message = std::string("the browser command ") + command.method + ' ' + why;
+        return diagnostics;
+    }
+
     boost::asio::any_io_executor strand_;
     std::chrono::milliseconds timeout_;
     std::map<std::uint64_t, Command> commands_;

@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Measured on Chromium 156 (headless and headless shell). No switch here weakens the sandbox or web
-// security; the one that does, --no-sandbox, is added by the driver only where Chromium refuses to
-// run without it.
+// security; the one that does, --no-sandbox, is added only where Chromium refuses to run without it.
 #pragma once
 
+#include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,15 @@ inline constexpr std::string_view chromium_flags[] = {
     "--remote-debugging-pipe",
 
     // Silence: without these a worker asks dozens of foreign hosts at each start.
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-default-apps", "--disable-domain-reliability", "--disable-quic",
-    "--metrics-recording-only", "--no-first-run", "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-quic",
+    "--metrics-recording-only",
+    "--no-first-run",
+    "--no-default-browser-check",
     "--password-store=basic",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 
@@ -31,27 +38,43 @@ inline constexpr std::string_view chromium_flags[] = {
 
     // The pool counts failures itself. With Chromium's own counting, WebGPU stays away after the
     // second loss and the browser kills itself at about the sixth.
-    "--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis",
+    "--disable-gpu-process-crash-limit",
+    "--disable-domain-blocking-for-3d-apis",
 
     // A worker is not a tab that somebody might look at later.
-    "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
 
     // Crash dumps would fill the disk; the pool reports crashes.
-    "--disable-breakpad", "--disable-crash-reporter",
-    // /dev/shm is small in containers; shared memory goes to the worker's own TMPDIR instead.
-    "--disable-dev-shm-usage",
+    "--disable-breakpad",
+    "--disable-crash-reporter",
     "--mute-audio",
 };
 
-/// The command line after the executable. `is_headless_shell`: the separate binary of the old
-/// headless mode, which needs no switch to be headless.
+/// Room for one message of the pool's largest default size. Containers commonly have 64 MiB.
+inline constexpr std::uint64_t shared_memory_bytes_min = 256ULL << 20;
+
+/// What the command line depends on besides the table.
+struct ChromiumCircumstances {
+    /// The separate binary of the old headless mode, which needs no switch to be headless.
+    bool is_headless_shell{false};
+    /// Run by root, where Chromium starts only without its sandbox.
+    bool is_root{false};
+    /// /dev/shm has less than shared_memory_bytes_min. A page that finds it full dies, so shared
+    /// memory then goes to files in the worker's own TMPDIR. Not otherwise: files mean a disk.
+    /// Chromium 156 keeps all of it in memfds whatever this switch says; it is for older ones.
+    bool has_small_shared_memory{false};
+};
+
+/// The command line after the executable.
 inline std::vector<std::string> chromium_arguments(std::string_view profile_directory,
-                                                   bool is_headless_shell, bool without_sandbox,
+                                                   ChromiumCircumstances circumstances,
                                                    const std::vector<std::string>& extra) {
     std::vector<std::string> out(std::begin(chromium_flags), std::end(chromium_flags));
-    if (!is_headless_shell) out.emplace_back("--headless=new");
-    if (without_sandbox) out.emplace_back("--no-sandbox");
+    if (!circumstances.is_headless_shell) out.emplace_back("--headless=new");
+    if (circumstances.is_root) out.emplace_back("--no-sandbox");
+    if (circumstances.has_small_shared_memory) out.emplace_back("--disable-dev-shm-usage");
     out.push_back("--user-data-dir=" + std::string(profile_directory));
     out.insert(out.end(), extra.begin(), extra.end());
     return out;

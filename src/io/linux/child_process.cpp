@@ -91,9 +91,9 @@ struct SpawnSetting {
         sigfillset(&all);
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &all);
-        posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSID |
-                                                                 POSIX_SPAWN_SETSIGMASK |
-                                                                 POSIX_SPAWN_SETSIGDEF));
+        posix_spawnattr_setflags(&attributes,
+                                 static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                                    POSIX_SPAWN_SETSIGDEF));
     }
     SpawnSetting(const SpawnSetting&) = delete;
     SpawnSetting& operator=(const SpawnSetting&) = delete;
@@ -145,9 +145,9 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
     arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
     std::vector<std::string> environment = options.environment;
     pid_t pid = 0;
-    const int failure = ::posix_spawn(&pid, options.executable.c_str(), &setting.actions,
-                                      &setting.attributes, pointers_to(arguments).data(),
-                                      pointers_to(environment).data());
+    const int failure =
+        ::posix_spawn(&pid, options.executable.c_str(), &setting.actions, &setting.attributes,
+                      pointers_to(arguments).data(), pointers_to(environment).data());
     if (failure != 0) return {failure, boost::system::system_category()};
     pid_ = pid;
     on_output_ = std::move(output);
@@ -172,18 +172,31 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
 }
 
 void ChildProcess::read_output() {
-    output_.async_read_some(
-        boost::asio::buffer(buffer_),
-        [weak = weak_from_this()](error_code ec, std::size_t bytes) {
-            const auto self = weak.lock();
-            if (!self || ec) return;
-            const std::string_view piece(self->buffer_.data(), bytes);
-            self->tail_ += piece;
-            if (self->tail_.size() > tail_bytes_max)
-                self->tail_.erase(0, self->tail_.size() - tail_bytes_max);
-            if (self->on_output_) self->on_output_(piece);
-            self->read_output();
-        });
+    output_.async_read_some(boost::asio::buffer(buffer_),
+                            [weak = weak_from_this()](error_code ec, std::size_t bytes) {
+                                const auto self = weak.lock();
+                                if (!self || ec) return;
+                                self->take_output({self->buffer_.data(), bytes});
+                                self->read_output();
+                            });
+}
+
+void ChildProcess::take_output(std::string_view piece) {
+    tail_ += piece;
+    if (tail_.size() > tail_bytes_max) tail_.erase(0, tail_.size() - tail_bytes_max);
+    if (on_output_) on_output_(piece);
+}
+
+/// The exit may be known before the last words have been read, which say why.
+void ChildProcess::drain_output() {
+    error_code ec;
+    output_.non_blocking(true, ec);
+    std::array<char, 4096> buffer;
+    // Other processes of the group may hold the pipe and go on writing: a pipe's length at most.
+    for (int round = 0; round < 16 && !ec; ++round) {
+        const std::size_t bytes = output_.read_some(boost::asio::buffer(buffer), ec);
+        if (bytes != 0) take_output({buffer.data(), bytes});
+    }
 }
 
 void ChildProcess::await_exit() {
@@ -191,6 +204,7 @@ void ChildProcess::await_exit() {
                       [weak = weak_from_this()](error_code ec) {
                           const auto self = weak.lock();
                           if (!self || ec || self->pid_ == 0) return;
+                          self->drain_output();
                           if (self->before_reap_) self->before_reap_();
                           const int status = self->reap();
                           const auto exited = std::exchange(self->on_exit_, nullptr);
@@ -205,8 +219,7 @@ void ChildProcess::kill_group() noexcept {
 int ChildProcess::reap() noexcept {
     kill_group();
     int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
     pid_ = 0;
     return status;
 }

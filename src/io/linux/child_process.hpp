@@ -46,8 +46,8 @@ public:
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
 
-    error_code start(const ChildOptions& options, OutputHandler output, BeforeReapHandler before_reap,
-                     ExitHandler exited);
+    error_code start(const ChildOptions& options, OutputHandler output,
+                     BeforeReapHandler before_reap, ExitHandler exited);
 
     /// SIGKILL for the whole group; nothing if it has been reaped.
     void kill_group() noexcept;
@@ -59,13 +59,17 @@ public:
     using CommandSocket = boost::asio::local::stream_protocol::socket;
     /// Our ends of the control pipe. \pre started with has_control_pipe
     [[nodiscard]] CommandSocket& control_in() noexcept { return to_child_; }
-    [[nodiscard]] boost::asio::posix::stream_descriptor& control_out() noexcept { return from_child_; }
+    [[nodiscard]] boost::asio::posix::stream_descriptor& control_out() noexcept {
+        return from_child_;
+    }
 
     /// The last 4 KiB of output.
     [[nodiscard]] const std::string& last_output() const noexcept { return tail_; }
 
 private:
     void read_output();
+    void drain_output();
+    void take_output(std::string_view piece);
     void await_exit();
     int reap() noexcept;
 

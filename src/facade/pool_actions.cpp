@@ -56,6 +56,7 @@ void PoolDriver::perform(const core::StartWorker& action) {
 
 void PoolDriver::perform(const core::StopWorker& action) {
     workers_.at(action.worker.value)->stop(action.generation, action.graceful);
+    publish_workers(); // no notice tells of it, and closing a browser takes a while
 }
 
 void PoolDriver::perform(const core::LoadModel& action) {

@@ -41,6 +41,12 @@ public:
         return *answer;
     }
 
+    /// Does what can be done without waiting for a browser.
+    void do_what_is_ready() {
+        context_.restart();
+        (void)context_.poll();
+    }
+
     /// Works until nothing is left to do.
     void finish() {
         context_.restart();
@@ -175,11 +181,9 @@ TEST_CASE("a host that stops working while its pool stops leaves no browser") {
         PoolOnThisThread test(chromiums(1));
         REQUIRE_FALSE(test.start());
         browser = test.pool().snapshot().workers.at(0).process_id;
-        std::optional<error_code> echoed;
         test.pool().async_stop([](error_code) {});
-        test.pool().async_run(Request::echo({}),
-                              [&](error_code ec, const Result&) { echoed = ec; });
-        CHECK(test.wait_for(echoed) == Errc::pool_not_running); // so the stop has begun
+        test.do_what_is_ready();
+        CHECK(test.pool().snapshot().workers.at(0).state == WorkerState::stopping);
     }
     CHECK(::kill(browser, 0) != 0);
 }

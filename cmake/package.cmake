@@ -14,8 +14,8 @@ endif()
 set(everpool_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/everpool")
 
 # CMake refuses to export a target without those that it needs. Where one of them is built in the
-# same tree (a host with its own copy of fmt), it may be in no export, and the host must not fail for
-# that.
+# same tree (a host with its own copy of fmt), it may be in no export, and the host must not fail
+# for that.
 set(everpool_can_be_exported TRUE)
 foreach(target Boost::headers Boost::json fmt::fmt)
     if(TARGET ${target})

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what Everpool's build, tests and demo need and this machine lacks. Does nothing the second time.
+# Installs what Everpool's build, tests and demo need and this machine lacks. Does nothing the
+# second time (but ask again for a package that the system's archive does not have).
 # SPDX-License-Identifier: BSL-1.0
 #
 #     sh cmake/setup.sh          everything: build, demo and tests
@@ -21,16 +22,15 @@ is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" 
 # One package per word; a|b: any of them will do, the first that can be had is taken.
 # A command stands before a colon where the program may as well come from elsewhere.
 packages='
-    g++:g++ cmake:cmake ninja:ninja-build ccache:ccache mold:mold pkg-config:pkgconf|pkg-config
+    g++:g++ cmake:cmake ninja:ninja-build ccache:ccache mold:mold
     libboost1.81-dev|libboost1.83-dev|libboost1.88-dev
     libboost-json1.81-dev|libboost-json1.83-dev|libboost-json1.88-dev
-    libfmt-dev node:nodejs npm:npm ca-certificates procps
+    libfmt-dev node:nodejs npm:npm ca-certificates
     chromium chromium-headless-shell chromium-sandbox firefox-esr|firefox mesa-vulkan-drivers'
 if [ "$profile" = test ]; then
     packages="$packages
     clang++-16:clang-16 libclang-rt-16-dev
-    libboost-url1.81-dev|libboost-url1.83-dev|libboost-url1.88-dev
-    libcereal-dev catch2 libbenchmark-dev python3:python3 python3-numpy python3-onnx"
+    catch2 libbenchmark-dev python3:python3 python3-numpy python3-onnx"
 fi
 
 # Prints the words whose package is not there.
@@ -68,7 +68,7 @@ if [ -n "$missing" ]; then
     for word in $missing; do
         candidate=
         for name in $(printf '%s' "$word" | tr '|' ' '); do
-            # The version table knows what can be had; a name that is only mentioned has no candidate.
+            # The version table knows what can be had; a name that others mention has no candidate.
             if apt-cache policy "$name" | grep -q 'Candidate: [^(]'; then
                 candidate=$name
                 break

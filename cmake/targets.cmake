@@ -3,8 +3,8 @@
 
 # everpool_compile_options(<target>): C++20 without extensions, and warnings for the project's own
 # developers. They never travel to a consumer: the options are PRIVATE and, when Everpool is a part
-# of another project, off by default. Whether they are errors is CMAKE_COMPILE_WARNING_AS_ERROR, which
-# only the presets set.
+# of another project, off by default. Whether they are errors is CMAKE_COMPILE_WARNING_AS_ERROR,
+# which only the presets set.
 function(everpool_compile_options target)
     target_compile_features(${target} PRIVATE cxx_std_20)
     set_target_properties(${target} PROPERTIES

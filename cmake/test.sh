@@ -1,18 +1,25 @@
 #!/bin/sh
-# Everpool's whole test: installs what is missing, builds, and runs every test; ctest's summary last.
+# Everpool's whole test: installs what is missing, builds, runs every test; ctest's summary last.
 # SPDX-License-Identifier: BSL-1.0
 #
 #     sh cmake/test.sh           all of it
 #     sh cmake/test.sh dev       one of the steps: dev, asan, tsan, fuzz
 #
-# The steps, each also by hand as `cmake --preset P && cmake --build --preset P && ctest --preset P`:
-#   asan   what runs without a browser, under AddressSanitizer and UndefinedBehaviorSanitizer
+# The steps; by hand: `cmake --preset P && cmake --build --preset P && ctest --preset P`.
+#   asan   whatever runs the library's code, with real browsers too, under AddressSanitizer and
+#          UndefinedBehaviorSanitizer
 #   tsan   the same under ThreadSanitizer
 #   fuzz   the decoders' fuzzers, for a few seconds each
 #   dev    everything: units, simulation, real browsers, packages, benchmarks in short form
 set -eu
 cd "$(dirname "$0")/.."
 steps=${*:-asan tsan fuzz dev}
+for step in $steps; do
+    case $step in
+    asan | tsan | fuzz | dev) ;;
+    *) printf 'test.sh: no step %s\n' "$step" >&2; exit 2 ;; # before half an hour of the others
+    esac
+done
 
 sh cmake/setup.sh test
 
@@ -31,7 +38,6 @@ mkdir -p build
 for step in $steps; do
     case $step in
     asan | tsan) run "$step" --label-exclude 'package|bench|examples|layers|models|web' ;;
-    fuzz | dev) run "$step" ;;
-    *) printf 'test.sh: no step %s\n' "$step" >&2; exit 2 ;;
+    *) run "$step" ;;
     esac
 done

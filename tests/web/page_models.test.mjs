@@ -110,8 +110,8 @@ describe('choice of provider', () => {
     assert.ok(is_dead_runtime('RuntimeError: unreachable'));
     assert.ok(is_dead_runtime('Error: Session already started'));
     // What could not be loaded is the runtime itself, so no model is to blame.
-    assert.ok(is_dead_runtime('TypeError: Failed to fetch dynamically imported module: http://h/x'));
-    assert.ok(is_dead_runtime('TypeError: error loading dynamically imported module: http://h/x'));
+    assert.ok(is_dead_runtime('TypeError: Failed to fetch dynamically imported module: /ort/x'));
+    assert.ok(is_dead_runtime('TypeError: error loading dynamically imported module: /ort/x'));
     assert.ok(is_dead_runtime('no available backend found. ERR: [wasm] RuntimeError: Aborted(x)'));
     assert.ok(!is_dead_runtime("Can't create a session. ERROR_CODE: 7"));
   });

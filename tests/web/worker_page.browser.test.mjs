@@ -238,7 +238,7 @@ for (const [name, trait] of Object.entries({
       assert_error(await answer_of('compute', { parameters: {} }), 'invalid_request', /'wgsl'/);
     });
 
-    test('an answer larger than the host takes costs one operation, not the connection', async () => {
+    test('an answer larger than the host takes costs one operation and no more', async () => {
       const id_wgsl = `
         @group(0) @binding(0) var<storage, read_write> y: array<f32>;
         @compute @workgroup_size(1) fn main() { y[0] = 1; }`;

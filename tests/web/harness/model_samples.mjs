@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { models_dir } from './page_host.mjs';
 
 const arrays = { float32: Float32Array, int32: Int32Array };
-const { models } = JSON.parse(readFileSync(new URL('models.json', models_dir), 'utf8'));
+export const { models } = JSON.parse(readFileSync(new URL('models.json', models_dir), 'utf8'));
 
 /** [{inputs: [tensor], outputs: [tensor]}] of a model. */
 export function samples_of(name) {
@@ -20,10 +20,12 @@ export function samples_of(name) {
     at += Math.ceil(data.byteLength / 8) * 8;
     return { ...spec, data };
   };
-  return Array.from({ length: model.sample_count }, () => ({
+  const samples = Array.from({ length: model.sample_count }, () => ({
     inputs: model.inputs.map(take),
     outputs: model.outputs.map(take),
   }));
+  assert.equal(at, bytes.byteLength, 'the samples fill their file');
+  return samples;
 }
 
 export function assert_outputs(actual, expected, tolerance = 1e-4) {

@@ -11,7 +11,7 @@ import { decode, encode, Kind } from '../../../src/web/protocol.js';
 
 export const web_dir = new URL('../../../src/web/', import.meta.url);
 export const models_dir = new URL('../../models/', import.meta.url);
-const ort_dir = new URL('node_modules/onnxruntime-web/dist/', web_dir);
+export const ort_dir = new URL('node_modules/onnxruntime-web/dist/', web_dir);
 const modules_dir = new URL('./modules/', import.meta.url);
 
 const headers = {

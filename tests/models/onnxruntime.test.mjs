@@ -1,5 +1,5 @@
-// The expected outputs, which plain numpy formulas gave, are also what onnxruntime-web's WASM provider
-// computes; so a browser test that fails is not the models' fault.
+// The expected outputs, which plain numpy formulas gave, are also what onnxruntime-web's WASM
+// provider computes; so a browser test that fails is not the models' fault.
 // SPDX-License-Identifier: BSL-1.0
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

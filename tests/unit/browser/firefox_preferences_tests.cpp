@@ -1,36 +1,80 @@
+// The preferences of a Firefox worker: well-formed, each once, and those that others rest on.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/browser/firefox_preferences.hpp"
 #include "support/catch.hpp"
 
-#include <cstddef>
+#include <algorithm>
+#include <cctype>
 #include <iterator>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
 
-using everpool::browser::firefox_preferences;
-using everpool::browser::firefox_user_js;
+using namespace everpool::browser;
 
-// Firefox ignores a line that it cannot read, and the rest of the file with it.
-TEST_CASE("every line of user.js sets one preference to a literal") {
-    const std::regex line_form(
-        R"re(user_pref\("[A-Za-z0-9._-]+", (true|false|-?\d+|"[^"\\]*")\);)re");
-    std::istringstream file(firefox_user_js());
-    std::size_t count = 0;
-    for (std::string line; std::getline(file, line); ++count) {
-        INFO(line);
-        CHECK(std::regex_match(line, line_form));
-    }
-    CHECK(count == std::size(firefox_preferences));
+namespace {
+
+std::string_view value_of(std::string_view wanted) {
+    for (const auto& [name, value] : firefox_preferences)
+        if (name == wanted) return value;
+    return {};
 }
 
-// The last one counts in Firefox, so the reason beside the first one would be untrue.
-TEST_CASE("no preference is set twice") {
+bool is_integer(std::string_view text) {
+    if (text.starts_with('-')) text.remove_prefix(1);
+    return !text.empty() &&
+           std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+bool is_text(std::string_view text) {
+    return text.size() >= 2 && text.front() == '"' && text.back() == '"' &&
+           text.substr(1, text.size() - 2).find_first_of("\"\\\n") == std::string_view::npos;
+}
+
+} // namespace
+
+TEST_CASE("each preference stands once, because Firefox takes the last one of a name") {
     std::set<std::string_view> names;
-    for (const auto& [name, value] : firefox_preferences) {
-        INFO(name);
-        CHECK(names.insert(name).second);
+    for (const auto& preference : firefox_preferences) {
+        CAPTURE(preference.first);
+        CHECK(names.insert(preference.first).second);
     }
+}
+
+// A value of the wrong form makes Firefox drop the rest of the file without a word.
+TEST_CASE("each value is a boolean, an integer or a quoted text") {
+    for (const auto& [name, value] : firefox_preferences) {
+        CAPTURE(name, value);
+        CHECK(name.find_first_of("\"\\\n ") == std::string_view::npos);
+        const bool is_boolean = value == "true" || value == "false";
+        CHECK((is_boolean || is_integer(value) || is_text(value)));
+    }
+}
+
+TEST_CASE("user.js has one line for each preference") {
+    std::istringstream lines(firefox_user_js());
+    std::string line;
+    for (const auto& [name, value] : firefox_preferences) {
+        REQUIRE(std::getline(lines, line));
+        CHECK(line == "user_pref(\"" + std::string(name) + "\", " + std::string(value) + ");");
+    }
+    CHECK_FALSE(std::getline(lines, line));
+}
+
+TEST_CASE("everything but this machine's own address goes to a proxy that is not there") {
+    CHECK(value_of("network.proxy.type") == "1");
+    for (const char* port : {"network.proxy.http_port", "network.proxy.ssl_port"})
+        CHECK(value_of(port) == "1");
+    CHECK(value_of("network.proxy.no_proxies_on") == "\"127.0.0.1\"");
+}
+
+TEST_CASE("WebGPU is on, and with software adapters, which takes two preferences") {
+    CHECK(value_of("dom.webgpu.enabled") == "true");
+    CHECK(value_of("gfx.webgpu.ignore-blocklist") == "true");
+}
+
+// The host controls Firefox by WebDriver BiDi; CDP would be a second door.
+TEST_CASE("only one protocol of control is on") {
+    CHECK(value_of("remote.active-protocols") == "1");
 }

@@ -1,0 +1,93 @@
+// Who is in a process group, with real processes.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/process_group.hpp"
+#include "support/catch.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+using namespace everpool;
+
+namespace {
+
+/// A shell in a group of its own, with one child in the same group, both waiting.
+class Family {
+public:
+    Family() {
+        std::array<int, 2> ready{};
+        REQUIRE(::pipe(ready.data()) == 0);
+        leader = ::fork();
+        REQUIRE(leader >= 0);
+        if (leader == 0) {
+            ::setpgid(0, 0);
+            ::dup2(ready[1], 1);
+            ::execl("/bin/sh", "sh", "-c", "sleep 1000 & echo $!; wait", nullptr);
+            ::_exit(127);
+        }
+        ::close(ready[1]);
+        char byte = 0;
+        std::string number;
+        while (::read(ready[0], &byte, 1) == 1 && byte != '\n') number += byte;
+        ::close(ready[0]);
+        child = std::stoi(number);
+        child_fd = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
+        REQUIRE(child_fd >= 0);
+    }
+    ~Family() {
+        ::kill(-leader, SIGKILL);
+        ::waitpid(leader, nullptr, 0);
+        ::close(child_fd);
+    }
+    Family(const Family&) = delete;
+    Family& operator=(const Family&) = delete;
+
+    int leader{0}, child{0};
+    int child_fd{-1};
+};
+
+/// The death of another's child cannot be waited for, but its pidfd becomes readable.
+bool is_dead_in_time(int pidfd) {
+    pollfd readable{pidfd, POLLIN, 0};
+    return ::poll(&readable, 1, 10'000) == 1;
+}
+
+} // namespace
+
+TEST_CASE("a group's members are its leader and the children that stayed in it") {
+    const Family family;
+    auto members = io::members_of_group(family.leader);
+    std::ranges::sort(members);
+    CHECK(members == std::vector<int>{std::min(family.leader, family.child),
+                                      std::max(family.leader, family.child)});
+    CHECK_FALSE(io::is_group_gone(family.leader));
+    CHECK(std::ranges::count(io::members_of_group(::getpgrp()), ::getpid()) == 1);
+}
+
+TEST_CASE("a group is gone when all are dead, whether anybody has reaped them or not") {
+    const Family family;
+    CHECK_FALSE(io::is_group_gone(family.leader));
+    ::kill(-family.leader, SIGKILL);
+    siginfo_t info{};
+    // Waits for the leader's death and leaves it unreaped: still a member, and dead.
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(family.leader), &info, WEXITED | WNOWAIT) == 0);
+    CHECK(std::ranges::count(io::members_of_group(family.leader), family.leader) == 1);
+    CHECK(is_dead_in_time(family.child_fd));
+    CHECK(io::is_group_gone(family.leader));
+    CHECK(std::ranges::count(io::members_of_group(family.leader), family.leader) == 1);
+}
+
+TEST_CASE("a group that never was is gone") { CHECK(io::is_group_gone(0x7ffffffe)); }
+
+TEST_CASE("a command line is its arguments with spaces between, and empty for nobody") {
+    const Family family;
+    CHECK(io::command_line_of(family.child) == "sleep 1000");
+    CHECK(io::command_line_of(0x7ffffffe).empty());
+}

@@ -88,6 +88,6 @@ TEST_CASE("a group that never was is gone") { CHECK(io::is_group_gone(0x7ffffffe
 
 TEST_CASE("a command line is its arguments with spaces between, and empty for nobody") {
     const Family family;
-    CHECK(io::command_line_of(family.child) == "sleep 1000");
+    CHECK(io::command_line_of(family.leader) == "sh -c sleep 1000 & echo $!; wait");
     CHECK(io::command_line_of(0x7ffffffe).empty());
 }

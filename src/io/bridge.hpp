@@ -9,8 +9,8 @@
 //   /w/<token>/models/<name>         registered model files
 //   /w/<token>/modules/<name>.js     registered operation modules
 // Everything has an ETag, a correct MIME type, COOP same-origin, COEP require-corp, a strict CSP,
-// Referrer-Policy no-referrer and X-Content-Type-Options nosniff. Every request must name the server's
-// own Host; an upgrade must also come from its own Origin. Refusals are counted by reason.
+// Referrer-Policy no-referrer and X-Content-Type-Options nosniff. Every request must name the
+// server's own Host; an upgrade must also come from its own Origin. Refusals are counted by reason.
 //
 // Threading: every call and every callback on the executor given to the constructor (a strand),
 // except what is read from the BridgeStats.
@@ -89,15 +89,15 @@ public:
     /// silently) and returns the page's URL. That tells the page frame_bytes_max, so that an answer
     /// beyond it becomes an error instead of costing the connection.
     std::string admit(WorkerId worker, Generation generation);
-    /// The same page's connections, seen from now on as those of a new generation (its compute thread
-    /// is about to be replaced). The data connection is dropped silently; control stays.
+    /// The same page's connections, seen from now on as those of a new generation (its compute
+    /// thread is about to be replaced). The data connection is dropped silently; control stays.
     void promote(WorkerId worker, Generation generation);
     /// Revokes the worker's token and closes its connections silently.
     void revoke(WorkerId worker);
 
-    /// Encodes and queues. Errors: message_too_large, queue_full (write_queue_bytes_max), worker_lost
-    /// (no such connection), invalid_request (tensor not consistent, parameters not a JSON object).
-    /// Nothing has been sent if an error is returned.
+    /// Encodes and queues. Errors: message_too_large, queue_full (write_queue_bytes_max),
+    /// worker_lost (no such connection), invalid_request (tensor not consistent, parameters not a
+    /// JSON object). Nothing has been sent if an error is returned.
     error_code send(WorkerId worker, wire::Channel channel, const wire::Message& message);
 
     [[nodiscard]] const BridgeStats& stats() const noexcept;

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A Browser is launched once, opens pages in windows of their own, and is closed once. Chromium's
-// family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi. Whatever
-// becomes of it is told to the listener; nothing here decides what to do about it.
+// family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi.
+// Whatever becomes of it is told to the listener; nothing here decides what to do about it.
 //
 // Threading: every call and every callback on the executor given to make_browser (a strand).
-// Lifetime: handlers are posted, never called inside the initiating call; after the destructor (which
-// kills the process group and removes the directories, synchronously) none is called any more.
+// Lifetime: handlers are posted, never called inside the initiating call; after the destructor
+// (which kills the process group and removes the directories, synchronously) none is called any
+// more.
 #pragma once
 
 #include "everpool/browser_spec.hpp"
@@ -96,9 +97,9 @@ std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec,
 std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
                                       BrowserListener& listener);
 
-/// Owns the host's private directory (<temp>/everpool-<uid>/<random>, mode 0700, held by a file lock)
-/// and the guardian process that kills the browsers and removes the directory if the host dies. The
-/// constructor removes what dead hosts have left behind.
+/// Owns the host's private directory (<temp>/everpool-<uid>/<random>, mode 0700, held by a file
+/// lock) and the guardian process that kills the browsers and removes the directory if the host
+/// dies. The constructor removes what dead hosts have left behind.
 class BrowserNest {
 public:
     BrowserNest();  ///< throws boost::system::system_error

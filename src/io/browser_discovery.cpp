@@ -20,8 +20,8 @@ bool is_executable(const std::filesystem::path& file) {
     return std::filesystem::is_regular_file(file, ignored) && ::access(file.c_str(), X_OK) == 0;
 }
 
-/// Distributions put scripts into the PATH under the browsers' names. They add switches of their own,
-/// and some do not even exec the browser, so that their process is not the browser's.
+/// Distributions put scripts into the PATH under the browsers' names. They add switches of their
+/// own, and some do not even exec the browser, so that their process is not the browser's.
 bool is_script(const std::filesystem::path& file) {
     std::ifstream in(file, std::ios::binary);
     char beginning[2]{};

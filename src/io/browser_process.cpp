@@ -243,8 +243,8 @@ void BrowserProcess::abandon() noexcept {
 
 namespace {
 
-/// What make_browser gives out. The process object is shared with its own pending callbacks; this is
-/// the one reference that counts.
+/// What make_browser gives out. The process object is shared with its own pending callbacks; this
+/// is the one reference that counts.
 class OwnedBrowser final : public Browser {
 public:
     explicit OwnedBrowser(std::shared_ptr<BrowserProcess> process) : process_(std::move(process)) {}

@@ -8,8 +8,9 @@
 //       |                          +-------- exit ------------+-------+--> settling --> closed
 //       +-- async_close --------------------------------------------------------------->
 //
-// settling: the leader of the process group was reaped, the rest of the group was killed with it but
-// may still be dying, and writing. It is left when the group is empty and the directory removed.
+// settling: the leader of the process group was reaped, the rest of the group was killed with it
+// but may still be dying, and writing. It is left when the group is empty and the directory
+// removed.
 //
 // A driver of an engine derives from it, talks to its engine, and calls launched() or
 // launch_failed() once.

@@ -1,4 +1,4 @@
-// Everpool doors: Chromium, Chrome and Edge, controlled by the Chrome DevTools Protocol over a pipe.
+// Everpool doors: Chromium, Chrome and Edge, controlled by the Chrome DevTools Protocol by pipe.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

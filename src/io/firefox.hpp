@@ -1,8 +1,8 @@
 // Everpool doors: Firefox, controlled by WebDriver BiDi.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Firefox has no control pipe: it listens on a loopback port that it chooses and prints. It takes one
-// session; if ours is lost it takes no other one, so then it is killed.
+// Firefox has no control pipe: it listens on a loopback port that it chooses and prints. It takes
+// one session; if ours is lost it takes no other one, so then it is killed.
 #pragma once
 
 #include "io/bidi_client.hpp"

@@ -1,8 +1,8 @@
-// Everpool doors: commands sent to a browser and not yet answered. CDP and WebDriver BiDi alike number
-// their commands and answer with the number.
+// Everpool doors: commands sent to a browser and not yet answered. CDP and WebDriver BiDi alike
+// number their commands and answer with the number.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Each command has a time limit, and each completes: answered, late, or with what ended the channel.
+// Each command has a time limit, and each completes: answered, late, or cut off with the channel.
 #pragma once
 
 #include "everpool/error.hpp"
@@ -66,7 +66,8 @@ public:
         handler(ec, std::move(diagnostics), boost::json::value());
     }
 
-    /// The channel is gone. What handlers add is not failed: it goes to the next channel, or is late.
+    /// The channel is gone. What handlers add is not failed: it goes to the next channel, or is
+    /// late.
     void fail_all(error_code cause) {
         std::map<std::uint64_t, Command> cut_off;
         cut_off.swap(commands_);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Measured on Chromium 156 (headless and headless shell). No switch here weakens the sandbox or web
-// security; the one that does, --no-sandbox, is added only where Chromium refuses to run without it.
+// security; the one that does, --no-sandbox, is added only where Chromium does not run otherwise.
 #pragma once
 
 #include <cstdint>

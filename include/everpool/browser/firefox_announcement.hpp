@@ -11,8 +11,9 @@
 
 namespace everpool::browser {
 
-/// The loopback port that `line` of Firefox's standard error announces; nothing if it is another line
-/// or the port is none. Firefox started with `--remote-debugging-port 0` chooses the port itself.
+/// The loopback port that `line` of Firefox's standard error announces; nothing if it is another
+/// line or the port is none. Firefox started with `--remote-debugging-port 0` chooses the port
+/// itself.
 [[nodiscard]] inline std::optional<std::uint16_t> announced_port(std::string_view line) noexcept {
     constexpr std::string_view announcement = "WebDriver BiDi listening on ws://127.0.0.1:";
     const std::size_t at = line.find(announcement);

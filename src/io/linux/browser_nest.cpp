@@ -5,7 +5,7 @@
 //     .lock                         held while a nest is made or swept, so that neither meets the
 //                                   other halfway
 //     XXXXXX/                       one nest
-//         .alive                    locked by the host as long as it lives; the kernel lets go of it
+//         .alive                    locked by the host as long as it lives; the kernel unlocks it
 //                                   with the host, however it dies
 //         1/ 2/ ...                 one directory per browser
 //
@@ -100,8 +100,9 @@ int open_lock(const fs::path& file, int flags) {
     return ::open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-/// Removes it, although processes that are just dying may add files behind our back, and a dead host's
-/// guardian may be removing it too: whoever finds something gone tries again, for a second at most.
+/// Removes it, although processes that are just dying may add files behind our back, and a dead
+/// host's guardian may be removing it too: whoever finds something gone tries again, for a second
+/// at most.
 void remove_tree(const fs::path& directory) {
     for (int round = 0; round < 200; ++round) {
         std::error_code ec;
@@ -126,7 +127,7 @@ void sweep(const fs::path& common) {
 
 struct BrowserNest::State {
     fs::path directory;
-    int alive{-1};    ///< locked
+    int alive{-1}; ///< locked
     int guardian_in{-1};
     pid_t guardian{0};
     unsigned directory_count{0};
@@ -135,8 +136,7 @@ struct BrowserNest::State {
         tell("done\n");
         if (guardian_in >= 0) ::close(guardian_in);
         if (guardian != 0)
-            while (::waitpid(guardian, nullptr, 0) < 0 && errno == EINTR) {
-            }
+            while (::waitpid(guardian, nullptr, 0) < 0 && errno == EINTR) {}
         if (!directory.empty()) remove_tree(directory);
         if (alive >= 0) ::close(alive); // last: until here nobody sweeps what we are removing
     }
@@ -176,8 +176,8 @@ struct BrowserNest::State {
                                  static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK));
         std::string shell = "sh", flag = "-c", script = guardian_script, name = "everpool-guardian",
                     argument = directory.string();
-        char* arguments[] = {shell.data(), flag.data(), script.data(), name.data(), argument.data(),
-                             nullptr};
+        char* arguments[] = {shell.data(), flag.data(),     script.data(),
+                             name.data(),  argument.data(), nullptr};
         std::string path = "PATH=/usr/bin:/bin";
         char* environment[] = {path.data(), nullptr};
         const int failure =

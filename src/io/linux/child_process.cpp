@@ -56,8 +56,8 @@ struct Pipe {
     }
 };
 
-/// For commands, because writing to a socket whose reader has died is an error, and to such a pipe a
-/// SIGPIPE, which ends the host.
+/// For commands, because writing to a socket whose reader has died is an error, and to such a pipe
+/// a SIGPIPE, which ends the host.
 struct SocketPair {
     Descriptor ours, theirs;
 

@@ -1,8 +1,8 @@
 // Everpool doors, Linux: a child process in a session and process group of its own.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Started by posix_spawn, which shares the parent's memory until exec: a plain fork of a host with a
-// gigabyte in use was measured at 34 ms. Its exit is an event (pidfd). The whole group is killed
+// Started by posix_spawn, which shares the parent's memory until exec: a plain fork of a host with
+// a gigabyte in use was measured at 34 ms. Its exit is an event (pidfd). The whole group is killed
 // before its leader is reaped, because until then the leader's number, which is the group's, cannot
 // be taken by anybody else.
 //

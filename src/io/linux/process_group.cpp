@@ -18,7 +18,8 @@
 namespace everpool::io {
 namespace {
 
-/// The beginning of a file of /proc: what is looked for stands there, and a command line has no limit.
+/// The beginning of a file of /proc: what is looked for stands there, and a command line has no
+/// limit.
 std::string read_proc(int process, const char* name) {
     const std::string path = "/proc/" + std::to_string(process) + "/" + name;
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -112,8 +112,8 @@ void WorkerDriver::open_page() {
         return;
     life_->browser->async_open_page(
         with_.bridge.admit(id_, generation_),
-        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics diagnostics, io::PageId page) {
-            if (ec) return self.start_failed(ec, std::move(diagnostics));
+        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics why, io::PageId page) {
+            if (ec) return self.start_failed(ec, std::move(why));
             self.page_ = std::move(page);
         }));
 }
@@ -203,10 +203,25 @@ void WorkerDriver::warm_up_model(ModelId model) {
 void WorkerDriver::send_question(const wire::Message& message) {
     const error_code ec = with_.bridge.send(id_, Channel::data, message);
     if (!ec) return;
-    boost::asio::post(with_.strand, in_this_life([ec](WorkerDriver& self) {
-        if (ec == Errc::worker_lost) return; // on_closed tells it
-        self.model_rejected(static_cast<Errc>(ec.value()), {"its warm-up cannot be sent", {}, {}, ec});
+    if (ec == Errc::worker_lost) return; // on_closed tells it
+    boost::asio::post(with_.strand, in_this_life([ec, id = question_.id](WorkerDriver& self) {
+        if (!self.is_asked(id)) return; // the page has said no to what it was never sent
+        Diagnostics why;
+        why.message = fmt::format("model '{}': its {} cannot be sent",
+                                  self.with_.models.at(self.question_.model).spec.name,
+                                  self.question_.is_warm_up ? "warm-up" : "description");
+        if (ec == Errc::message_too_large)
+            why.remedy = "use smaller inputs in ModelSpec::warm_up, or raise "
+                         "ResourcePoolConfig::frame_bytes_max";
+        why.last_cause = ec;
+        self.model_rejected(static_cast<Errc>(ec.value()), std::move(why));
     }));
+}
+
+/// Whether this is what the page was asked last. It may answer whenever and whatever it likes, also
+/// with the 0 that stands here while nothing is asked.
+bool WorkerDriver::is_asked(std::uint64_t id) const noexcept {
+    return !question_.model.is_none() && id == question_.id;
 }
 
 void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
@@ -228,7 +243,7 @@ void WorkerDriver::on_message(Channel channel, wire::Message message) {
 }
 
 void WorkerDriver::on(wire::Ready& ready) {
-    if (ready.unloaded || ready.id != question_.id || question_.is_warm_up) return;
+    if (ready.unloaded || !is_asked(ready.id) || question_.is_warm_up) return;
     auto& entry = with_.models.at(question_.model);
     if (!entry.signature)
         entry.signature = ModelSignature{std::move(ready.inputs), std::move(ready.outputs)};
@@ -236,7 +251,7 @@ void WorkerDriver::on(wire::Ready& ready) {
 }
 
 void WorkerDriver::on(wire::RunResult& result) {
-    if (result.id != question_.id || !question_.is_warm_up) return;
+    if (!is_asked(result.id) || !question_.is_warm_up) return;
     const auto& spec = with_.models.at(question_.model).spec;
     Diagnostics diagnostics;
     const Errc code = check_warm_up(spec.name, *spec.warm_up, result.tensors, diagnostics);
@@ -245,7 +260,7 @@ void WorkerDriver::on(wire::RunResult& result) {
 }
 
 void WorkerDriver::on(wire::RemoteError& error) {
-    if (error.id != question_.id || question_.model.is_none()) return;
+    if (!is_asked(error.id)) return;
     if (error.code == Errc::device_lost) return; // the event that follows is acted upon
     const auto& name = with_.models.at(question_.model).spec.name;
     Diagnostics diagnostics;
@@ -281,7 +296,8 @@ void WorkerDriver::on(const wire::Progress& progress) {
 
 void WorkerDriver::on(const wire::PageEvent& event) {
     if (event.type == "device_lost")
-        return lost(LossCause::device_lost, "device lost: " + escape_remote_text(event.message, 200));
+        return lost(LossCause::device_lost,
+                    "device lost: " + escape_remote_text(event.message, 200));
     PoolEvent told;
     told.kind = PoolEvent::Kind::page_message;
     told.worker = id_;

@@ -2,10 +2,10 @@
 // and reports what becomes of it.
 // SPDX-License-Identifier: BSL-1.0
 //
-// It joins three doors: the browser process, its page, and the page's two connections at the bridge.
-// It decides nothing: each failure is reported as it is seen, under the generation in force, and the
-// core says what is to be done. Callbacks of an earlier life are recognised by the generation that
-// they captured, or by the BrowserLife that they belong to, and dropped.
+// It joins three doors: the browser process, its page, and the page's two connections at the
+// bridge. It decides nothing: each failure is reported as it is seen, under the generation in
+// force, and the core says what is to be done. Callbacks of an earlier life are recognised by the
+// generation that they captured, or by the BrowserLife that they belong to, and dropped.
 //
 // Threading: everything on the pool's strand.
 #pragma once
@@ -89,6 +89,7 @@ private:
     void lost(core::LossCause cause, std::string message);
     void model_rejected(Errc code, Diagnostics diagnostics);
     void send_question(const wire::Message& message);
+    [[nodiscard]] bool is_asked(std::uint64_t id) const noexcept;
     /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
     template <class Next>
     auto in_this_life(Next next);

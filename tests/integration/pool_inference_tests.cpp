@@ -115,6 +115,21 @@ TEST_CASE("bad input is refused with an error that names the culprit") {
     test.stop();
 }
 
+TEST_CASE("a warm-up that does not fit into a message rejects its model, and says so") {
+    ModelSpec mlp = spec_of(samples_of("mlp"), ModelFamily::text);
+    mlp.warm_up->inputs = {Tensor::of<float>("x", {1, 20000}, std::vector<float>(20000))};
+    ResourcePoolConfig config;
+    config.models = {mlp};
+    config.frame_bytes_max = 64 << 10;
+    PoolUnderTest test(config);
+    test.start();
+    const Answer answer = test.run(Request::inference("mlp", {}));
+    CHECK(answer.ec == Errc::model_rejected);
+    CHECK(mentions(answer, "model 'mlp': its warm-up cannot be sent"));
+    CHECK(mentions(answer, "frame_bytes_max"));
+    test.stop();
+}
+
 TEST_CASE("a start that cannot succeed says why") {
     SECTION("a model's file is missing") {
         ResourcePoolConfig config;

@@ -81,16 +81,16 @@ public:
         const std::size_t right = answers_ - wrong_ - failed_;
         bool restored = faults_.size() == 2;
         for (const Fault& fault : faults_) restored = restored && fault.restored;
-        std::printf("\n%zu of %zu answers right, %zu wrong, %zu failed, %zu lost, %zu twice\n", right,
-                    request_total, wrong_, failed_, lost, twice);
+        std::printf("\n%zu of %zu answers right, %zu wrong, %zu failed, %zu lost, %zu twice\n",
+                    right, request_total, wrong_, failed_, lost, twice);
         return right == request_total && lost == 0 && twice == 0 && restored;
     }
 
 private:
     ResourcePoolConfig config() {
         ResourcePoolConfig out;
-        out.browsers = {{.type = BrowserType::chromium, .count = 2, .executable = {}, .extra_arguments = {}},
-                        {.type = BrowserType::firefox, .count = 1, .executable = {}, .extra_arguments = {}}};
+        out.browsers = {{.type = BrowserType::chromium, .count = 2},
+                        {.type = BrowserType::firefox, .count = 1}};
         for (const Model& model : models_) out.models.push_back(model.spec);
         out.on_event = [this](const PoolEvent& event) { on_event(event); };
         return out;
@@ -119,7 +119,9 @@ private:
             std::fprintf(stderr, "request %zu: %s: %s\n", number, ec.message().c_str(),
                          result.diagnostics.text().c_str());
         } else {
-            const bool wrong = !(tests::largest_difference(sample.outputs, result.outputs) <= tolerance);
+            // Outputs that are missing or not numbers make the difference infinite, not small.
+            const bool wrong =
+                !(tests::largest_difference(result.outputs, sample.outputs) <= tolerance);
             wrong_ += wrong;
             report_.count(model.spec.name, result, wrong);
         }
@@ -162,12 +164,12 @@ private:
             ready_ += worker.state == WorkerState::ready;
         for (Fault& fault : faults_) {
             if (fault.restored) continue;
-            if (event.kind == Kind::worker_lost && event.worker == fault.worker && !fault.detected) {
+            if (event.worker != fault.worker) continue;
+            if (event.kind == Kind::worker_lost && !fault.detected) {
                 fault.detected = event.at;
                 fault.seen_as = event.detail;
             }
-            if (event.kind == Kind::worker_ready && event.worker == fault.worker && fault.detected)
-                fault.restored = event.at;
+            if (event.kind == Kind::worker_ready && fault.detected) fault.restored = event.at;
         }
         if (event.kind == Kind::request_redispatched) note_redispatch();
         if (event.kind == Kind::worker_failed || event.kind == Kind::model_rejected)
@@ -213,8 +215,8 @@ private:
 int main(int argc, char** argv) try {
     if (argc > 1 && std::strcmp(argv[1], "--help") == 0) {
         std::printf("usage: demo [MODELS]\n\n"
-                    "Runs 600 inferences on two Chromiums and one Firefox, kills a browser after 200\n"
-                    "answers and crashes a page after 400. Exit status 0 if all 600 are right.\n\n"
+                    "Runs 600 inferences on two Chromiums and one Firefox, kills a browser after\n"
+                    "200 answers and crashes a page after 400. Exit status 0 if all are right.\n\n"
                     "MODELS  directory with models.json, default " EVERPOOL_MODELS_DIR "\n");
         return 0;
     }

@@ -80,7 +80,8 @@ void Report::print_timeline(const std::vector<Fault>& faults) {
         std::printf("  %-22s %s (%s)\n", "detected", since(fault, fault.detected).c_str(),
                     fault.seen_as.empty() ? "-" : fault.seen_as.c_str());
         std::printf("  %-22s %zu operations\n", "given to others", fault.redispatched);
-        std::printf("  %-22s %s\n", "first answer after it", since(fault, fault.first_answer).c_str());
+        std::printf("  %-22s %s\n", "first answer after it",
+                    since(fault, fault.first_answer).c_str());
         std::printf("  %-22s %s\n", "capacity restored", since(fault, fault.restored).c_str());
     }
 }

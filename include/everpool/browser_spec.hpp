@@ -45,10 +45,10 @@ struct BrowserSpec {
 
     /// The real binary, not a wrapper script. Empty: discovered (chromium: chromium-headless-shell,
     /// then chromium; chrome: google-chrome; edge: microsoft-edge; firefox: firefox-esr, firefox).
-    std::filesystem::path executable;
+    std::filesystem::path executable{};
 
     /// Appended to the command line after ours. Leave alone unless you must.
-    std::vector<std::string> extra_arguments;
+    std::vector<std::string> extra_arguments{};
 };
 
 } // namespace everpool

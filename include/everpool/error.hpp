@@ -8,7 +8,7 @@
 //
 //     auto [ec, result] = co_await pool.async_run(request, as_tuple(use_awaitable));
 //     if (ec == everpool::Errc::unknown_model)
-//         log(result.diagnostics.message);   // "no model named 'bert' ... registered: mlp, tiny_encoder"
+//         log(result.diagnostics.text()); // "no model named 'bert'; ... registered: mlp, audio"
 //
 // Three questions can be asked of any code without knowing the enumerators:
 //   is_retryable(e)       may the same request succeed on another worker, or later?
@@ -23,6 +23,7 @@
 #include <boost/system/error_condition.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -50,19 +51,19 @@ enum class Errc {
     browser_launch_failed = 20, ///< the executable started but never became a worker
     worker_lost = 21,           ///< the worker died and no attempt was left (nothing is unknown: it
                                 ///< was idempotent, or had not been sent)
-    outcome_unknown = 22,       ///< the worker died after the request was sent, and the request must
-                                ///< not be repeated: it may or may not have been executed
+    outcome_unknown = 22,       ///< the worker died after the request was sent, which must not be
+                                ///< repeated: it may or may not have been executed
     worker_unresponsive = 23,   ///< the worker stopped answering pings
     device_lost = 24,           ///< the GPU device or WebNN context was lost under the operation
     deadline_exceeded = 25,     ///< not answered within the request's timeout
-    queue_full = 26,            ///< ResourcePoolConfig::queue_count_max requests are waiting already
+    queue_full = 26,            ///< ResourcePoolConfig::queue_count_max requests wait already
     no_worker_available = 27,   ///< every worker has failed for good, so waiting is pointless
 
     // Life cycle.
     cancelled = 40,        ///< the caller cancelled it, or the pool was stopped under it
-    pool_not_running = 41, ///< before async_start completed, or after async_stop
-    pool_draining = 42,    ///< async_drain was called: what is queued finishes, nothing new is taken
-    already_started = 43,  ///< async_start was called twice
+    pool_not_running = 41, ///< before async_start was called, or after async_stop
+    pool_draining = 42,    ///< async_drain was called: what is queued finishes, nothing is added
+    already_started = 43,  ///< async_start was called before, or the pool has been stopped
 
     // A peer broke the protocol; the connection is refused or closed, and counted.
     protocol_error = 60, ///< a frame that is not everpool.v1
@@ -135,11 +136,11 @@ constexpr std::string_view name_of(Errc code) noexcept {
 }
 
 /// What a person needs beside the code. `message` is written by this library. `remote_text` was
-/// written by a browser, a page or a model runtime: it is bounded, escaped and to be shown as theirs.
+/// written by a browser, a page or a model runtime: it is bounded, escaped and shown as theirs.
 struct Diagnostics {
     std::string message;     ///< names the culprit: "model 'mlp', input 'x': expected ..., got ..."
     std::string remedy;      ///< what to do about it; empty where nothing sensible can be said
-    std::string remote_text; ///< the remote side's own words, at most 1024 bytes, control chars escaped
+    std::string remote_text; ///< the remote side's own words, escaped, at most 1024 bytes
     error_code last_cause;   ///< the cause beneath: the last attempt's error, an errno
 
     /// "message; remedy [remote: ...]" on one line.
@@ -160,17 +161,17 @@ private:
     Diagnostics diagnostics_;
 };
 
-/// Bounds and escapes text that came from outside: control characters, quotes and backslashes become
-/// C escapes, invalid UTF-8 bytes become \xNN, and anything past `bytes_max` becomes "...".
+/// Bounds and escapes text that came from outside: control characters, quotes and backslashes
+/// become C escapes, invalid UTF-8 bytes become \xNN, and anything past `bytes_max` becomes "...".
 std::string escape_remote_text(std::string_view text, std::size_t bytes_max = 1024);
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 namespace detail {
 
 class ErrorCategory final : public boost::system::error_category {
 public:
-    // A fixed id makes categories from two copies of this header (two shared objects) compare equal.
+    // A fixed id makes categories from two copies of this header (two shared objects) equal.
     constexpr ErrorCategory() noexcept : error_category(0xe7e2'9001'5c0d'e001ULL) {}
 
     [[nodiscard]] const char* name() const noexcept override { return "everpool"; }
@@ -215,13 +216,13 @@ inline std::string escape_remote_text(std::string_view text, std::size_t bytes_m
     for (std::size_t at = 0; at < text.size();) {
         std::string piece;
         const char c = text[at];
+        const auto value = static_cast<unsigned char>(c);
         const std::size_t bytes = utf8_sequence_bytes(text, at);
         if (c == '\n') piece = "\\n";
         else if (c == '\t') piece = "\\t";
         else if (c == '\r') piece = "\\r";
         else if (c == '\\' || c == '"') piece = {'\\', c};
-        else if (bytes == 0 || (bytes == 1 && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f))) {
-            const auto value = static_cast<unsigned char>(c);
+        else if (bytes == 0 || (bytes == 1 && (value < 0x20 || value == 0x7f))) {
             piece = {'\\', 'x', digits[value >> 4], digits[value & 15]};
         } else {
             piece = std::string(text.substr(at, bytes));

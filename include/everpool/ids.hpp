@@ -26,10 +26,10 @@ struct StrongId {
 
 /// A slot of the pool: stable for the pool's life, whatever lives in it. Index from 0.
 using WorkerId = StrongId<struct WorkerTag, std::uint32_t>;
-/// Which life of that slot: grows by one with every restart, at any level. Starts at 1; 0 = not yet.
+/// Which life of that slot: grows by one with every restart, at any level. From 1; 0: none yet.
 using Generation = StrongId<struct GenerationTag, std::uint64_t>;
-/// One operation of a caller. From 1 in order of submission; at most 2^53 - 1, so that it is exact in
-/// a JavaScript number.
+/// One operation of a caller. From 1 in order of submission; at most 2^53 - 1, so that it is exact
+/// in a JavaScript number.
 using RequestId = StrongId<struct RequestTag, std::uint64_t>;
 /// One exclusive borrowing of a worker. From 1.
 using LeaseId = StrongId<struct LeaseTag, std::uint64_t>;

@@ -47,28 +47,29 @@ constexpr std::optional<Provider> provider_from(std::string_view name) noexcept 
 /// The inference that a worker must pass before it counts as ready for the model. It also compiles
 /// shaders and kernels, so that the first caller does not wait for that.
 struct WarmUp {
-    std::vector<Tensor> inputs;
+    std::vector<Tensor> inputs{};
     /// Name, dtype and shape (-1 = any) of the outputs that must come back. Others are ignored.
-    std::vector<TensorSpec> outputs;
+    std::vector<TensorSpec> outputs{};
 };
 
 /// A model. Registered through ResourcePoolConfig::models.
 struct ModelSpec {
     /// How requests name it: 1 to 128 characters of [A-Za-z0-9._-], unique in the pool.
-    std::string name;
+    std::string name{};
 
-    /// An ONNX file with its weights inside. Read when the pool starts and again by each worker.
-    std::filesystem::path file;
+    /// An ONNX file with its weights inside. Must be there when the pool starts; read by each life
+    /// of each worker anew.
+    std::filesystem::path file{};
 
     ModelFamily family{ModelFamily::text};
 
-    /// Tried in this order on each worker, skipping what the worker does not have. Every result says
-    /// which one answered. Must not be empty.
+    /// Tried in this order on each worker, skipping what the worker does not have. Every result
+    /// says which one answered. Must not be empty.
     std::vector<Provider> providers{Provider::webnn, Provider::webgpu, Provider::wasm};
 
     /// Without it a worker is ready as soon as the model is loaded; then the first request pays for
     /// compilation, and a model that loads but cannot run is noticed by its first caller.
-    std::optional<WarmUp> warm_up;
+    std::optional<WarmUp> warm_up{};
 };
 
 } // namespace everpool

@@ -1,8 +1,8 @@
 // Everpool: what a host may watch a pool doing.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Events are for logs, dashboards and timelines. Nothing depends on anybody listening, and a listener
-// cannot change what the pool decides.
+// Events are for logs, dashboards and timelines. Nothing depends on anybody listening, and a
+// listener cannot change what the pool decides.
 #pragma once
 
 #include "everpool/browser_spec.hpp"

@@ -10,8 +10,8 @@
 //   compute    runs a WGSL shader; `parameters` is a JSON object:
 //                {"wgsl": "...", "entry_point": "main", "workgroups": [x, y, z],
 //                 "outputs": [{"name": "y", "dtype": "float32", "shape": [256, 256]}]}
-//              Bindings of group 0: inputs first, in order, as read-only storage; then the outputs as
-//              read_write storage.
+//              Bindings of group 0: inputs first, in order, as read-only storage; then the outputs
+//              as read_write storage.
 //   any other  names an operation module, registered in ResourcePoolConfig::modules.
 #pragma once
 
@@ -36,26 +36,27 @@ struct Request {
     std::string operation{"inference"};
 
     /// The model's registered name; required for `inference`, passed on to modules, else empty.
-    std::string model;
+    std::string model{};
 
-    std::vector<Tensor> inputs;
+    std::vector<Tensor> inputs{};
 
     /// A JSON object for `compute` and for operation modules; empty means {}.
-    std::string parameters;
+    std::string parameters{};
 
-    /// From submission to answer, all attempts together. Empty: ResourcePoolConfig::default_timeout.
-    std::optional<Duration> timeout;
+    /// From submission to answer, all attempts together. Positive; one that is longer than the
+    /// clock counts means never. Empty: ResourcePoolConfig::default_timeout.
+    std::optional<Duration> timeout{};
 
     /// May it be executed a second time if the first worker died with it? Empty: yes for echo,
     /// inference and compute, no for operation modules.
-    std::optional<bool> idempotent;
+    std::optional<bool> idempotent{};
 
-    /// Executions at most, the first included. 0: ResourcePoolConfig::max_attempts.
+    /// Executions at most, the first included. At most 100; 0: ResourcePoolConfig::max_attempts.
     std::uint32_t max_attempts{0};
 
-    /// Prefer this browser for this request, over the preference of the model's family. A preference,
-    /// not a condition: where none is free, another one answers.
-    std::optional<BrowserType> browser;
+    /// Prefer this browser for this request, over the preference of the model's family. A
+    /// preference, not a condition: where none is free, another one answers.
+    std::optional<BrowserType> browser{};
 
     [[nodiscard]] static Request echo(std::vector<Tensor> inputs) {
         Request request;
@@ -75,9 +76,9 @@ struct Request {
 /// Where an operation's time went. total >= queue + transfer + compute: lost attempts are in total
 /// and in queue only.
 struct Timing {
-    Duration queue{};    ///< waiting for a worker, over all attempts
-    Duration transfer{}; ///< last attempt: encoding, sockets, scheduling, decoding
-    Duration compute{};  ///< last attempt: inside the operation, by the worker's clock
+    Duration queue{};    ///< until the last attempt began, and in the worker's own queue
+    Duration transfer{}; ///< last attempt: encoding, sockets, scheduling, decoding; 0 if it failed
+    Duration compute{};  ///< last attempt: in the operation, by the worker's clock; 0 if it failed
     Duration total{};    ///< from submission to completion
 };
 
@@ -85,8 +86,8 @@ struct Timing {
 struct Result {
     std::vector<Tensor> outputs;
 
-    WorkerId worker{WorkerId::none()};     ///< who answered, none() if nobody did
-    BrowserType browser{};                 ///< meaningful if worker is one
+    WorkerId worker{WorkerId::none()};     ///< who had it last; none() if nobody ever had it
+    BrowserType browser{};                 ///< of that worker; meaningless if worker is none()
     std::string browser_version;           ///< "156.0.8078.79"
     std::optional<Provider> provider;      ///< really used; empty if no provider was involved
     bool is_fallback_adapter{false};       ///< WebGPU ran on a software adapter

@@ -20,16 +20,23 @@
 // Life cycle
 //   constructed -> async_start -> running -> async_drain -> draining -> async_stop -> stopped
 //   async_stop may be called at any time; async_drain is optional. A stopped pool stays stopped.
-//   The destructor stops abruptly: browsers are killed, whatever is outstanding completes with
-//   Errc::cancelled.
+//
+// Lifetime
+//   The destructor stops abruptly: it posts the killing of the browsers to the executor, and
+//   whatever is outstanding then completes with Errc::cancelled, so handlers are still called after
+//   it. ResourcePoolConfig::on_event is not; the destructor waits for a call in progress. A Lease
+//   may outlive the pool; what is asked of it completes with Errc::pool_not_running. If the
+//   executor never runs again, the browsers are killed when it is destroyed, and no handler is
+//   called.
 //
 // Guarantees
-//   * Every operation completes exactly once, on the handler's associated executor (the pool's, if it
-//     has none), never inside the initiating call.
+//   * Every operation completes exactly once, on the handler's associated executor (the pool's,
+//     if it has none), never inside the initiating call.
 //   * A request that was sent to a worker that died is executed again by another one only if it is
 //     idempotent; else it completes with Errc::outcome_unknown. A late answer from a worker's
 //     previous life is recognised by its generation and dropped.
 //   * No browser process outlives the host by more than 2 s, even if the host is killed.
+//   * Nothing is thrown out of the executor's run() but what a handler of yours throws.
 //
 // Thread safety
 //   All members may be called from any thread at any time, except the destructor. The decisions of
@@ -52,7 +59,9 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
 
+#include <cassert>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -72,11 +81,11 @@ struct StartReport {
 /// What async_acquire is asked for.
 struct AcquireRequest {
     /// The worker must be able to serve this model; empty: any worker.
-    std::string model;
+    std::string model{};
     /// Prefer this browser over the preference of the model's family.
-    std::optional<BrowserType> browser;
+    std::optional<BrowserType> browser{};
     /// How long to wait. Empty: ResourcePoolConfig::default_timeout.
-    std::optional<Duration> timeout;
+    std::optional<Duration> timeout{};
 };
 
 /// A worker borrowed for oneself: nothing else runs on it until the lease is destroyed. For
@@ -131,23 +140,33 @@ public:
     /// Starts the bridge and all browsers, loads and warms up all models.
     ///
     /// Completion: void(error_code, StartReport), once every worker is ready or has been given up.
-    /// No error if at least one worker is ready. A model that every worker rejects does not fail the
-    /// start: requests for it complete with model_rejected, the others are served.
+    /// No error if at least one worker is ready. A model that every worker rejects does not fail
+    /// the start: requests for it complete with model_rejected, the others are served.
     /// Errors: model_file_missing, browser_not_found, browser_launch_failed, no_worker_available,
-    /// already_started, cancelled (stopped meanwhile), and errors of the operating system.
+    /// already_started, cancelled (stopped meanwhile), and errors of the operating system: a
+    /// module's file that cannot be read, no room for the browsers' directories, no port. After an
+    /// error the pool is stopped if nothing was started, else it waits for async_stop.
     template <class Token = boost::asio::deferred_t>
     auto async_start(Token&& token = {});
 
-    /// Executes one operation on some worker.
+    /// Executes one operation on some worker. While the pool is starting, requests wait for the
+    /// first worker that is ready.
     ///
     /// Completion: void(error_code, Result). Result::diagnostics says more if there is an error.
-    /// Errors: any of Errc but the life cycle's of async_start; see error.hpp for each.
+    /// Errors, each explained in error.hpp: at once invalid_request, unknown_model,
+    /// unknown_operation, invalid_input, queue_full, pool_not_running, pool_draining,
+    /// internal_error; later invalid_input, model_rejected, message_too_large,
+    /// provider_unavailable, operation_failed, device_lost, worker_lost, outcome_unknown,
+    /// worker_unresponsive, no_worker_available, deadline_exceeded, cancelled.
     template <class Token = boost::asio::deferred_t>
     auto async_run(Request request, Token&& token = {});
 
-    /// Borrows a worker. Completion: void(error_code, Lease).
-    /// Errors: unknown_model, model_rejected, deadline_exceeded, no_worker_available, cancelled,
-    /// pool_not_running, pool_draining.
+    /// Borrows a worker. Who waits for one comes before all requests that wait. At most 1000 leases
+    /// are held and waited for at a time.
+    ///
+    /// Completion: void(error_code, Lease); the lease holds nothing if there is an error.
+    /// Errors: unknown_model, model_rejected, deadline_exceeded, no_worker_available, queue_full
+    /// (the 1001st), cancelled, pool_not_running, pool_draining, internal_error.
     template <class Token = boost::asio::deferred_t>
     auto async_acquire(AcquireRequest request, Token&& token = {});
 
@@ -157,11 +176,11 @@ public:
     auto async_drain(Token&& token = {});
 
     /// Completes whatever is outstanding with Errc::cancelled, closes the browsers, removes their
-    /// directories. Completion: void(error_code), never an error; at once if stopped already.
+    /// directories. Completion: void(error_code), never an error; at once if nothing runs.
     template <class Token = boost::asio::deferred_t>
     auto async_stop(Token&& token = {});
 
-    /// The state now. Never waits for the strand; figures of one snapshot may be microseconds apart.
+    /// The state now. Never waits for the strand; its figures may be microseconds apart.
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
 
     /// For tests and demonstrations of faults: crashes the page of this worker, as a bug in the
@@ -172,7 +191,7 @@ private:
     std::shared_ptr<facade::PoolDriver> driver_;
 };
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // The templates erase the handler and call compiled code, so a host pays neither for Beast nor for
 // the pool's own insides at compile time.
 
@@ -193,6 +212,7 @@ void stop(const std::shared_ptr<PoolDriver>&, PlainHandler);
 
 template <class Token>
 auto Lease::async_run(Request request, Token&& token) {
+    assert(holds());
     return boost::asio::async_initiate<Token, void(error_code, Result)>(
         [](auto handler, std::shared_ptr<facade::PoolDriver> driver, LeaseId id, Request what) {
             facade::run(driver, id, std::move(what), std::move(handler));

@@ -22,13 +22,13 @@ namespace everpool {
 /// src/web/README.md for what it gets and gives.
 struct OperationModule {
     /// How requests name it: 1 to 128 characters of [A-Za-z0-9._-]; not echo, inference or compute.
-    std::string name;
+    std::string name{};
     /// The .js or .mjs file. Read when a worker imports it, so each worker life sees one version.
-    std::filesystem::path file;
+    std::filesystem::path file{};
 };
 
-/// Which browsers to prefer for a family of models, first choice first. An empty list: no preference.
-/// chrome stands for chromium as well, as it is the same engine.
+/// Which browsers to prefer for a family of models, first choice first. An empty list: no
+/// preference. chrome stands for chromium as well, as it is the same engine.
 ///
 /// The defaults are the specification's: WebNN is best in Edge, so text goes there; compute shaders
 /// for audio were measured faster in Firefox; vision and the rest go to Chrome. They are a starting
@@ -41,7 +41,7 @@ struct BrowserPreferences {
 };
 
 struct ResourcePoolConfig {
-    // --- what the pool consists of -----------------------------------------------------------------
+    // --- what the pool consists of ---------------------------------------------------------------
 
     /// The workers: one per browser process. Default: one Chromium. 1 to 64 workers in all.
     std::vector<BrowserSpec> browsers{BrowserSpec{}};
@@ -54,7 +54,7 @@ struct ResourcePoolConfig {
 
     BrowserPreferences browser_preferences{};
 
-    // --- what callers may expect -------------------------------------------------------------------
+    // --- what callers may expect -----------------------------------------------------------------
 
     /// For requests that do not say. Default 60 s; range 1 ms to 24 h.
     Duration default_timeout{std::chrono::seconds{60}};
@@ -63,10 +63,11 @@ struct ResourcePoolConfig {
     /// Default 3; range 1 to 100. Only idempotent requests are ever executed twice.
     std::uint32_t max_attempts{3};
 
-    /// Told of everything that happens to workers. Default: nobody.
+    /// Told of everything that happens to workers. Default: nobody. See pool_event.hpp for what it
+    /// may do; it is not called any more when the pool's destructor has returned.
     PoolEventListener on_event{};
 
-    // --- when a worker counts as failed ------------------------------------------------------------
+    // --- when a worker counts as failed ----------------------------------------------------------
 
     /// From starting a browser to its last warm-up. Default 60 s, which allows for WebGPU's first
     /// shader compilation on a software adapter; range 1 s to 1 h.
@@ -76,45 +77,47 @@ struct ResourcePoolConfig {
     /// Default 1 s; range 10 ms to 1 h.
     Duration ping_interval{std::chrono::seconds{1}};
 
-    /// A page thread that has not answered for this long makes its worker unresponsive. Default 5 s,
-    /// the specification's ping timeout; range 10 ms to 1 h.
+    /// A page thread that has not answered for this long makes its worker unresponsive. Default
+    /// 5 s, the specification's ping timeout; range 10 ms to 1 h.
     Duration ping_timeout{std::chrono::seconds{5}};
 
     /// The same for the compute thread, which cannot answer while one WASM inference runs: it must
     /// exceed the longest single inference. Default 30 s; range 10 ms to 24 h.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
 
-    /// The first restart is immediate, the following ones wait a random time of up to
-    /// restart_delay_min * 2^n, at most restart_delay_max. Defaults 100 ms and 10 s.
+    /// The first restart is immediate; the n-th after it waits a random time of up to
+    /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s;
+    /// ranges 1 ms to 1 h, and restart_delay_min to 24 h.
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// Starts in a row that may fail before a worker is given up. Default 10; range 1 to 1000.
     std::uint32_t restart_count_max{10};
 
-    /// How long async_stop waits for browsers to quit by themselves. Default 3 s; 0: kill at once.
+    /// How long async_stop waits for browsers to quit by themselves. Default 3 s; range 0 to 60 s;
+    /// 0: kill at once.
     Duration stop_grace{std::chrono::seconds{3}};
 
-    // --- limits ------------------------------------------------------------------------------------
+    // --- limits ----------------------------------------------------------------------------------
 
     /// Requests that wait for a worker, at most; one more completes with queue_full.
     /// Default 1000; range 1 to 1000000.
     std::uint32_t queue_count_max{1000};
 
-    /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency of
-    /// the socket behind the computation; they are computed one after the other. Default 4;
+    /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency
+    /// of the socket behind the computation; they are computed one after the other. Default 4;
     /// range 1 to 1024.
     std::uint32_t max_in_flight_per_worker{4};
 
     /// Payload bytes sent to one worker and not yet answered, at most; one larger request alone is
-    /// allowed. Default 64 MiB. Leave alone unless inputs are huge.
+    /// allowed. Default 64 MiB; range 1 byte to 1 TiB. Leave alone unless inputs are huge.
     std::uint64_t in_flight_bytes_max{64ULL << 20};
 
     /// Largest message in either direction, request or result. Default 256 MiB; range 64 KiB to
     /// 1 GiB. Requests that are larger, or whose answer would be, complete with message_too_large.
     std::uint64_t frame_bytes_max{256ULL << 20};
 
-    /// For the choices that are left to chance (restart delays). 0, the default: seeded by the system.
+    /// For choices that are left to chance (restart delays). 0, the default: seeded by the system.
     std::uint64_t seed{0};
 };
 

@@ -69,7 +69,7 @@ struct ResourcePoolSnapshot {
         std::uint64_t connections_replaced{0}, sends_refused{0};
     } bridge;
 
-    std::uint16_t port{0}; ///< of the bridge on 127.0.0.1; 0 before async_start
+    std::uint16_t port{0}; ///< of the bridge on 127.0.0.1; 0 while there is none
 };
 
 } // namespace everpool

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 //     everpool::Runtime runtime;
-//     everpool::ResourcePool pool{runtime.get_executor(), {.models = {{.name = "mlp", .file = f}}}};
+//     everpool::ResourcePool pool{runtime.get_executor(),
+//                                 {.models = {{.name = "mlp", .file = "mlp.onnx"}}}};
 //     runtime.start(pool);
 //     everpool::Result result = runtime.run(pool, Request::inference("mlp", {x}));
 //     runtime.stop(pool);
@@ -14,6 +15,9 @@
 // listener that blocks on its own thread would wait for ever; they assert that).
 // Lifetime: declare it before its pools, so that it is destroyed after them. The destructor waits
 // until everything that was started on it has ended.
+//
+// Exceptions: one that a handler or listener of yours lets out of the runtime's thread ends the
+// program, as for any thread.
 #pragma once
 
 #include "everpool/resource_pool.hpp"
@@ -27,7 +31,8 @@ namespace everpool {
 class Runtime {
 public:
     /// One thread is right for one pool: decisions are made on one strand, computing is done by the
-    /// browsers. Range 1 to 256. \throws std::invalid_argument
+    /// browsers. Range 1 to 256.
+    /// \throws std::invalid_argument naming the range; std::system_error if no thread is left.
     explicit Runtime(unsigned thread_count = 1);
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;

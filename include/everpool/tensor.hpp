@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A tensor is a name, a data type, a shape and bytes that are shared and never change. Copying one
-// copies a pointer; a result's tensors point straight into the message that arrived, and a request's
-// bytes are written to the socket from where they are, again on each attempt.
+// copies a pointer; a result's tensors point straight into the message that arrived, and a
+// request's bytes are written to the socket from where they are, again on each attempt.
 //
 //     auto x = Tensor::of<float>("x", {1, 4}, {0.1f, 0.2f, 0.3f, 0.4f});   // row-major
 //     std::span<const float> y = result.outputs.at(0).as<float>();
@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -90,8 +91,8 @@ template <> inline constexpr DataType data_type_of<bool> = DataType::boolean;
 
 using Shape = std::vector<std::int64_t>;
 
-/// Elements of a shape: 1 for a scalar (no dimensions), 0 if any dimension is 0. Empty if a dimension
-/// is negative or the product does not fit.
+/// Elements of a shape: 1 for a scalar (no dimensions), 0 if any dimension is 0. Empty if a
+/// dimension is negative or the product does not fit.
 constexpr std::optional<std::uint64_t> element_count(std::span<const std::int64_t> shape) noexcept {
     bool is_empty = false;
     for (const std::int64_t dimension : shape) {
@@ -110,18 +111,19 @@ constexpr std::optional<std::uint64_t> element_count(std::span<const std::int64_
 
 /// Immutable bytes and what keeps them alive.
 struct SharedBytes {
-    std::shared_ptr<const void> owner;
-    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner{};
+    std::span<const std::byte> bytes{};
 };
 
 /// See the head of this file.
 struct Tensor {
-    std::string name;
+    std::string name{};
     DataType dtype{DataType::float32};
-    Shape shape;
-    SharedBytes data; ///< exactly element_count(shape) * element_bytes(dtype) bytes, 8-byte aligned
+    Shape shape{};
+    /// Exactly element_count(shape) * element_bytes(dtype) bytes, 8-byte aligned.
+    SharedBytes data{};
 
-    /// A tensor that owns a copy-free vector of its elements.
+    /// A tensor that owns `elements`; they are not copied (but for bool, which becomes bytes).
     /// \pre elements.size() == element_count(shape)
     template <class T>
     [[nodiscard]] static Tensor of(std::string name, Shape shape, std::vector<T> elements);
@@ -140,17 +142,19 @@ struct Tensor {
 
 /// What a model takes or gives in one place. A dimension of -1 is free.
 struct TensorSpec {
-    std::string name;
+    std::string name{};
     DataType dtype{DataType::float32};
-    Shape shape;
+    Shape shape{};
 
+    /// Has it this name, this dtype and a shape that agrees in every dimension that is not free?
     [[nodiscard]] bool accepts(const Tensor& tensor) const noexcept;
+    /// "x float32[1,?]"
     [[nodiscard]] std::string describe() const;
 
     friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 namespace detail {
 

@@ -1,8 +1,8 @@
 // Everpool: the two time types that every decision takes as arguments.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Decisions never read a clock: the drivers pass `TimePoint`s in, the simulator passes invented ones.
-// The clock is named only for its type; it is monotonic, so a changed wall clock disturbs nothing.
+// Decisions never read a clock: the drivers pass `TimePoint`s in, the simulator invents them. The
+// clock is named only for its type; it is monotonic, so a changed wall clock disturbs nothing.
 #pragma once
 
 #include <chrono>

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Well-formed as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. A text
-// that is less than that would be refused by the other side, or mean different things to two readers.
+// that is less would be refused by the other side, or mean different things to two readers.
 #pragma once
 
 #include <cstddef>

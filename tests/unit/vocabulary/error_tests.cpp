@@ -32,7 +32,7 @@ TEST_CASE("generic code can branch on generic conditions") {
     CHECK_FALSE(error_code(Errc::worker_lost) == generic::timed_out);
 }
 
-TEST_CASE("every code has a name of its own, and no code is both retryable and a caller's mistake") {
+TEST_CASE("every code has its own name, and none is both retryable and a caller's mistake") {
     std::set<std::string_view> names;
     for (int value = 0; value < 128; ++value) {
         const auto code = static_cast<Errc>(value);
@@ -71,7 +71,7 @@ TEST_CASE("remote text is bounded, and what is cut is marked") {
     CHECK(escape_remote_text(std::string(100, 'x'), 20) == std::string(17, 'x') + "...");
     for (std::size_t bytes_max = 3; bytes_max < 40; ++bytes_max) {
         CHECK(escape_remote_text(std::string(50, '\n'), bytes_max).size() <= bytes_max);
-        CHECK(escape_remote_text("\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", bytes_max).size() <=
-              bytes_max);
+        const auto euros = "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
+        CHECK(escape_remote_text(euros, bytes_max).size() <= bytes_max);
     }
 }

@@ -30,6 +30,7 @@ using everpool::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t browser_count = 2;
+constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 struct Options {
     BrowserType browser{BrowserType::chromium};
@@ -136,9 +137,9 @@ public:
         const std::size_t scale = options.smoke ? 100 : 1;
         loads_ = {{"echo_64B_p50", "us", 64, 5000 / scale, 1, p50_us},
                   {"echo_64B_pipelined", "ops/s", 64, 40000 / scale, 64, operations_per_second},
-                  {"echo_1MiB", "MiB/s", std::size_t{1} << 20, 300 / scale, 1, mebibytes_per_second},
-                  {"echo_16MiB", "MiB/s", std::size_t{16} << 20, std::max<std::size_t>(30 / scale, 2),
-                   1, mebibytes_per_second}};
+                  {"echo_1MiB", "MiB/s", mebibyte, 300 / scale, 1, mebibytes_per_second},
+                  {"echo_16MiB", "MiB/s", 16 * mebibyte, std::max<std::size_t>(30 / scale, 2), 1,
+                   mebibytes_per_second}};
         pool_.async_start([this](error_code ec, const everpool::StartReport& report) {
             if (ec || report.workers_ready != browser_count)
                 fail(ec.message() + ": " + report.diagnostics.text());
@@ -194,12 +195,13 @@ private:
             load.count, load.outstanding,
             [this](std::size_t, std::function<void()> done) {
                 std::vector<Tensor> inputs{tensor_};
-                pool_.async_run(Request::echo(std::move(inputs)),
-                                [this, done = std::move(done)](error_code ec, const Result& result) {
-                                    if (ec) fail(result.diagnostics.text());
-                                    check(result);
-                                    done();
-                                });
+                auto check_it = [this, done = std::move(done)](error_code ec,
+                                                 const Result& result) {
+                    if (ec) fail(result.diagnostics.text());
+                    check(result);
+                    done();
+                };
+                pool_.async_run(Request::echo(std::move(inputs)), std::move(check_it));
             },
             [this, warm_up](double seconds, const std::vector<double>& latencies) {
                 note(rows_.back().ours, "ours_p99", warm_up, seconds, latencies);
@@ -237,7 +239,7 @@ private:
             break;
         case Load::Figure::operations_per_second: into.push_back(count / seconds); break;
         case Load::Figure::mebibytes_per_second:
-            into.push_back(count * static_cast<double>(load.bytes) / (1 << 20) / seconds);
+            into.push_back(count * static_cast<double>(load.bytes) / mebibyte / seconds);
             break;
         }
     }
@@ -248,9 +250,10 @@ private:
         // The first and last bytes always, everything in the smoke test: comparing 16 MiB each
         // time would measure memcmp.
         const auto* got = reinterpret_cast<const char*>(result.outputs[0].data.bytes.data());
-        const std::size_t some = options_.smoke ? payload_.size() : std::min<std::size_t>(64, payload_.size());
+        const std::size_t all = payload_.size();
+        const std::size_t some = options_.smoke ? all : std::min<std::size_t>(64, all);
         if (std::memcmp(got, payload_.data(), some) != 0 ||
-            std::memcmp(got + payload_.size() - some, payload_.data() + payload_.size() - some, some) != 0)
+            std::memcmp(got + all - some, payload_.data() + all - some, some) != 0)
             fail("an echo came back changed");
         engine_ = name_of(result.browser);
         engine_version_ = result.browser_version;

@@ -1,9 +1,9 @@
 // What every scenario program shares: rows of pairwise measurements, and the JSON line at the end.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A row is measured in rounds; each round takes our figure and the floor's right after each other, so
-// that a ratio within one round is little disturbed by what else the machine does. `ours` and `floor`
-// are medians over the rounds, `ratio` is the median of the rounds' ratios.
+// A row is measured in rounds; each round takes our figure and the floor's right after each other,
+// so that a ratio within one round is little disturbed by what else the machine does. `ours` and
+// `floor` are medians over the rounds, `ratio` is the median of the rounds' ratios.
 #pragma once
 
 #include <boost/json.hpp>

@@ -14,7 +14,6 @@ namespace everpool::facade {
 
 namespace {
 
-constexpr std::uint32_t worker_count_max = 64;
 constexpr std::size_t name_count_max = 256;
 constexpr std::size_t name_bytes_max = 128;
 
@@ -23,7 +22,8 @@ constexpr std::size_t name_bytes_max = 128;
         fmt::format("ResourcePoolConfig::{} must be {}, but is {}", member, must, got));
 }
 
-void check_range(std::string_view member, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
+void check_range(std::string_view member, std::uint64_t value, std::uint64_t min,
+                 std::uint64_t max) {
     if (value < min || value > max)
         refuse(member, fmt::format("{} to {}", min, max), fmt::to_string(value));
 }

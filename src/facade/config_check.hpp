@@ -4,7 +4,13 @@
 
 #include "everpool/resource_pool_config.hpp"
 
+#include <cstdint>
+#include <vector>
+
 namespace everpool::facade {
+
+/// Workers of one pool, at most.
+inline constexpr std::uint32_t worker_count_max = 64;
 
 /// \throws std::invalid_argument naming the member, its range and the value given.
 void check_config(const ResourcePoolConfig& config);

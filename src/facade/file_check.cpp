@@ -18,7 +18,7 @@ FileCheck check_file(const fs::path& file) {
     if (!is_regular)
         return {errc::make_error_code(errc::invalid_argument), "it is not a regular file", 0};
     if (!std::ifstream(file, std::ios::binary).is_open())
-        return {errc::make_error_code(errc::permission_denied), "it cannot be opened for reading", 0};
+        return {errc::make_error_code(errc::permission_denied), "it cannot be opened", 0};
     const std::uint64_t bytes = fs::file_size(file, cause);
     if (cause) return {cause, cause.message(), 0};
     return {{}, {}, bytes};

@@ -3,7 +3,7 @@
 //
 // What a listener captured commonly dies with the pool, or right after it, on another thread than
 // the strand's. So ResourcePool's destructor closes the gate, and waits for a call in progress. The
-// lock is the one exception from "one strand, no locks": it is taken per event, never per operation.
+// lock is an exception from "one strand, no locks": it is taken per event, never per operation.
 #pragma once
 
 #include "everpool/pool_event.hpp"

@@ -36,7 +36,8 @@ std::string ModelRegistry::names() const {
     std::string out;
     for (std::size_t i = 0; i < std::min(entries_.size(), shown_max); ++i)
         out += (i == 0 ? "" : ", ") + entries_[i].spec.name;
-    if (entries_.size() > shown_max) out += fmt::format(" and {} more", entries_.size() - shown_max);
+    if (entries_.size() > shown_max)
+        out += fmt::format(" and {} more", entries_.size() - shown_max);
     return out.empty() ? "none" : out;
 }
 

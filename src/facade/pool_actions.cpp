@@ -120,7 +120,7 @@ bool PoolDriver::is_current(const WorkerDriver& worker, Generation generation) c
     return worker.generation() == generation;
 }
 
-// --- what the bridge hears --------------------------------------------------------------------------
+// --- what the bridge hears -----------------------------------------------------------------------
 
 void PoolDriver::on_hello(WorkerId id, Generation generation, wire::Channel channel,
                           wire::Hello hello) {

@@ -79,7 +79,7 @@ ResourcePoolSnapshot PoolDriver::snapshot() const {
     return out;
 }
 
-// --- the loop ---------------------------------------------------------------------------------------
+// --- the loop ------------------------------------------------------------------------------------
 
 void PoolDriver::feed(core::Event event) {
     // Leases and cancellations may come after the doors were closed, through which any action of
@@ -171,7 +171,7 @@ void PoolDriver::publish_workers() {
     board_.set_workers(std::move(out));
 }
 
-// --- start, drain, stop -----------------------------------------------------------------------------
+// --- start, drain, stop --------------------------------------------------------------------------
 
 void PoolDriver::start(StartHandler handler) {
     WaitingHandler<void(error_code, StartReport)> waiting{std::move(handler), executor_};
@@ -212,8 +212,8 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     for (const OperationModule& module : config_.modules) {
         const FileCheck file = check_file(module.file);
         if (!file.ec) continue;
-        diagnostics.message = fmt::format("operation module '{}': cannot read '{}': {}", module.name,
-                                          module.file.string(), file.why);
+        diagnostics.message = fmt::format("operation module '{}': cannot read '{}': {}",
+                                          module.name, module.file.string(), file.why);
         diagnostics.remedy = "correct OperationModule::file, or the file's permissions";
         return file.ec;
     }
@@ -335,7 +335,7 @@ void PoolDriver::abort() {
         complete(handler, error_code{});
 }
 
-// --- leases -----------------------------------------------------------------------------------------
+// --- leases --------------------------------------------------------------------------------------
 
 void PoolDriver::acquire(LeaseId id, AcquireRequest request, AcquireHandler handler) {
     WaitingHandler<void(error_code, Lease)> waiting{std::move(handler), executor_};

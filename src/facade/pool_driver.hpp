@@ -1,10 +1,11 @@
-// Everpool facade: the body of ResourcePool. Feeds the decision core with events, one at a time, and
-// performs its actions.
+// Everpool facade: the body of ResourcePool. Feeds the decision core with events, one at a time,
+// and performs its actions.
 // SPDX-License-Identifier: BSL-1.0
 //
 // Everything happens on one strand. An event that arises while actions are being performed (a send
 // that fails at once, a listener that submits) waits in the inbox until they are done, so the core
-// sees one event at a time and the actions of one event are never interleaved with those of another.
+// sees one event at a time and the actions of one event are never interleaved with those of
+// another.
 #pragma once
 
 #include "everpool/core/action.hpp"
@@ -41,7 +42,9 @@ public:
 
     // From any thread.
     [[nodiscard]] const Strand& strand() const noexcept { return strand_; }
-    [[nodiscard]] const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
+    [[nodiscard]] const boost::asio::any_io_executor& executor() const noexcept {
+        return executor_;
+    }
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
     [[nodiscard]] RequestId next_request_id() noexcept { return {++last_request_}; }
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }

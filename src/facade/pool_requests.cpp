@@ -63,14 +63,15 @@ void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler ha
 Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
                        Diagnostics& out) const {
     if (core_.is_broken()) {
-        out.message = fmt::format("the pool's invariant '{}' does not hold", core_.broken_because());
+        out.message =
+            fmt::format("the pool's invariant '{}' does not hold", core_.broken_because());
         out.remedy = "make a new pool; this is a bug of Everpool, report it with this message";
         return Errc::internal_error;
     }
     if (phase_ != Phase::running && phase_ != Phase::starting && phase_ != Phase::draining) {
         out.message = phase_ == Phase::constructed ? "the pool has not been started"
                                                    : "the pool has been stopped";
-        out.remedy = "call async_run between async_start's completion and async_stop";
+        out.remedy = "call async_run between async_start and async_stop";
         return Errc::pool_not_running;
     }
     if (!is_built_in(request.operation)) {
@@ -96,7 +97,8 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
         if (model.is_none()) {
             out.message =
                 fmt::format("no model named '{}'", escape_remote_text(request.model, 128));
-            out.remedy = "register it in ResourcePoolConfig::models; registered: " + models_.names();
+            out.remedy =
+                "register it in ResourcePoolConfig::models; registered: " + models_.names();
             return Errc::unknown_model;
         }
     }
@@ -293,7 +295,9 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
         out.remedy.clear();
         return;
     }
-    if (done.code == Errc::model_rejected && !pending.model.is_none()) {
+    // A page may say so itself of a model that no worker has rejected before: then its words stand.
+    if (done.code == Errc::model_rejected && !pending.model.is_none() &&
+        !models_.at(pending.model).rejection.message.empty()) {
         const Errc last = static_cast<Errc>(out.last_cause.value());
         out = models_.at(pending.model).rejection;
         if (!out.last_cause) out.last_cause = last;

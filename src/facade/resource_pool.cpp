@@ -92,7 +92,8 @@ ResourcePool::executor_type ResourcePool::get_executor() const { return driver_-
 ResourcePoolSnapshot ResourcePool::snapshot() const { return driver_->snapshot(); }
 
 void ResourcePool::crash_page(WorkerId worker) {
-    boost::asio::post(driver_->strand(), [driver = driver_, worker] { driver->crash_page(worker); });
+    boost::asio::post(driver_->strand(),
+                      [driver = driver_, worker] { driver->crash_page(worker); });
 }
 
 Lease::Lease(std::shared_ptr<facade::PoolDriver> driver, LeaseId id, WorkerId worker,

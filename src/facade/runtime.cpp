@@ -20,6 +20,14 @@ struct Runtime::State {
     explicit State(unsigned thread_count)
         : context(static_cast<int>(thread_count)), work(context.get_executor()) {}
 
+    /// Here and not in ~Runtime: it must also happen if the last of the threads cannot be started.
+    ~State() {
+        work.reset();
+        for (std::thread& thread : threads) thread.join();
+    }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
     [[nodiscard]] bool is_own_thread() const {
         for (const std::thread& thread : threads)
             if (thread.get_id() == std::this_thread::get_id()) return true;
@@ -70,10 +78,7 @@ Runtime::Runtime(unsigned thread_count) {
         state_->threads.emplace_back([state = state_.get()] { state->context.run(); });
 }
 
-Runtime::~Runtime() {
-    state_->work.reset();
-    for (std::thread& thread : state_->threads) thread.join();
-}
+Runtime::~Runtime() = default;
 
 boost::asio::any_io_executor Runtime::get_executor() const {
     return state_->context.get_executor();
@@ -101,9 +106,12 @@ Result Runtime::run(Lease& lease, Request request) {
 }
 
 Lease Runtime::acquire(ResourcePool& pool, AcquireRequest request) {
+    std::string what = "no worker could be borrowed";
+    if (!request.model.empty())
+        what += " for model '" + escape_remote_text(request.model, 128) + '\'';
     auto answer = state_->wait_for<Lease>(
         [&](auto handler) { pool.async_acquire(std::move(request), std::move(handler)); });
-    return value_or_throw(std::move(answer), {"no worker could be borrowed", {}, {}, answer.first});
+    return value_or_throw(std::move(answer), {what, {}, {}, answer.first});
 }
 
 void Runtime::drain(ResourcePool& pool) {

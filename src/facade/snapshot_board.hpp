@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // snapshot() must not wait for the strand: a host may call it from the very thread that the strand
-// needs. Counters that change with every operation are relaxed atomics; what changes with a worker's
-// life is behind a mutex that the strand takes a few times per restart, never per operation.
+// needs. Counters that change with every operation are relaxed atomics; what changes with a
+// worker's life is behind a mutex that is taken a few times per restart, never per operation.
 #pragma once
 
 #include "everpool/resource_pool_snapshot.hpp"
+#include "facade/config_check.hpp"
 
 #include <array>
 #include <atomic>
@@ -19,8 +20,6 @@ namespace everpool::facade {
 
 class SnapshotBoard {
 public:
-    static constexpr std::size_t worker_count_max = 64;
-
     struct Counters {
         std::atomic<std::uint32_t> queued{0}, in_flight{0};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};

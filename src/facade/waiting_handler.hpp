@@ -1,8 +1,8 @@
 // Everpool facade: a caller's completion handler while its operation is under way.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Counts as outstanding work on the handler's own executor, so that a host's io_context does not run
-// out of work, and return, between a submission and its completion.
+// Counts as outstanding work on the handler's own executor, so that a host's io_context does not
+// run out of work, and return, between a submission and its completion.
 #pragma once
 
 #include <boost/asio/any_completion_executor.hpp>

@@ -49,7 +49,8 @@ std::set<std::string> nests() {
 void kill_host_when_ready(const char* mode) {
     const auto before = nests();
     // popen's shell execs the program, so that its pid is the host's.
-    const std::string command = "exec " EVERPOOL_DOOMED_HOST " " + std::string(mode) + " & echo $!; wait";
+    const std::string command =
+        "exec " EVERPOOL_DOOMED_HOST " " + std::string(mode) + " & echo $!; wait";
     FILE* const host = ::popen(command.c_str(), "r");
     REQUIRE(host != nullptr);
     char line[64];

@@ -11,7 +11,7 @@
 
 namespace everpool::tests {
 
-inline const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
+inline const auto models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 inline constexpr float tolerance = 1e-4f;
 
 inline ModelSamples samples_of(const char* name) { return load_model_samples(models_dir, name); }

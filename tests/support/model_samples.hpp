@@ -1,4 +1,5 @@
-// The test models' samples: inputs, and the outputs that numpy formulas expect (tests/models/README.md).
+// The test models' samples: inputs, and the outputs that numpy formulas expect. See
+// tests/models/README.md.
 // SPDX-License-Identifier: BSL-1.0
 //
 //     const ModelSamples mlp = load_model_samples(EVERPOOL_TESTS_DIR "/models", "mlp");
@@ -58,7 +59,8 @@ inline std::vector<TensorSpec> tensor_specs_from(const boost::json::value& list)
 }
 
 /// Reads models.json and the model's samples. Throws std::exception if anything is missing.
-inline ModelSamples load_model_samples(const std::filesystem::path& folder, const std::string& name) {
+inline ModelSamples load_model_samples(const std::filesystem::path& folder,
+                                       const std::string& name) {
     const std::vector<char> index_text = read_file(folder / "models.json");
     const boost::json::value index = boost::json::parse({index_text.data(), index_text.size()});
     const boost::json::value& about = index.at("models").at(name);
@@ -93,8 +95,8 @@ inline ModelSamples load_model_samples(const std::filesystem::path& folder, cons
     return model;
 }
 
-/// The largest absolute difference between float32 outputs of equal names and shapes; infinity if an
-/// expected output is missing, differs in kind or shape, or is not a number.
+/// The largest absolute difference between float32 outputs of equal names and shapes; infinity if
+/// an expected output is missing, differs in kind or shape, or is not a number.
 inline float largest_difference(const std::vector<Tensor>& actual,
                                 const std::vector<Tensor>& expected) {
     constexpr float infinity = std::numeric_limits<float>::infinity();

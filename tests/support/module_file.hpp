@@ -43,7 +43,7 @@ private:
     std::filesystem::path directory_;
 };
 
-/// An operation that does not end until it is aborted, its worker dies, or `milliseconds` have passed.
+/// An operation that ends when it is aborted, its worker dies, or `milliseconds` have passed.
 class SlowModule : public ModuleFile {
 public:
     SlowModule()

@@ -18,8 +18,9 @@ using everpool::facade::ModelSignature;
 
 namespace {
 
-const ModelSignature two_inputs{{{"ids", DataType::int64, {1, -1}}, {"mask", DataType::float32, {1, 4}}},
-                                {{"y", DataType::float32, {1}}}};
+const ModelSignature two_inputs{
+    {{"ids", DataType::int64, {1, -1}}, {"mask", DataType::float32, {1, 4}}},
+    {{"y", DataType::float32, {1}}}};
 
 Tensor ids() { return Tensor::of<std::int64_t>("ids", {1, 2}, {7, 8}); }
 Tensor mask() { return Tensor::of<float>("mask", {1, 4}, {1, 1, 1, 0}); }
@@ -79,7 +80,8 @@ TEST_CASE("a warm-up must give every expected output in its shape") {
 
 TEST_CASE("models are found by name, and a missing file is named") {
     const std::filesystem::path models = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
-    ModelRegistry registry({spec_of("mlp", models / "mlp.onnx"), spec_of("gone", models / "no.onnx")});
+    ModelRegistry registry(
+        {spec_of("mlp", models / "mlp.onnx"), spec_of("gone", models / "no.onnx")});
     CHECK(registry.find("mlp") == everpool::ModelId{0});
     CHECK(registry.find("bert").is_none());
     CHECK(registry.names() == "mlp, gone");

@@ -5,8 +5,8 @@
 //     .lock                         held while a nest is made or swept, so that neither meets the
 //                                   other halfway
 //     XXXXXX/                       one nest
-//         .alive                    locked by the host as long as it lives; the kernel unlocks it
-//                                   with the host, however it dies
+//         .alive                    locked by the host as long as it lives; unlocked by the kernel
+//                                   when the host dies, however that happens
 //         1/ 2/ ...                 one directory per browser
 //
 // The guardian is a shell in a session of its own that reads the host's pipe. When the pipe ends

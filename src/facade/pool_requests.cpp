@@ -35,6 +35,25 @@ const std::vector<BrowserType>& preference_of(const BrowserPreferences& preferen
     return preferences.text;
 }
 
+/// What a page may say of an operation. The rest is for the pool to say: a caller who reads
+/// `pool_not_running` must be able to believe it.
+Errc answer_of_page(Errc code) noexcept {
+    switch (code) {
+    case Errc::invalid_request:
+    case Errc::unknown_model:
+    case Errc::unknown_operation:
+    case Errc::invalid_input:
+    case Errc::model_rejected:
+    case Errc::message_too_large:
+    case Errc::provider_unavailable:
+    case Errc::worker_lost:
+    case Errc::device_lost:
+    case Errc::queue_full:
+    case Errc::cancelled: return code;
+    default: return Errc::operation_failed;
+    }
+}
+
 } // namespace
 
 void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler handler) {
@@ -229,7 +248,8 @@ void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) 
         pending->diagnostics.remote_text = escape_remote_text(error.message);
         pending->diagnostics.last_cause = error.code;
     }
-    feed(core::Replied{worker.id(), worker.generation(), id, error.attempt, error.code});
+    feed(core::Replied{worker.id(), worker.generation(), id, error.attempt,
+                       answer_of_page(error.code)});
 }
 
 void PoolDriver::perform(const core::Complete& action) {

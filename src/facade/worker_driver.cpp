@@ -263,6 +263,10 @@ void WorkerDriver::on(wire::RemoteError& error) {
     if (!is_asked(error.id)) return;
     if (error.code == Errc::device_lost) return; // the event that follows is acted upon
     const auto& name = with_.models.at(question_.model).spec.name;
+    if (error.code == Errc::worker_lost) // the connection's fault, which may pass; not the model's
+        return lost(LossCause::connection_closed,
+                    fmt::format("it could not fetch model '{}': {}", name,
+                                escape_remote_text(error.message, 200)));
     Diagnostics diagnostics;
     diagnostics.message = fmt::format("model '{}': {} failed on worker {} ({} {})", name,
                                       question_.is_warm_up ? "warm-up" : "loading", id_.value,

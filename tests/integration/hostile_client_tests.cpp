@@ -10,6 +10,7 @@
 #include "support/bridge_messages.hpp"
 #include "support/busy_customer.hpp"
 #include "support/catch.hpp"
+#include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 
 #include <boost/json/parse.hpp>
@@ -17,8 +18,6 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,7 +45,6 @@ public:
     ~Scene() {
         customer_.reset();
         test_.stop();
-        std::filesystem::remove(leak_);
     }
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
@@ -93,16 +91,14 @@ public:
 
 private:
     ResourcePoolConfig config() {
-        leak_ = std::filesystem::temp_directory_path() / "everpool_leak_module.mjs";
-        std::ofstream(leak_) << "export const run = () => ({ info: { url: import.meta.url } });\n";
         ResourcePoolConfig config;
         config.models = {spec_of(samples_of("mlp"), ModelFamily::text)};
-        config.modules = {{"leak", leak_}};
+        config.modules = {leak_.spec()};
         config.frame_bytes_max = 4 << 20;
         return config;
     }
 
-    std::filesystem::path leak_;
+    ModuleFile leak_{"leak", "export const run = () => ({ info: { url: import.meta.url } });\n"};
     PoolUnderTest test_;
     std::optional<BusyCustomer> customer_;
 };

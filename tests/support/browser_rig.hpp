@@ -123,7 +123,12 @@ public:
     [[nodiscard]] io::Browser& browser() { return *browser_; }
     void destroy_browser() { browser_.reset(); }
 
-    [[nodiscard]] bool has_left_nothing() const {
+    /// Directory and processes are gone, at the latest two seconds after the end. Chromium's crash
+    /// handlers have sessions of their own, and exit when they notice that their browser died.
+    [[nodiscard]] bool has_left_nothing() {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{2};
+        while (!processes_of(directory).empty() && std::chrono::steady_clock::now() < deadline)
+            context_.run_one_for(std::chrono::milliseconds{10});
         return processes_of(directory).empty() && !std::filesystem::exists(directory);
     }
 

@@ -2,7 +2,10 @@
 #include "everpool/core/backoff.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace everpool;
@@ -47,4 +50,45 @@ TEST_CASE("only a long healthy spell starts the backoff over") {
     backoff.on_healthy_spell(60s);
     CHECK(backoff.failures() == 0);
     CHECK(backoff.next_delay(prng) == 0s);
+}
+
+TEST_CASE("a retry's bound really doubles, or grows as Fibonacci's numbers, up to the maximum") {
+    const auto bounds = [](BackoffShape shape) {
+        std::vector<Duration> all;
+        for (std::uint32_t retry = 0; retry <= 8; ++retry)
+            all.push_back(retry_bound(shape, 100ms, 2s, retry));
+        return all;
+    };
+    CHECK(bounds(BackoffShape::exponential) ==
+          std::vector<Duration>{0s, 100ms, 200ms, 400ms, 800ms, 1600ms, 2s, 2s, 2s});
+    CHECK(bounds(BackoffShape::fibonacci) ==
+          std::vector<Duration>{0s, 100ms, 100ms, 200ms, 300ms, 500ms, 800ms, 1300ms, 2s});
+    for (const auto shape : {BackoffShape::exponential, BackoffShape::fibonacci})
+        CHECK(retry_bound(shape, Duration::max() / 2, Duration::max(), 1'000) == Duration::max());
+}
+
+TEST_CASE("callers that failed together are spread over the whole range below the bound") {
+    Prng prng(1);
+    const RetryDelay retry{.min = 100ms, .max = 10s};
+    Duration low = 1h, high{};
+    for (int i = 0; i < 1000; ++i) {
+        const Duration delay = retry.delay(3, prng);
+        low = std::min(low, delay);
+        high = std::max(high, delay);
+    }
+    CHECK(low < 20ms);
+    CHECK(high > 380ms);
+    CHECK(high <= 400ms);
+}
+
+TEST_CASE("a peer that says when to come back is heard, with jitter on top, and within a limit") {
+    Prng prng(1);
+    const RetryDelay retry{.min = 100ms, .max = 10s, .retry_after_max = 1min};
+    for (int i = 0; i < 100; ++i) {
+        const Duration delay = retry.delay(1, prng, 5s);
+        CHECK(delay >= 5s);
+        CHECK(delay <= 5100ms);
+        CHECK(retry.delay(1, prng, 24h) <= 60'100ms);
+        CHECK(retry.delay(1, prng, -5s) <= 100ms);
+    }
 }

@@ -56,7 +56,10 @@ public:
     /// Counts in a bin of the same LogBins, as another container of them keeps it. Does not touch
     /// min, max and sum: give these with `add_summary`.
     void add_to_bin(std::int32_t index, std::uint64_t count);
-    void add_zeros(std::uint64_t count) noexcept { zero_count_ += count; count_ += count; }
+    void add_zeros(std::uint64_t count) noexcept {
+        zero_count_ += count;
+        count_ += count;
+    }
     void add_summary(double sum, double min, double max) noexcept;
 
     void clear() noexcept;
@@ -79,7 +82,7 @@ private:
     LogBins map_;
     std::uint32_t bin_count_max_;
     std::vector<std::uint64_t> bins_;
-    std::int32_t first_{0};       ///< index of bins_[0]
+    std::int32_t first_{0};         ///< index of bins_[0]
     std::uint64_t folded_count_{0}; ///< in the lowest bin, though they belong below it
     std::uint64_t zero_count_{0};
     std::uint64_t count_{0};

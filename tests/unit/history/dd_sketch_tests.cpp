@@ -59,8 +59,7 @@ double worst_error(const DdSketch& sketch, std::vector<double> values) {
     double worst = 0;
     for (int i = 0; i <= 1000; ++i) {
         const double q = i / 1000.0;
-        const auto rank =
-            static_cast<std::size_t>(q * static_cast<double>(values.size() - 1));
+        const auto rank = static_cast<std::size_t>(q * static_cast<double>(values.size() - 1));
         worst = std::max(worst, std::abs(sketch.quantile(q) - values[rank]) / values[rank]);
     }
     return worst;

@@ -1,0 +1,230 @@
+// Everpool: the words of the performance history: what is recorded, asked and answered.
+// SPDX-License-Identifier: BSL-1.0
+//
+// The class that uses them is PerformanceHistoryTracker (performance_history_tracker.hpp).
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/core/sliding_sketch.hpp"
+#include "everpool/error.hpp"
+#include "everpool/ids.hpp"
+#include "everpool/time.hpp"
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace everpool {
+
+/// Why a question to the history has no answer. Never a zero that looks like a measurement.
+enum class HistoryErrc : std::uint8_t {
+    no_data = 1,         ///< nothing that matches was recorded in that time
+    no_successes = 2,    ///< operations were recorded, but none succeeded: there is no duration
+    truncated = 3,       ///< the saved history ends too early
+    not_a_history = 4,   ///< the bytes are something else
+    unknown_version = 5, ///< written by a version that this one does not read
+    damaged = 6,         ///< the checksum does not fit, or a field is impossible
+    too_large = 7,       ///< more than the configuration's limits admit
+};
+
+constexpr std::string_view name_of(HistoryErrc code) noexcept {
+    switch (code) {
+    case HistoryErrc::no_data: return "no_data";
+    case HistoryErrc::no_successes: return "no_successes";
+    case HistoryErrc::truncated: return "truncated";
+    case HistoryErrc::not_a_history: return "not_a_history";
+    case HistoryErrc::unknown_version: return "unknown_version";
+    case HistoryErrc::damaged: return "damaged";
+    case HistoryErrc::too_large: return "too_large";
+    }
+    return "unrecognised";
+}
+
+/// An answer, or why there is none. Its form is that of std::expected, which C++20 has not.
+template <class T>
+class HistoryResult {
+public:
+    HistoryResult(T value) : value_(std::move(value)) {}
+    HistoryResult(HistoryErrc error) noexcept : error_(error) {}
+
+    [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
+    explicit operator bool() const noexcept { return has_value(); }
+    /// \pre has_value(), for these four
+    T& operator*() noexcept { return *value_; }
+    const T& operator*() const noexcept { return *value_; }
+    T* operator->() noexcept { return &*value_; }
+    const T* operator->() const noexcept { return &*value_; }
+    /// \throws std::runtime_error naming the error if there is no value
+    T& value() {
+        if (!value_) throw std::runtime_error("everpool history: " + std::string(name_of(error_)));
+        return *value_;
+    }
+    /// \pre !has_value()
+    [[nodiscard]] HistoryErrc error() const noexcept { return error_; }
+
+private:
+    std::optional<T> value_;
+    HistoryErrc error_{};
+};
+
+/// What is told apart. Operations of one series are compared with each other; `strategy` names the
+/// recovery strategy when the operation was a recovery, and is empty otherwise.
+struct SeriesKey {
+    std::string_view model;
+    BrowserType browser{BrowserType::chromium};
+    std::string_view provider;
+    std::string_view operation;
+    std::string_view strategy{};
+
+    friend bool operator==(const SeriesKey&, const SeriesKey&) = default;
+};
+
+/// Names longer than this are refused: some come from pages, and there is a limit on everything.
+inline constexpr std::size_t series_name_bytes_max = 200;
+
+/// A series' place in the tracker, for those who record often. Stale once the series was forgotten;
+/// recording to a stale one is counted in HistoryCounts::refused, and does nothing.
+struct SeriesId {
+    std::uint32_t slot{UINT32_MAX};
+    std::uint32_t generation{0};
+
+    [[nodiscard]] constexpr bool is_none() const noexcept { return slot == UINT32_MAX; }
+    friend constexpr auto operator<=>(const SeriesId&, const SeriesId&) = default;
+};
+
+/// An operation that was started. From 1.
+using StartedOperation = StrongId<struct StartedOperationTag, std::uint64_t>;
+
+/// What is known of an operation when it ends. What is not known stays zero.
+struct OperationMetrics {
+    Duration duration{};   ///< from start to end; complete() fills it in if it is zero
+    Duration queue{};      ///< waiting for a worker
+    Duration transfer{};   ///< of inputs and outputs
+    Duration compute{};    ///< in the browser
+    Duration worker_age{}; ///< how long the worker had lived; for failure patterns
+    std::uint64_t memory_bytes{0};
+    std::uint32_t batch_size{0};
+    float throughput{0}; ///< items per second
+};
+
+/// One operation that ended.
+struct HistoryEntry {
+    TimePoint completed_at;
+    SeriesId series;
+    Errc outcome{Errc::ok};
+    OperationMetrics metrics;
+};
+
+/// Does this outcome say something about the browser that had the operation? A request that was
+/// cancelled or misspelt does not: it is kept as an entry, and counted neither for nor against.
+constexpr bool is_evidence(Errc outcome) noexcept {
+    switch (outcome) {
+    case Errc::invalid_request:
+    case Errc::unknown_model:
+    case Errc::unknown_operation:
+    case Errc::invalid_input:
+    case Errc::model_file_missing:
+    case Errc::message_too_large:
+    case Errc::queue_full:
+    case Errc::cancelled:
+    case Errc::pool_not_running:
+    case Errc::pool_draining:
+    case Errc::already_started: return false;
+    default: return true;
+    }
+}
+
+/// Which entries or series are meant. What is empty admits all.
+struct HistoryFilter {
+    std::optional<std::string_view> model;
+    std::optional<BrowserType> browser;
+    std::optional<std::string_view> provider;
+    std::optional<std::string_view> operation;
+    std::optional<std::string_view> strategy;
+
+    [[nodiscard]] bool admits(const SeriesKey& key) const noexcept {
+        return (!model || *model == key.model) && (!browser || *browser == key.browser) &&
+               (!provider || *provider == key.provider) &&
+               (!operation || *operation == key.operation) &&
+               (!strategy || *strategy == key.strategy);
+    }
+};
+
+/// A share with what chance may have done to it: the middle 95 % of the posterior Beta(1 + successes,
+/// 1 + failures). With few operations the interval is wide, which is the point.
+struct RateEstimate {
+    double rate{0};
+    double low{0}, high{1};
+};
+
+/// Durations and successes of a series or a group in one window.
+struct GroupStats {
+    std::string name;
+    std::uint64_t successes{0}, failures{0};
+    RateEstimate success_rate;
+    /// Of successes; meaningless while there is none.
+    Duration average{}, min{}, max{}, p50{}, p95{}, p99{};
+};
+
+/// What the tracker has done with what it was given.
+struct HistoryCounts {
+    std::uint64_t recorded{0};
+    std::uint64_t refused{0};          ///< stale series, names too long
+    std::uint64_t late{0};             ///< completed after it was given up, twice, or never started
+    std::uint64_t abandoned{0};        ///< started, and given up by age or for want of room
+    std::uint64_t series_forgotten{0}; ///< for the limits of memory and of series
+    std::uint64_t alarms{0};           ///< of the CUSUM over all series
+};
+
+/// What is under way now.
+struct InFlight {
+    std::uint64_t count{0};
+    Duration oldest_age{}; ///< zero if there is none
+};
+
+/// Limits and time constants. Every number has a default that suits a pool of a few browsers.
+struct PerformanceHistoryConfig {
+    /// Operations kept one by one, for trends, change points and failure patterns; the oldest leaves.
+    /// 96 bytes each, reserved at once. Range 1 to 1,000,000.
+    std::uint32_t entry_count_max{16'384};
+
+    /// Older entries leave as well. Must be > 0.
+    Duration entry_age_max{std::chrono::hours(24)};
+
+    /// How many combinations of SeriesKey; the least recently used leaves. Range 1 to 65,536.
+    std::uint32_t series_count_max{1024};
+
+    /// Everything together: series, sketches, entries. When it would be exceeded the least recently
+    /// used series leave. Must hold the entries and one series of full range (about 60 KiB).
+    std::size_t memory_bytes_max{64 << 20};
+
+    /// Operations that are under way and known. The oldest is given up when there are more.
+    /// Range 1 to 1,000,000.
+    std::uint32_t started_count_max{4096};
+
+    /// An operation that has not ended after this was forgotten by its caller. Must be > 0.
+    Duration started_age_max{std::chrono::hours(1)};
+
+    /// After this long a measurement counts half, for averages and for recommendations. Short: quick
+    /// to notice, quick to forget. Must be > 0.
+    Duration half_life{std::chrono::minutes(10)};
+
+    /// What a failed operation costs in latency beside its own duration, when browsers are compared:
+    /// without it a browser that fails fast would look best. Must be >= 0.
+    Duration failure_cost{std::chrono::seconds(2)};
+
+    /// A trend or change point is called one below this p-value. Range 0 to 0.5, exclusive.
+    double p_value_max{0.001};
+
+    /// Another host's history counts at most as this many of our own operations when browsers are
+    /// compared: its trouble may be its own. Must be >= 0; 0: not at all.
+    double merged_evidence_max{8};
+};
+
+} // namespace everpool

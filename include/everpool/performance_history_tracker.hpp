@@ -1,0 +1,154 @@
+// Everpool: remembers how operations went, and says what follows from it.
+// SPDX-License-Identifier: BSL-1.0
+//
+// Use it to learn which browser serves a model best, whether a model is getting slower, since when,
+// and where failures gather. It can be used without a pool, and needs everpool::core only:
+//
+//     PerformanceHistoryTracker history;
+//     const SeriesId bert = history.series({"bert", BrowserType::firefox, "webgpu", "inference"});
+//     const StartedOperation operation = history.start(bert, now);
+//     ...
+//     history.complete(operation, Errc::ok, {.compute = 12ms}, now);
+//     if (auto trend = history.analyze_performance_trends({.model = "bert"}, 1h, now))
+//         std::cout << name_of(trend->direction);
+//
+// What is kept
+//   Per series (model, browser type, provider, operation, recovery strategy): sketches of the
+//   successes' durations over the last minute, hour and day and since the start, 1 % exact; decayed
+//   means and variances of all metrics; decayed counts of successes and failures; a CUSUM alarm.
+//   And the last entry_count_max operations of all series one by one.
+//
+// What does not count
+//   An outcome that says nothing about the browser (is_evidence) is an entry, and neither a success
+//   nor a failure. Durations of failures are in no quantile: they may be short or a timeout.
+//
+// Limits. Entries by count and age, series by count, everything by memory_bytes_max; at a limit the
+// oldest entry or the least recently used series is forgotten, never the newest refused. In steady
+// state (all series known, their ranges seen) recording does not allocate.
+//
+// Time is passed in and never read; what comes out of order counts as if it came now. Chance is a
+// Prng argument. Statistics use double, deterministically (not with -ffast-math).
+//
+// Thread safety: none; it belongs to the strand of who uses it. Const functions may run together.
+// Lifetime: references and SeriesKeys that are returned are valid until the next call that is not
+// const. Errors: what cannot be answered gives a HistoryErrc; allocation may throw std::bad_alloc.
+#pragma once
+
+#include "everpool/core/decay.hpp"
+#include "everpool/history/entry_ring.hpp"
+#include "everpool/history/series.hpp"
+#include "everpool/history/started_table.hpp"
+#include "everpool/performance_history.hpp"
+#include "everpool/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace everpool {
+
+class PerformanceHistoryTracker {
+public:
+    /// \throws std::invalid_argument naming the member that is out of range
+    explicit PerformanceHistoryTracker(PerformanceHistoryConfig config = {});
+
+    // --- recording -------------------------------------------------------------------------------
+
+    /// The place of a series, which is made if it is not known. None if a name is too long (counted
+    /// as refused). May forget the least recently used series.
+    SeriesId series(const SeriesKey& key);
+
+    /// An operation begins: it is seen in `in_flight` until it is completed or given up.
+    StartedOperation start(SeriesId series, TimePoint now);
+
+    /// It has ended; `metrics.duration` is the time since start() if it is zero. What was given up,
+    /// completed before or never started changes nothing and is counted as late.
+    /// \return whether it was recorded
+    bool complete(StartedOperation operation, Errc outcome, OperationMetrics metrics,
+                  TimePoint now);
+
+    /// Start and end in one, for who measures by himself.
+    /// \return whether it was recorded: false if the series is stale or none
+    bool record(SeriesId series, Errc outcome, const OperationMetrics& metrics, TimePoint now);
+    /// The same by name: one look-up more.
+    bool record(const SeriesKey& key, Errc outcome, const OperationMetrics& metrics, TimePoint now);
+
+    /// Forgets what is too old. Recording does the same; call it when nothing is recorded.
+    void expire(TimePoint now);
+
+    // --- asking ----------------------------------------------------------------------------------
+
+    /// Successes, failures and quantiles of everything that the filter admits, in one group.
+    /// Errors: no_data.
+    [[nodiscard]] HistoryResult<GroupStats> stats(const HistoryFilter& filter, HistoryWindow window,
+                                                  TimePoint now) const;
+
+    /// One quantile of one series. Errors: no_data (stale, or nothing in the window), no_successes.
+    /// \pre 0 <= q <= 1
+    [[nodiscard]] HistoryResult<Duration> quantile(SeriesId series, HistoryWindow window, double q,
+                                                   TimePoint now) const;
+
+    /// One group per name that occurs in the window, in order of name.
+    [[nodiscard]] std::vector<GroupStats> stats_by_browser(HistoryWindow window,
+                                                           TimePoint now) const;
+    [[nodiscard]] std::vector<GroupStats> stats_by_model(HistoryWindow window, TimePoint now) const;
+    [[nodiscard]] std::vector<GroupStats> stats_by_operation(HistoryWindow window,
+                                                             TimePoint now) const;
+    /// Recoveries only: series whose strategy is not empty.
+    [[nodiscard]] std::vector<GroupStats> stats_by_strategy(HistoryWindow window,
+                                                            TimePoint now) const;
+
+    /// Operations under way in the series that the filter admits.
+    [[nodiscard]] InFlight in_flight(const HistoryFilter& filter, TimePoint now) const;
+
+    [[nodiscard]] const HistoryCounts& counts() const noexcept { return counts_; }
+    [[nodiscard]] const PerformanceHistoryConfig& config() const noexcept { return config_; }
+    /// The operations kept one by one, oldest first. Entries of forgotten series are among them;
+    /// find_series() tells.
+    [[nodiscard]] const history::EntryRing& entries() const noexcept { return entries_; }
+    [[nodiscard]] std::size_t series_count() const noexcept { return index_.size(); }
+    /// Null if it is stale or none.
+    [[nodiscard]] const history::Series* find_series(SeriesId id) const noexcept;
+    /// Every byte that is counted against memory_bytes_max.
+    [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
+
+private:
+    static const PerformanceHistoryConfig& check_config(const PerformanceHistoryConfig& config);
+    /// What a series costs beside its names and its sketch: also its node in the index.
+    static constexpr std::size_t series_bytes = sizeof(history::Series) + 96;
+
+    history::Series* use(SeriesId id) noexcept;
+    void link_newest(std::uint32_t slot) noexcept;
+    void unlink(std::uint32_t slot) noexcept;
+    void forget(std::uint32_t slot);
+    /// Forgets series, but not `kept`, until so many more bytes fit.
+    void make_room(std::size_t bytes, std::uint32_t kept);
+    void count_success(history::SeriesNumbers& numbers, const OperationMetrics& metrics,
+                       TimePoint now);
+    [[nodiscard]] std::vector<GroupStats>
+    grouped(HistoryWindow window, TimePoint now,
+            const std::function<std::string_view(const SeriesKey&)>& name) const;
+
+    PerformanceHistoryConfig config_;
+    core::Decay decay_;
+    history::EntryRing entries_;
+    history::StartedTable started_;
+    /// By slot; null: free. On the heap, because the index's keys are views of their names.
+    std::vector<std::unique_ptr<history::Series>> series_;
+    std::vector<std::uint32_t> generations_; ///< by slot
+    std::vector<std::uint32_t> free_slots_;
+    std::unordered_map<SeriesKey, std::uint32_t, history::SeriesKeyHash> index_;
+    std::uint32_t newest_{UINT32_MAX}, oldest_{UINT32_MAX};
+    std::size_t memory_bytes_{0};
+    HistoryCounts counts_;
+};
+
+} // namespace everpool
+
+#include "everpool/history/tracker_records.hpp"
+#include "everpool/history/tracker_stats.hpp"

@@ -172,6 +172,53 @@ struct GroupStats {
     Duration average{}, min{}, max{}, p50{}, p95{}, p99{};
 };
 
+/// Of durations: less is better.
+enum class TrendDirection : std::uint8_t { stable, improving, degrading };
+
+constexpr std::string_view name_of(TrendDirection direction) noexcept {
+    switch (direction) {
+    case TrendDirection::stable: return "stable";
+    case TrendDirection::improving: return "improving";
+    case TrendDirection::degrading: return "degrading";
+    }
+    return "unrecognised";
+}
+
+/// When the durations changed their level for good.
+struct LevelChange {
+    TimePoint at; ///< end of the first operation on the new level
+    double before_ms{0}, after_ms{0};
+    double p_value{1};
+};
+
+/// What the operations of some time say together.
+struct TrendReport {
+    std::size_t entries_analyzed{0}; ///< successes and failures
+    Duration window{};
+    double avg_duration_ms{0}, min_duration_ms{0}, max_duration_ms{0}; ///< of successes
+    RateEstimate success_rate;
+    /// `stable` unless the trend is significant: chance alone makes a slope of every series.
+    TrendDirection trend_direction{TrendDirection::stable};
+    double slope_ms_per_hour{0}; ///< Theil-Sen, whether significant or not
+    double trend_magnitude{0};   ///< |slope_ms_per_hour| if significant, else 0
+    double p_value{1};           ///< Mann-Kendall, corrected for autocorrelation
+    /// (oldest - recent) / oldest; 0 with fewer than ten successes.
+    double improvement_rate{0};
+    double avg_recent_duration_ms{0}, avg_oldest_duration_ms{0}; ///< the ten last and first
+    std::vector<LevelChange> change_points;
+    std::size_t outlier_count{0}; ///< successes far from the median (5 deviations by MAD)
+};
+
+/// A kind of failure that gathers somewhere.
+struct FailurePattern {
+    Errc category{};
+    std::string dimension; ///< "browser", "model", "provider", "operation" or "worker_age"
+    std::string value;     ///< for worker_age: "< 1 min", "1-10 min", "10-60 min", "> 1 h"
+    std::uint64_t failures{0}, operations{0}; ///< here
+    double rate{0}, rate_elsewhere{0};
+    double p_value{1}; ///< Fisher's exact test, times the number of questions asked
+};
+
 /// What the tracker has done with what it was given.
 struct HistoryCounts {
     std::uint64_t recorded{0};

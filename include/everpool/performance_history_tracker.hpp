@@ -103,6 +103,16 @@ public:
     [[nodiscard]] std::vector<GroupStats> stats_by_strategy(HistoryWindow window,
                                                             TimePoint now) const;
 
+    /// Average, success rate, trend and changes of level of the entries that the filter admits, no
+    /// older than `window`. If it admits several series they are one here: a change of the mix is
+    /// then a change of the level. Errors: no_data, no_successes.
+    [[nodiscard]] HistoryResult<TrendReport>
+    analyze_performance_trends(const HistoryFilter& filter, Duration window, TimePoint now) const;
+
+    /// Where failures gather, the surest first: three failures at least, and p below 0.01.
+    [[nodiscard]] std::vector<FailurePattern>
+    failure_patterns(const HistoryFilter& filter, Duration window, TimePoint now) const;
+
     /// Operations under way in the series that the filter admits.
     [[nodiscard]] InFlight in_flight(const HistoryFilter& filter, TimePoint now) const;
 
@@ -118,6 +128,10 @@ public:
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
 
 private:
+    /// Calls visit(entry, key) for what the filter admits, oldest first.
+    template <class Visit>
+    void visit_entries(const HistoryFilter& filter, Duration window, TimePoint now,
+                       Visit visit) const;
     static const PerformanceHistoryConfig& check_config(const PerformanceHistoryConfig& config);
     /// What a series costs beside its names and its sketch: also its node in the index.
     static constexpr std::size_t series_bytes = sizeof(history::Series) + 96;
@@ -150,5 +164,6 @@ private:
 
 } // namespace everpool
 
+#include "everpool/history/tracker_analysis.hpp"
 #include "everpool/history/tracker_records.hpp"
 #include "everpool/history/tracker_stats.hpp"

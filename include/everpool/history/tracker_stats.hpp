@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "everpool/core/statistics.hpp"
+#include "everpool/history/estimate_rate.hpp"
 #include "everpool/performance_history_tracker.hpp"
 
 #include <algorithm>
@@ -10,15 +10,6 @@
 
 namespace everpool {
 namespace history {
-
-/// The uniform prior: a coin that was never thrown is 50 %, give or take 47 %.
-inline RateEstimate estimate_rate(double successes, double failures) noexcept {
-    const double a = 1 + successes, b = 1 + failures;
-    const double count = successes + failures;
-    return {.rate = count > 0 ? successes / count : a / (a + b),
-            .low = core::beta_quantile(a, b, 0.025),
-            .high = core::beta_quantile(a, b, 0.975)};
-}
 
 /// Collects series, and sums them up.
 class Group {

@@ -59,6 +59,7 @@
 #include "everpool/core/slice_window.hpp"
 #include "everpool/time.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -89,7 +90,7 @@ public:
     /// Closed, healthy, nothing held against it; from any state.
     void reset(TimePoint now) noexcept { go(BreakerState::closed, now); }
     /// Open now: for its usual open time, or for `at_least` if that is longer (what the peer has
-    /// asked for in a retry-after, say; cut to 24 h).
+    /// asked for in a retry-after, say; cut to open_time_max).
     void trip(TimePoint now, Duration at_least = {}) noexcept;
     /// No calls until another of these functions is called.
     void force_open(TimePoint now) noexcept { go(BreakerState::forced_open, now); }
@@ -119,6 +120,7 @@ private:
                                      std::size_t lane) noexcept;
     Permit admit(std::uint32_t epoch, TimePoint now, TimePoint deadline, std::size_t lane) noexcept;
     Permit reject(Rejection why, TimePoint now, TimePoint retry_at) noexcept;
+    [[nodiscard]] core::Tick ticks_left(core::BreakerWord word, TimePoint now) const noexcept;
     [[nodiscard]] std::uint32_t ramp_percent(core::BreakerWord word, TimePoint now) const noexcept;
 
     void settle(const Permit& permit, Outcome outcome, TimePoint now, Duration duration) noexcept;

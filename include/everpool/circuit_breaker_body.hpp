@@ -47,7 +47,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
     -> Permit {
     for (;;) {
         const core::BreakerWord word = read_word();
-        const core::Tick left = core::ticks_until(word.tick, core::tick_at(now));
+        const core::Tick left = ticks_left(word, now);
         switch (word.state) {
         case State::closed:
         case State::disabled:
@@ -89,8 +89,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
 template <class Traits>
 auto BasicCircuitBreaker<Traits>::take_probe(core::BreakerWord word, TimePoint now,
                                              std::size_t lane) noexcept -> std::optional<Permit> {
-    const TimePoint overdue_at =
-        later(now, core::duration_of(core::ticks_until(word.tick, core::tick_at(now))));
+    const TimePoint overdue_at = later(now, core::duration_of(ticks_left(word, now)));
     std::uint64_t bits = probes_.load(std::memory_order_relaxed);
     for (;;) {
         core::ProbeWord probes = core::ProbeWord::unpack(bits);
@@ -104,13 +103,24 @@ auto BasicCircuitBreaker<Traits>::take_probe(core::BreakerWord word, TimePoint n
     }
 }
 
+/// Until the open time or the wait for probes is over; 0 in the other states.
+template <class Traits>
+core::Tick BasicCircuitBreaker<Traits>::ticks_left(core::BreakerWord word,
+                                                   TimePoint now) const noexcept {
+    if (word.state == State::open)
+        return core::ticks_until(word.tick, core::tick_at(now), config_.open_time_max);
+    if (word.state == State::half_open)
+        return core::ticks_until(word.tick, core::tick_at(now), config_.half_open_max_wait);
+    return 0;
+}
+
 /// The share of the calls that passes: three steps, then everything.
 template <class Traits>
 std::uint32_t BasicCircuitBreaker<Traits>::ramp_percent(core::BreakerWord word,
                                                         TimePoint now) const noexcept {
     if (word.state != State::ramping) return 100;
     const core::Tick here = core::tick_at(now);
-    if (core::ticks_until(word.tick, here) != 0) return 10; // a clock that is a little behind
+    if (core::ticks_until(word.tick, here, {}) != 0) return 10; // a clock that is a little behind
     const Duration passed = core::duration_of(here - word.tick);
     if (passed >= config_.ramp) return 100;
     if (passed >= config_.ramp / 3 * 2) return 50;
@@ -253,7 +263,7 @@ core::BreakerWord BasicCircuitBreaker<Traits>::opened(core::BreakerWord from, Ti
     std::uint32_t strikes = from.strikes;
     if (from.state == State::closed || from.state == State::ramping) {
         const core::Tick here = core::tick_at(now);
-        const bool is_behind = core::ticks_until(from.tick, here) != 0;
+        const bool is_behind = core::ticks_until(from.tick, here, {}) != 0;
         const Duration spell = is_behind ? Duration{} : core::duration_of(here - from.tick);
         if (spell >= config_.healthy_after) strikes = 0;
     }
@@ -265,7 +275,7 @@ core::BreakerWord BasicCircuitBreaker<Traits>::opened(core::BreakerWord from, Ti
     std::uint64_t chance = config_.seed ^ std::uint64_t{to.epoch} << 32;
     const auto permille = static_cast<Duration::rep>(core::splitmix64(chance) % 1001);
     time -= time / 100 * config_.jitter_percent / 1000 * permille;
-    if (at_least > core::breaker_time_max) at_least = core::breaker_time_max;
+    if (at_least > config_.open_time_max) at_least = config_.open_time_max;
     to.tick = core::tick_after(now, time > at_least ? time : at_least);
     return to;
 }
@@ -306,8 +316,7 @@ CircuitBreakerStats BasicCircuitBreaker<Traits>::stats(TimePoint now) const noex
     const core::BreakerWord word = read_word();
     CircuitBreakerStats stats{.state = word.state, .epoch = word.epoch, .strikes = word.strikes};
     const bool is_timed = word.state == State::open || word.state == State::half_open;
-    if (is_timed)
-        stats.remaining = core::duration_of(core::ticks_until(word.tick, core::tick_at(now)));
+    stats.remaining = core::duration_of(ticks_left(word, now));
     if (!is_timed && word.state != State::forced_open)
         stats.admitted_percent = ramp_percent(word, now);
 
@@ -337,11 +346,8 @@ CircuitBreakerStats BasicCircuitBreaker<Traits>::stats(TimePoint now) const noex
 template <class Traits>
 CircuitBreakerMemory BasicCircuitBreaker<Traits>::memory(TimePoint now) const noexcept {
     const core::BreakerWord word = read_word();
-    CircuitBreakerMemory memory{.state = word.state, .strikes = word.strikes};
-    if (word.state == State::open)
-        memory.remaining = core::duration_of(core::ticks_until(word.tick, core::tick_at(now)));
-    if (word.state == State::half_open) memory.state = State::open;
-    return memory;
+    if (word.state == State::half_open) return {State::open, word.strikes, Duration{}};
+    return {word.state, word.strikes, core::duration_of(ticks_left(word, now))};
 }
 
 template <class Traits>
@@ -350,9 +356,7 @@ void BasicCircuitBreaker<Traits>::restore(const CircuitBreakerMemory& memory, Ti
         throw std::invalid_argument("CircuitBreakerMemory::state is none that memory() gives");
     core::Tick tick = core::tick_at(now);
     if (memory.state == State::open && memory.remaining > Duration{})
-        tick = core::tick_after(now, memory.remaining < core::breaker_time_max
-                                         ? memory.remaining
-                                         : core::breaker_time_max);
+        tick = core::tick_after(now, std::min(memory.remaining, config_.open_time_max));
     core::BreakerWord word;
     do word = read_word();
     while (!change(word, word.next(memory.state, memory.strikes, tick), Reason::asked, now));

@@ -13,9 +13,10 @@
 //
 // The epoch wraps after 16 million changes of state; a permit would have to be held as long.
 //
-// A tick is 2^20 ns, about a millisecond, and its 32 bits go round in 52 days. What is compared lies
-// at most `horizon` apart; beyond that a tick counts as long past. So a breaker that nobody has asked
-// for weeks is at worst taken for one that opened just now, once, for one open time.
+// A tick is 2^20 ns, about a millisecond, and its 32 bits go round in 52 days. Whoever asks how long
+// it is until a tick says how long it can be at most: more than that means that it is long past. So a
+// breaker that nobody has asked for exactly 52 days may be taken for one that has just opened, and
+// is then open for once more; that is all.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -62,9 +63,10 @@ constexpr std::string_view name_of(BreakerState state) noexcept {
 using Tick = std::uint32_t;
 inline constexpr unsigned tick_bits = 20; ///< log2 of a tick's nanoseconds
 
-/// Config times lie below this, so that ticks can be compared.
+/// No time of a config is longer, so that ticks can be compared.
 inline constexpr Duration breaker_time_max = std::chrono::hours{24};
-inline constexpr Tick horizon = 2 * static_cast<Tick>(breaker_time_max.count() >> tick_bits);
+/// By how much the clocks of two threads may differ: about a second.
+inline constexpr Tick clock_difference_max = 1000;
 
 /// The tick in which `now` lies.
 constexpr Tick tick_at(TimePoint now) noexcept {
@@ -74,10 +76,11 @@ constexpr Tick tick_at(TimePoint now) noexcept {
 constexpr Tick tick_after(TimePoint now, Duration delay) noexcept {
     return static_cast<Tick>((later(now, delay).time_since_epoch().count() >> tick_bits) + 1);
 }
-/// Ticks from `now` until `due`; 0 if it has come.
-constexpr Tick ticks_until(Tick due, Tick now) noexcept {
+/// Ticks from `now` until `due`, which was at most `longest` ahead when it was set; 0 if it has come.
+constexpr Tick ticks_until(Tick due, Tick now, Duration longest) noexcept {
     const Tick ahead = due - now;
-    return ahead <= horizon ? ahead : 0;
+    return ahead <= static_cast<Tick>(longest.count() >> tick_bits) + clock_difference_max ? ahead
+                                                                                           : 0;
 }
 constexpr Duration duration_of(Tick ticks) noexcept {
     return Duration(static_cast<Duration::rep>(ticks) << tick_bits);

@@ -1,0 +1,353 @@
+// Every interleaving of a breaker's atomic steps: asking, recording, opening, probing, rolling over.
+// SPDX-License-Identifier: BSL-1.0
+//
+// Each scene is a few threads with a short script each, and a claim that must hold after every
+// schedule. The number of schedules is printed. That the search is not blind is shown by planting
+// mistakes in the atomic operations, which it must find.
+#include "everpool/circuit_breaker.hpp"
+#include "schedules.hpp"
+#include "support/catch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace everpool;
+using namespace everpool::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <Plant plant>
+struct ScheduledTraits {
+    template <class T>
+    using Atomic = ScheduledAtomic<T, plant>;
+    static constexpr unsigned slice_count_max = 2;
+};
+
+constexpr TimePoint start{1h};
+
+CircuitBreakerConfig small(std::uint32_t probes = 1) {
+    CircuitBreakerConfig config;
+    config.lane_count = 1;
+    config.jitter_percent = 0;
+    config.ramp = 0s;
+    config.half_open_probes = probes;
+    config.half_open_successes = probes;
+    return config;
+}
+
+/// One breaker, what it told, and the permits of the threads.
+template <Plant plant>
+struct Scene {
+    using Breaker = BasicCircuitBreaker<ScheduledTraits<plant>>;
+    using Permit = typename Breaker::Permit;
+
+    explicit Scene(CircuitBreakerConfig config)
+        : breaker(config, {.on_change = [this](const BreakerChange& change) {
+                      changes.push_back(change);
+                  }}) {}
+
+    void fail(int count) {
+        for (int i = 0; i < count; ++i) breaker.try_acquire(now).record(Outcome::failure, now);
+    }
+    void take(int count) {
+        for (int i = 0; i < count; ++i) permits.push_back(breaker.try_acquire(now));
+    }
+    void open_and_wait() {
+        breaker.trip(now);
+        now += breaker.stats(now).remaining + 3ms;
+    }
+    [[nodiscard]] std::int64_t admitted() const {
+        return std::count_if(permits.begin(), permits.end(),
+                             [](const Permit& permit) { return static_cast<bool>(permit); });
+    }
+    [[nodiscard]] std::int64_t changed(BreakerState from, BreakerState to) const {
+        return std::count_if(changes.begin(), changes.end(), [&](const BreakerChange& change) {
+            return change.from == from && change.to == to;
+        });
+    }
+    /// Every change follows the one before it: no state is left twice or entered from nowhere.
+    [[nodiscard]] std::string broken_chain() {
+        std::sort(changes.begin(), changes.end(),
+                  [](const auto& a, const auto& b) { return a.epoch < b.epoch; });
+        BreakerState state = BreakerState::closed;
+        for (std::size_t i = 0; i < changes.size(); ++i) {
+            if (changes[i].epoch != i + 1) return "an epoch is missing, or was begun twice";
+            if (changes[i].from != state) return "a change began in a state that was over";
+            state = changes[i].to;
+        }
+        return state == breaker.state() ? "" : "a change was not told";
+    }
+
+    TimePoint now = start;
+    std::vector<BreakerChange> changes;
+    Breaker breaker;
+    std::vector<Permit> permits;
+};
+
+std::string unless(bool is_met, const char* claim) { return is_met ? "" : claim; }
+
+/// The first of the claims that is broken.
+std::string first_of(std::initializer_list<std::string> claims) {
+    for (const std::string& claim : claims)
+        if (!claim.empty()) return claim;
+    return "";
+}
+
+// --- scenes --------------------------------------------------------------------------------------
+
+/// Two failures, each of which alone would open it.
+template <Plant plant>
+Script two_trips() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->fail(3);
+    scene->take(2);
+    const auto fail = [scene](int i) {
+        return [scene, i] { scene->permits[i].record(Outcome::failure, scene->now); };
+    };
+    return {{fail(0), fail(1)}, [scene] {
+                const auto stats = scene->breaker.stats(scene->now);
+                return first_of({unless(stats.state == BreakerState::open, "it did not open"),
+                                 unless(stats.opened == 1, "it opened more than once"),
+                                 unless(stats.totals.failures == 5, "a failure was lost"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// The open time is over, and two ask at once for the one probe.
+template <Plant plant>
+Script switch_to_half_open() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->open_and_wait();
+    const auto ask = [scene] { scene->permits.push_back(scene->breaker.try_acquire(scene->now)); };
+    return {{ask, ask}, [scene] {
+                return first_of(
+                    {unless(scene->admitted() == 1, "not exactly one probe passed"),
+                     unless(scene->changed(BreakerState::open, BreakerState::half_open) == 1,
+                            "half-open was entered more than once"),
+                     scene->broken_chain()});
+            }};
+}
+
+/// Three ask for two probes.
+template <Plant plant>
+Script three_for_two_probes() {
+    auto scene = std::make_shared<Scene<plant>>(small(3));
+    scene->open_and_wait();
+    scene->take(1);
+    const auto ask = [scene] { scene->permits.push_back(scene->breaker.try_acquire(scene->now)); };
+    return {{ask, ask, ask}, [scene] {
+                return first_of({unless(scene->admitted() == 3, "not exactly three probes passed"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// A fatal result from before it opened arrives while a probe closes it.
+template <Plant plant>
+Script late_result() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->take(1);
+    scene->open_and_wait();
+    scene->take(1);
+    return {{[scene] { scene->permits[0].record(Outcome::fatal, scene->now); },
+             [scene] { scene->permits[1].record(Outcome::success, scene->now); }},
+            [scene] {
+                return first_of({unless(scene->breaker.state() == BreakerState::closed,
+                                        "a late result changed the state"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// A probe is dropped while another thread asks for its place.
+template <Plant plant>
+Script give_back() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->open_and_wait();
+    scene->take(1);
+    return {{[scene] { scene->permits[0].drop(); },
+             [scene] { scene->permits.push_back(scene->breaker.try_acquire(scene->now)); }},
+            [scene] {
+                // Whoever asked has the place, or it is free now.
+                if (scene->admitted() == 0) scene->take(1);
+                const bool is_taken_once = scene->admitted() == 1;
+                scene->take(1);
+                return first_of({unless(is_taken_once, "a place was lost"),
+                                 unless(scene->admitted() == 1, "a place was given twice"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// Two threads record in a slice that has to be begun anew.
+template <Plant plant>
+Script roll_over() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->take(5);
+    scene->permits[4].record(Outcome::success, scene->now);
+    const auto record = [scene](int first) {
+        return [scene, first] {
+            for (int i = first; i < first + 2; ++i)
+                scene->permits[i].record(Outcome::success, scene->now + 10min);
+        };
+    };
+    return {{record(0), record(2)}, [scene] {
+                const auto stats = scene->breaker.stats(scene->now + 10min);
+                return first_of({unless(stats.totals.successes == 5, "a success was lost"),
+                                 unless(stats.window.successes == 4, "the slice is not theirs"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// Somebody resets it while the failure that would open it is recorded.
+template <Plant plant>
+Script reset_and_trip() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->breaker.reset(scene->now); // so that the next one changes nothing but the epoch
+    scene->fail(3);
+    scene->take(1);
+    return {{[scene] { scene->permits[0].record(Outcome::failure, scene->now); },
+             [scene] { scene->breaker.reset(scene->now); }},
+            [scene] {
+                return first_of({unless(scene->breaker.state() == BreakerState::closed,
+                                        "what was before the reset opened it after the reset"),
+                                 scene->broken_chain()});
+            }};
+}
+
+/// The wait for probes is over at the moment in which the last one succeeds.
+template <Plant plant>
+Script overdue_and_passed() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    scene->open_and_wait();
+    scene->take(1);
+    scene->now += 61s;
+    return {
+        {[scene] { (void)scene->breaker.try_acquire(scene->now); },
+         [scene] { scene->permits[0].record(Outcome::success, scene->now); }},
+        [scene] {
+            const auto left = scene->changed(BreakerState::half_open, BreakerState::open) +
+                              scene->changed(BreakerState::half_open, BreakerState::closed);
+            return first_of({unless(left == 1, "half-open was left twice"), scene->broken_chain()});
+        }};
+}
+
+/// A success ends the row while a failure lengthens it: the row is 0 or 1 after, never 3.
+template <Plant plant>
+Script row() {
+    CircuitBreakerConfig config = small();
+    config.prior_successes = 1000; // only the row may open it
+    config.consecutive_failures = 4;
+    auto scene = std::make_shared<Scene<plant>>(config);
+    scene->fail(2);
+    scene->take(2);
+    return {{[scene] { scene->permits[0].record(Outcome::success, scene->now); },
+             [scene] { scene->permits[1].record(Outcome::failure, scene->now); }},
+            [scene] {
+                const auto row = scene->breaker.stats(scene->now).failures_in_a_row;
+                return first_of(
+                    {unless(row <= 1, "a success did not end the row"), scene->broken_chain()});
+            }};
+}
+
+/// Two threads write round a ring of two calls, one of which is taken.
+template <Plant plant>
+Script ring() {
+    CircuitBreakerConfig config = small();
+    config.window_calls = 2;
+    auto scene = std::make_shared<Scene<plant>>(config);
+    scene->take(3);
+    scene->permits[2].record(Outcome::success, scene->now);
+    const auto record = [scene](int i) {
+        return [scene, i] { scene->permits[i].record(Outcome::success, scene->now); };
+    };
+    return {{record(0), record(1)}, [scene] {
+                const auto stats = scene->breaker.stats(scene->now);
+                return first_of({unless(stats.window.calls() == 2, "the ring is not full"),
+                                 unless(stats.totals.calls() == 3, "a call was lost")});
+            }};
+}
+
+template <Plant plant>
+std::vector<std::pair<const char*, Script (*)()>> scenes() {
+    return {{"two trips", two_trips<plant>},
+            {"switch to half-open", switch_to_half_open<plant>},
+            {"three for two probes", three_for_two_probes<plant>},
+            {"late result", late_result<plant>},
+            {"give back", give_back<plant>},
+            {"roll over", roll_over<plant>},
+            {"reset and trip", reset_and_trip<plant>},
+            {"overdue and passed", overdue_and_passed<plant>},
+            {"row", row<plant>},
+            {"ring", ring<plant>}};
+}
+
+/// In how many scenes the planted mistake was found.
+template <Plant plant>
+int found() {
+    int count = 0;
+    for (const auto& [name, make] : scenes<plant>()) {
+        const Exploration result = Explorer::explore(make, 1'000'000);
+        if (result.mistake.empty()) continue;
+        ++count;
+        std::printf("  %-22s %8llu schedules until: %s (%s)\n", name,
+                    static_cast<unsigned long long>(result.schedule_count), result.mistake.c_str(),
+                    result.schedule.c_str());
+    }
+    return count;
+}
+
+} // namespace
+
+TEST_CASE("no schedule breaks a claim") {
+    std::uint64_t total = 0;
+    for (const auto& [name, make] : scenes<Plant::none>()) {
+        const Exploration result = Explorer::explore(make);
+        std::printf("  %-22s %8llu schedules, %.1f steps each\n", name,
+                    static_cast<unsigned long long>(result.schedule_count),
+                    static_cast<double>(result.step_count) /
+                        static_cast<double>(result.schedule_count));
+        CAPTURE(name, result.schedule);
+        CHECK(result.mistake == "");
+        CHECK(result.schedule_count > 10);
+        total += result.schedule_count;
+    }
+    std::printf("  %-22s %8llu schedules\n", "all", static_cast<unsigned long long>(total));
+}
+
+TEST_CASE("the search sees every order of a known number") {
+    // Three threads of two steps, a load and an addition: 6! / (2! 2! 2!) = 90 orders.
+    std::set<std::string> seen;
+    const Exploration result = Explorer::explore([&] {
+        auto word = std::make_shared<ScheduledAtomic<std::uint64_t, Plant::none>>(0);
+        auto order = std::make_shared<std::string>();
+        const auto go = [word, order](char self) {
+            return [word, order, self] {
+                (void)word->load();
+                *order += self;
+                word->fetch_add(1);
+                *order += self;
+            };
+        };
+        return Script{{go('a'), go('b'), go('c')}, [&seen, order, word] {
+                          seen.insert(*order);
+                          return unless(word->load() == 3, "an addition was lost");
+                      }};
+    });
+    CHECK(result.mistake == "");
+    CHECK(result.schedule_count == 90);
+    CHECK(result.step_count == 90 * 6);
+    CHECK(seen.size() == 90);
+}
+
+TEST_CASE("a compare-and-swap that is torn in two is found") {
+    CHECK(found<Plant::torn_exchange>() >= 5);
+}
+
+TEST_CASE("a compare-and-swap that does not compare the epoch is found") {
+    CHECK(found<Plant::blind_to_epochs>() >= 2);
+}

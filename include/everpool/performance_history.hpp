@@ -219,6 +219,51 @@ struct FailurePattern {
     double p_value{1}; ///< Fisher's exact test, times the number of questions asked
 };
 
+/// Where a model could run.
+struct BrowserChoice {
+    BrowserType browser{BrowserType::chromium};
+    std::string_view provider;
+};
+
+/// What is known of a browser type and provider for a model.
+struct BrowserEvidence {
+    BrowserType browser{BrowserType::chromium};
+    std::string provider;
+    double operations{0}; ///< under decay: how many recent ones it is worth
+    RateEstimate success_rate;
+    /// Until a success, failures and their repetition included; the middle 95 % beside it.
+    double expected_ms{0}, expected_low_ms{0}, expected_high_ms{0};
+    double probability_best{0}; ///< of all that were compared
+};
+
+/// Which browser is best, and which to take for the next operation.
+struct BrowserRecommendation {
+    BrowserEvidence best; ///< least expected_ms among those that were tried, or all if none was
+    /// Drawn with the probability of being the best (Thompson sampling). Who takes this one keeps
+    /// learning, and loses little by it; who always takes `best` never sees the others recover.
+    BrowserEvidence next;
+    [[nodiscard]] bool is_exploration() const noexcept {
+        return next.browser != best.browser || next.provider != best.provider;
+    }
+    std::vector<BrowserEvidence> compared; ///< by expected_ms
+};
+
+enum class AdviceKind : std::uint8_t {
+    prefer_browser,    ///< one browser and provider is best for a model, very likely
+    degrading_model,   ///< its durations rise
+    incompatible_pair, ///< a model fails on a browser and provider more often than not, surely
+    optimisation,      ///< more time goes elsewhere than into computing
+};
+
+struct Advice {
+    AdviceKind kind{};
+    std::string key;            ///< what it is about: "bert", "bert on firefox/webgpu"
+    std::string description;    ///< what was found
+    std::string recommendation; ///< what to do
+    double confidence{0};       ///< probability that it is so
+    double operations{0};       ///< that it rests on
+};
+
 /// What the tracker has done with what it was given.
 struct HistoryCounts {
     std::uint64_t recorded{0};

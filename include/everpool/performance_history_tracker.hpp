@@ -35,9 +35,11 @@
 #pragma once
 
 #include "everpool/core/decay.hpp"
+#include "everpool/core/prng.hpp"
 #include "everpool/history/entry_ring.hpp"
 #include "everpool/history/series.hpp"
 #include "everpool/history/started_table.hpp"
+#include "everpool/history/worker_book.hpp"
 #include "everpool/performance_history.hpp"
 #include "everpool/time.hpp"
 
@@ -45,6 +47,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -113,6 +116,46 @@ public:
     [[nodiscard]] std::vector<FailurePattern>
     failure_patterns(const HistoryFilter& filter, Duration window, TimePoint now) const;
 
+    // --- advice ----------------------------------------------------------------------------------
+
+    /// Compares where a model can run, by the expected time until a success: durations with their
+    /// uncertainty, failures charged with what they took and failure_cost. Everything decays with
+    /// half_life, so that what is not used any more is tried again some time.
+    /// \param candidates what to compare, also untried ones; empty: what was recorded
+    /// \param operation only operations of that type, unless empty
+    /// Errors: no_data (nothing recorded for the model, and no candidates).
+    [[nodiscard]] HistoryResult<BrowserRecommendation>
+    recommend_browser(std::string_view model, core::Prng& prng, TimePoint now,
+                      std::span<const BrowserChoice> candidates = {},
+                      std::string_view operation = {}) const;
+
+    /// All that stands out: preferred browsers, degrading models, pairs that do not work, time that
+    /// is lost. In order of kind and key. Trends are taken over the last hour.
+    [[nodiscard]] std::vector<Advice> recommendations(core::Prng& prng, TimePoint now) const;
+
+    // --- workers ---------------------------------------------------------------------------------
+
+    /// A worker begins a life, does an operation (memory 0: not known), and ends it. False: there
+    /// is no such worker, and nothing is counted.
+    bool on_worker_started(WorkerId worker, TimePoint now) { return workers_.start(worker, now); }
+    bool on_worker_operation(WorkerId worker, Errc outcome, std::uint64_t memory_bytes,
+                             TimePoint now) {
+        const bool has_failed = outcome != Errc::ok && is_evidence(outcome);
+        return workers_.operation(worker, has_failed, memory_bytes, now);
+    }
+    bool on_worker_ended(WorkerId worker, bool has_failed, TimePoint now) {
+        return workers_.end(worker, has_failed, now);
+    }
+    /// The chance that a worker fails within the horizon, learnt from all lives so far. Ask
+    /// should_retire() of it. Errors: no_data (no such worker).
+    [[nodiscard]] HistoryResult<core::HazardEstimate> hazard(WorkerId worker, Duration horizon,
+                                                             TimePoint now) const {
+        if (const auto estimate = workers_.estimate(worker, horizon, now)) return *estimate;
+        return HistoryErrc::no_data;
+    }
+
+    // --- state -----------------------------------------------------------------------------------
+
     /// Operations under way in the series that the filter admits.
     [[nodiscard]] InFlight in_flight(const HistoryFilter& filter, TimePoint now) const;
 
@@ -160,10 +203,12 @@ private:
     std::uint32_t newest_{UINT32_MAX}, oldest_{UINT32_MAX};
     std::size_t memory_bytes_{0};
     HistoryCounts counts_;
+    history::WorkerBook workers_;
 };
 
 } // namespace everpool
 
+#include "everpool/history/tracker_advice.hpp"
 #include "everpool/history/tracker_analysis.hpp"
 #include "everpool/history/tracker_records.hpp"
 #include "everpool/history/tracker_stats.hpp"

@@ -131,6 +131,8 @@ private:
                                                 std::uint32_t failures_in_a_row,
                                                 TimePoint now) const noexcept;
     [[nodiscard]] CallCounts window_counts(std::uint32_t epoch, TimePoint now) const noexcept;
+    [[nodiscard]] bool is_above(double limit, std::uint64_t hits,
+                                std::uint64_t calls) const noexcept;
     [[nodiscard]] double probability_above(double limit, std::uint64_t hits,
                                            std::uint64_t calls) const noexcept;
     void count_probe(core::BreakerWord word, Outcome outcome, bool is_slow, TimePoint now) noexcept;

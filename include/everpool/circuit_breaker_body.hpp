@@ -192,13 +192,23 @@ std::optional<BreakerReason> BasicCircuitBreaker<Traits>::verdict(std::uint32_t 
     if (config_.consecutive_failures != 0 && failures_in_a_row >= config_.consecutive_failures)
         return Reason::consecutive_failures;
     const CallCounts window = window_counts(epoch, now);
-    if (probability_above(config_.failure_rate_limit, window.failures, window.calls()) >=
-        config_.confidence)
+    if (is_above(config_.failure_rate_limit, window.failures, window.calls()))
         return Reason::failure_rate;
-    if (probability_above(config_.slow_rate_limit, window.slow, window.calls()) >=
-        config_.confidence)
-        return Reason::slow_rate;
+    if (is_above(config_.slow_rate_limit, window.slow, window.calls())) return Reason::slow_rate;
     return std::nullopt;
+}
+
+/// Is the rate above the limit, with confidence?
+template <class Traits>
+bool BasicCircuitBreaker<Traits>::is_above(double limit, std::uint64_t hits,
+                                           std::uint64_t calls) const noexcept {
+    // Now and then a call fails where all is well: that must not cost a sum. At most 1 - 1/e of a
+    // log-concave distribution, which Beta(a >= 1, b >= 1) is, lies above its mean (Gruenbaum).
+    const double mean =
+        static_cast<double>(config_.prior_failures + hits) /
+        static_cast<double>(config_.prior_failures + config_.prior_successes + calls);
+    if (mean <= limit && config_.confidence > 0.64) return false;
+    return probability_above(limit, hits, calls) >= config_.confidence;
 }
 
 template <class Traits>

@@ -85,7 +85,7 @@ struct SeriesKey {
     friend bool operator==(const SeriesKey&, const SeriesKey&) = default;
 };
 
-/// Names longer than this are refused: some come from pages, and there is a limit on everything.
+/// Names that are longer, or not UTF-8, are refused: some come from pages, and all are exported.
 inline constexpr std::size_t series_name_bytes_max = 200;
 
 /// A series' place in the tracker, for those who record often. Stale once the series was forgotten;

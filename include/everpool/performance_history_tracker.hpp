@@ -36,6 +36,7 @@
 
 #include "everpool/core/decay.hpp"
 #include "everpool/core/prng.hpp"
+#include "everpool/history/bytes.hpp"
 #include "everpool/history/entry_ring.hpp"
 #include "everpool/history/series.hpp"
 #include "everpool/history/started_table.hpp"
@@ -154,6 +155,32 @@ public:
         return HistoryErrc::no_data;
     }
 
+    // --- keeping and sharing ---------------------------------------------------------------------
+
+    /// Everything but the configuration, the operations under way and the workers that live now.
+    /// Times are kept as ages, because a monotonic clock means nothing to another process.
+    [[nodiscard]] std::vector<std::byte> save(TimePoint now) const;
+
+    /// What was saved, so much later. The configuration's limits hold: what does not fit any more is
+    /// forgotten as if it had been recorded in order. The bytes need not be trusted.
+    /// Errors: truncated, not_a_history, unknown_version, damaged.
+    /// \throws std::invalid_argument as the constructor does
+    [[nodiscard]] static HistoryResult<PerformanceHistoryTracker>
+    load(std::span<const std::byte> bytes, TimePoint now, Duration elapsed = {},
+         const PerformanceHistoryConfig& config = {});
+
+    /// Adds another host's history, whose times are those of this clock: load() it with the time
+    /// since it was saved. Windows, sums and entries become those of both. For recommendations the
+    /// other's operations count as merged_evidence_max at most, and what was learnt of its workers
+    /// stays there. Merging the same history twice counts it twice.
+    void merge(const PerformanceHistoryTracker& other, TimePoint now);
+
+    /// All series with their statistics in each window, and the counts: one JSON object.
+    [[nodiscard]] std::string export_json(TimePoint now) const;
+
+    /// The entries, oldest first, one line each after a line of names (RFC 4180).
+    [[nodiscard]] std::string export_csv(TimePoint now) const;
+
     // --- state -----------------------------------------------------------------------------------
 
     /// Operations under way in the series that the filter admits.
@@ -171,6 +198,14 @@ public:
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
 
 private:
+    /// The used slots, least recently used first.
+    [[nodiscard]] std::vector<std::uint32_t> slots_by_use() const;
+    bool load_series(history::ByteReader& reader, std::vector<SeriesId>& ids, TimePoint saved_at);
+    bool load_entries(history::ByteReader& reader, const std::vector<SeriesId>& ids,
+                      TimePoint saved_at);
+    void merge_series(const history::Series& theirs, SeriesId id, TimePoint now);
+    void merge_entries(const PerformanceHistoryTracker& other, const std::vector<SeriesId>& ids);
+
     /// Calls visit(entry, key) for what the filter admits, oldest first.
     template <class Visit>
     void visit_entries(const HistoryFilter& filter, Duration window, TimePoint now,
@@ -210,5 +245,8 @@ private:
 
 #include "everpool/history/tracker_advice.hpp"
 #include "everpool/history/tracker_analysis.hpp"
+#include "everpool/history/tracker_export.hpp"
+#include "everpool/history/tracker_merge.hpp"
 #include "everpool/history/tracker_records.hpp"
 #include "everpool/history/tracker_stats.hpp"
+#include "everpool/history/tracker_storage.hpp"

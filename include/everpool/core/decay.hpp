@@ -72,6 +72,12 @@ struct DecayedMoments {
         mean += delta / weight;
         deviation = deviation * factor + delta * (value - mean);
     }
+    /// Forgets without anything new.
+    void fade(double factor) noexcept {
+        weight *= factor;
+        square_sum *= factor * factor;
+        deviation *= factor;
+    }
     void merge(const DecayedMoments& other) noexcept {
         if (other.weight <= 0) return;
         const double delta = other.mean - mean, sum = weight + other.weight;

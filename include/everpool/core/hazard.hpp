@@ -53,12 +53,24 @@ public:
     [[nodiscard]] HazardEstimate estimate(const WorkerSample& sample,
                                           Duration horizon) const noexcept;
 
-    [[nodiscard]] std::uint64_t failures_observed() const noexcept { return failures_; }
-
-private:
     static constexpr std::size_t size = 5;
     using Vector = std::array<double, size>;
+    /// All that was learnt, for who keeps it.
+    struct State {
+        /// Before anything is known: a failure in about seven hours, give or take a factor of fifty;
+        /// and that nothing matters, give or take a doubling per unit.
+        Vector weights{-6, 0, 0, 0, 0};
+        std::array<Vector, size> covariance{{{4, 0, 0, 0, 0},
+                                             {0, 0.5, 0, 0, 0},
+                                             {0, 0, 0.5, 0, 0},
+                                             {0, 0, 0, 0.5, 0},
+                                             {0, 0, 0, 0, 0.5}}};
+        std::uint64_t failures{0}, minutes{0};
+    };
+    [[nodiscard]] const State& state() const noexcept { return state_; }
+    void restore(const State& state) noexcept { state_ = state; }
 
+private:
     static Vector features(const WorkerSample& sample) noexcept {
         using Minutes = std::chrono::duration<double, std::ratio<60>>;
         const double minutes = std::max(0.0, Minutes(sample.age).count());
@@ -75,35 +87,27 @@ private:
     static double logistic(double x) noexcept { return 1 / (1 + std::exp(-x)); }
     [[nodiscard]] Vector spread(const Vector& x) const noexcept {
         Vector result{};
-        for (std::size_t i = 0; i < size; ++i) result[i] = dot(covariance_[i], x);
+        for (std::size_t i = 0; i < size; ++i) result[i] = dot(state_.covariance[i], x);
         return result;
     }
 
-    /// Before anything is known: a failure in about seven hours, give or take a factor of fifty;
-    /// and that nothing matters, give or take a doubling per unit.
-    Vector weights_{-6, 0, 0, 0, 0};
-    std::array<Vector, size> covariance_{{{4, 0, 0, 0, 0},
-                                          {0, 0.5, 0, 0, 0},
-                                          {0, 0, 0.5, 0, 0},
-                                          {0, 0, 0, 0.5, 0},
-                                          {0, 0, 0, 0, 0.5}}};
-    std::uint64_t failures_{0}, minutes_{0};
+    State state_;
 };
 
 inline void HazardModel::observe(const WorkerSample& sample, bool has_failed) noexcept {
     const Vector x = features(sample);
-    const double p = logistic(dot(weights_, x));
+    const double p = logistic(dot(state_.weights, x));
     const Vector direction = spread(x);
     const double variance = p * (1 - p);
     const double shrink = variance / (1 + variance * dot(x, direction));
     for (std::size_t i = 0; i < size; ++i)
         for (std::size_t j = 0; j < size; ++j)
-            covariance_[i][j] -= shrink * direction[i] * direction[j];
+            state_.covariance[i][j] -= shrink * direction[i] * direction[j];
     const Vector gain = spread(x);
     const double error = (has_failed ? 1 : 0) - p;
-    for (std::size_t i = 0; i < size; ++i) weights_[i] += gain[i] * error;
-    failures_ += has_failed ? 1 : 0;
-    ++minutes_;
+    for (std::size_t i = 0; i < size; ++i) state_.weights[i] += gain[i] * error;
+    state_.failures += has_failed ? 1 : 0;
+    ++state_.minutes;
 }
 
 inline HazardEstimate HazardModel::estimate(const WorkerSample& sample,
@@ -117,7 +121,7 @@ inline HazardEstimate HazardModel::estimate(const WorkerSample& sample,
     WorkerSample later = sample;
     for (std::int64_t i = 0; i < steps; ++i) {
         const Vector x = features(later);
-        const double logit = dot(weights_, x);
+        const double logit = dot(state_.weights, x);
         const double room = 1.96 * std::sqrt(std::max(0.0, dot(x, spread(x))));
         survival *= 1 - logistic(logit);
         low_survival *= 1 - logistic(logit + room);
@@ -130,8 +134,8 @@ inline HazardEstimate HazardModel::estimate(const WorkerSample& sample,
     return {.failure_probability = 1 - survival,
             .low = 1 - high_survival,
             .high = 1 - low_survival,
-            .failures_observed = failures_,
-            .minutes_observed = minutes_};
+            .failures_observed = state_.failures,
+            .minutes_observed = state_.minutes};
 }
 
 } // namespace everpool::core

@@ -30,20 +30,15 @@ struct Arm {
     core::DecayedMoments merged_duration_ms;
 
     /// \param factor what the decay leaves of the numbers until now
-    void add(const SeriesNumbers& numbers, double factor) noexcept {
-        const auto faded = [factor](core::DecayedMoments moments) {
-            moments.weight *= factor;
-            moments.square_sum *= factor * factor;
-            moments.deviation *= factor;
-            return moments;
-        };
-        successes += numbers.successes * factor;
-        failures += numbers.failures * factor;
-        duration_ms.merge(faded(numbers.duration_ms));
-        failure_duration_ms.merge(faded(numbers.failure_duration_ms));
-        merged_successes += numbers.merged_successes * factor;
-        merged_failures += numbers.merged_failures * factor;
-        merged_duration_ms.merge(faded(numbers.merged_duration_ms));
+    void add(FadingNumbers numbers, double factor) noexcept {
+        numbers.fade(factor);
+        successes += numbers.successes;
+        failures += numbers.failures;
+        duration_ms.merge(numbers.duration_ms);
+        failure_duration_ms.merge(numbers.failure_duration_ms);
+        merged_successes += numbers.merged_successes;
+        merged_failures += numbers.merged_failures;
+        merged_duration_ms.merge(numbers.merged_duration_ms);
     }
 
     /// Other hosts' experience, cut down to so many operations, becomes a part of our own.

@@ -19,9 +19,8 @@ namespace everpool::history {
 enum class Metric : std::uint8_t { queue, transfer, compute, memory, batch, throughput };
 inline constexpr std::size_t metric_count = 6;
 
-/// The numbers of a series. All weights are as of `updated_at`.
-struct SeriesNumbers {
-    core::SlidingSketch durations;
+/// What fades. All weights are as of `updated_at`.
+struct FadingNumbers {
     core::DecayedMoments duration_ms;         ///< of successes
     core::DecayedMoments failure_duration_ms; ///< what a failure itself took
     std::array<core::DecayedMoments, metric_count> metrics;
@@ -33,14 +32,27 @@ struct SeriesNumbers {
     TimePoint alarm_at{TimePoint::min()};
     TimePoint updated_at{};
 
-    /// Forgets for the time that has passed, and gives the factor.
-    double age(const core::Decay& decay, TimePoint now) noexcept {
+    /// Forgets for the time that has passed.
+    void age(const core::Decay& decay, TimePoint now) noexcept {
         const double factor = decay.factor(now - updated_at);
         updated_at = now > updated_at ? now : updated_at;
+        fade(factor);
+    }
+    void fade(double factor) noexcept {
         successes *= factor;
         failures *= factor;
-        return factor;
+        merged_successes *= factor;
+        merged_failures *= factor;
+        duration_ms.fade(factor);
+        failure_duration_ms.fade(factor);
+        merged_duration_ms.fade(factor);
+        for (core::DecayedMoments& moments : metrics) moments.fade(factor);
     }
+};
+
+/// The numbers of a series.
+struct SeriesNumbers : FadingNumbers {
+    core::SlidingSketch durations;
 };
 
 struct Series {

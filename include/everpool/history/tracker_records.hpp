@@ -3,6 +3,7 @@
 #pragma once
 
 #include "everpool/performance_history_tracker.hpp"
+#include "everpool/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -57,7 +58,7 @@ inline SeriesId PerformanceHistoryTracker::series(const SeriesKey& key) {
         return {found->second, generations_[found->second]};
     }
     for (const std::string_view name : {key.model, key.provider, key.operation, key.strategy})
-        if (name.size() > series_name_bytes_max) {
+        if (name.size() > series_name_bytes_max || !is_utf8(name)) {
             ++counts_.refused;
             return {};
         }
@@ -129,10 +130,9 @@ inline bool PerformanceHistoryTracker::record(SeriesId id, Errc outcome,
             make_room(growth, id.slot);
         count_success(numbers, metrics, now);
     } else if (is_evidence(outcome)) {
-        const double factor = numbers.age(decay_, now);
+        numbers.age(decay_, now);
         numbers.failures += 1;
-        numbers.failure_duration_ms.add(static_cast<double>(metrics.duration.count()) * 1e-6,
-                                        factor);
+        numbers.failure_duration_ms.add(static_cast<double>(metrics.duration.count()) * 1e-6, 1);
         numbers.durations.record_failure(now);
     }
     expire(now);
@@ -143,7 +143,7 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
                                                      const OperationMetrics& metrics,
                                                      TimePoint now) {
     constexpr double ms_per_ns = 1e-6;
-    const double factor = numbers.age(decay_, now);
+    numbers.age(decay_, now);
     numbers.successes += 1;
     const double duration_ms = static_cast<double>(metrics.duration.count()) * ms_per_ns;
     // Judged by what was expected before it came, and not before there is an expectation.
@@ -155,7 +155,7 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
         numbers.alarm_at = now;
         ++counts_.alarms;
     }
-    durations.add(duration_ms, factor);
+    durations.add(duration_ms, 1);
     const std::array<double, history::metric_count> values{
         static_cast<double>(metrics.queue.count()) * ms_per_ns,
         static_cast<double>(metrics.transfer.count()) * ms_per_ns,
@@ -163,7 +163,7 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
         static_cast<double>(metrics.memory_bytes),
         static_cast<double>(metrics.batch_size),
         static_cast<double>(metrics.throughput)};
-    for (std::size_t i = 0; i < values.size(); ++i) numbers.metrics[i].add(values[i], factor);
+    for (std::size_t i = 0; i < values.size(); ++i) numbers.metrics[i].add(values[i], 1);
     const std::size_t before = numbers.durations.heap_bytes();
     numbers.durations.record_success(metrics.duration, now);
     memory_bytes_ += numbers.durations.heap_bytes() - before;

@@ -80,6 +80,7 @@ public:
         return model_.estimate(sample(lives_[worker.value], now), horizon);
     }
     [[nodiscard]] const core::HazardModel& model() const noexcept { return model_; }
+    [[nodiscard]] core::HazardModel& model() noexcept { return model_; }
 
 private:
     struct Life {

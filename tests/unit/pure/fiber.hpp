@@ -33,23 +33,13 @@ public:
         tsan_ = __tsan_get_current_fiber();
 #endif
     }
+    /// Begins at the first switch to it. `body` switches away before it returns, and when it does
+    /// return, it is run again.
     explicit Fiber(std::function<void()> body)
         : body_(std::move(body)), stack_(std::make_unique<std::byte[]>(stack_bytes)) {
 #ifdef EVERPOOL_TSAN_FIBERS
         tsan_ = __tsan_create_fiber(0);
 #endif
-        restart();
-    }
-    ~Fiber() {
-#ifdef EVERPOOL_TSAN_FIBERS
-        if (stack_ != nullptr) __tsan_destroy_fiber(tsan_);
-#endif
-    }
-    Fiber(const Fiber&) = delete;
-    Fiber& operator=(const Fiber&) = delete;
-
-    /// From the beginning, at the next switch to it.
-    void restart() {
         getcontext(&context_);
         context_.uc_stack.ss_sp = stack_.get();
         context_.uc_stack.ss_size = stack_bytes;
@@ -58,6 +48,13 @@ public:
         makecontext(&context_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
                     static_cast<unsigned>(address >> 32), static_cast<unsigned>(address));
     }
+    ~Fiber() {
+#ifdef EVERPOOL_TSAN_FIBERS
+        if (stack_ != nullptr) __tsan_destroy_fiber(tsan_);
+#endif
+    }
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
 
     /// Leaves this fiber, which is running, for `to`. Returns when somebody switches back.
     void switch_to(Fiber& to) {
@@ -78,7 +75,7 @@ private:
     static void enter(unsigned high, unsigned low) {
         auto* const self = reinterpret_cast<Fiber*>(static_cast<std::uintptr_t>(high) << 32 | low);
         self->arrive();
-        self->body_(); // switches away for good at its end
+        for (;;) self->body_();
     }
     void arrive() {
 #ifdef EVERPOOL_ASAN_FIBERS

@@ -77,7 +77,6 @@ private:
         is_starting_ = true;
         for (running_ = 0; running_ < count; ++running_) {
             alive_.push_back(running_);
-            fibers_[running_]->restart();
             main_.switch_to(*fibers_[running_]);
         }
         is_starting_ = false;
@@ -113,7 +112,10 @@ private:
 
     void end(std::size_t self) {
         std::erase(alive_, self);
-        if (is_starting_ || alive_.empty()) fibers_[self]->switch_to(main_);
+        if (is_starting_ || alive_.empty()) {
+            fibers_[self]->switch_to(main_); // and back for the next run
+            return;
+        }
         running_ = choose();
         fibers_[self]->switch_to(*fibers_[running_]);
     }

@@ -1,0 +1,147 @@
+// What users of outlier ejection have complained of, and the rules that prevent it.
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/core/prng.hpp"
+#include "everpool/fleet_guard.hpp"
+#include "support/catch.hpp"
+
+#include <chrono>
+#include <memory>
+
+using namespace everpool;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint now{1h};
+
+double admitted_share(const FleetGuard& guard) {
+    core::Prng prng(1);
+    int admitted = 0;
+    for (int i = 0; i < 10'000; ++i) admitted += guard.admits(prng.next()) ? 1 : 0;
+    return admitted / 10'000.0;
+}
+
+} // namespace
+
+TEST_CASE("Envoy 27066: of three hosts at 67 % at most two are out, counted after the ejection") {
+    FleetGuard guard({.member_count = 3, .max_ejected_percent = 67});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(2, now) == Ejection::refused_share);
+    CHECK(guard.ejected_count() == 2);
+    CHECK(guard.may_use(2));
+}
+
+TEST_CASE("Envoy 26877: a limit of 10 % of three hosts ejects none, not one") {
+    FleetGuard guard({.member_count = 3, .max_ejected_percent = 10});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::refused_share);
+    CHECK(guard.may_use(0));
+}
+
+TEST_CASE("Envoy 17504: the only host there is stays in") {
+    FleetGuard guard({.member_count = 1});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::refused_share);
+    CHECK(guard.may_use(0));
+    CHECK(guard.admits(0));
+}
+
+TEST_CASE("Envoy 3263: when everybody fails at once, not everybody is ejected") {
+    for (std::size_t count = 1; count <= 64; ++count) {
+        CAPTURE(count);
+        FleetGuard guard({.member_count = count, .max_ejected_percent = 100, .panic_percent = 0});
+        for (std::size_t i = 0; i < count; ++i) (void)guard.report_unhealthy(i, now);
+        std::size_t usable = 0;
+        for (std::size_t i = 0; i < count; ++i) usable += guard.may_use(i) ? 1 : 0;
+        CHECK(usable >= 1);
+    }
+}
+
+TEST_CASE("istio 20135: so many healthy members stay in, whatever the share says") {
+    FleetGuard guard({.member_count = 4, .max_ejected_percent = 100, .min_healthy_count = 3});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_healthy);
+    CHECK(guard.may_use(1));
+    guard.report_healthy(0);
+    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected); // three others are healthy now
+}
+
+TEST_CASE("the healthy ones that must stay do not include who is ill but was kept in") {
+    FleetGuard guard({.member_count = 3, .max_ejected_percent = 34, .min_healthy_count = 1});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(2, now) == Ejection::refused_share);
+    CHECK(guard.healthy_count() == 0);
+    guard.report_healthy(0);
+    CHECK(guard.report_unhealthy(2, now) == Ejection::ejected); // 0 is healthy, so 2 may go
+}
+
+TEST_CASE("one ejection per interval, so that its effect is seen before the next") {
+    FleetGuard guard({.member_count = 10, .min_interval = 10s});
+    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(0, now) == Ejection::already_ejected);
+    CHECK(guard.report_unhealthy(1, now + 9s) == Ejection::refused_pace);
+    CHECK(guard.report_unhealthy(1, now + 10s) == Ejection::ejected);
+}
+
+TEST_CASE("in panic all members are used, or none, or the healthy ones for their share") {
+    FleetGuardConfig config{.member_count = 4, .max_ejected_percent = 75, .panic_percent = 50};
+    const auto with_one_healthy = [&](PanicMode mode) {
+        config.panic_mode = mode;
+        auto guard = std::make_unique<FleetGuard>(config);
+        CHECK_FALSE(guard->is_panicking());
+        for (std::size_t i = 0; i < 3; ++i)
+            CHECK(guard->report_unhealthy(i, now) == Ejection::ejected);
+        CHECK(guard->is_panicking());
+        return guard;
+    };
+    const auto all = with_one_healthy(PanicMode::use_all);
+    CHECK(all->may_use(0));
+    CHECK(admitted_share(*all) == 1.0);
+    const auto none = with_one_healthy(PanicMode::use_none);
+    CHECK_FALSE(none->may_use(0));
+    CHECK(admitted_share(*none) == 0.0);
+    const auto healthy = with_one_healthy(PanicMode::use_healthy);
+    CHECK_FALSE(healthy->may_use(0));
+    CHECK(healthy->may_use(3));
+    CHECK(admitted_share(*healthy) == Approx(0.25).margin(0.02));
+    healthy->report_healthy(0);
+    CHECK_FALSE(healthy->is_panicking());
+    CHECK(admitted_share(*healthy) == 1.0);
+}
+
+TEST_CASE("brpc 709: after an outage calls are thinned to q/n until enough have recovered") {
+    FleetGuard guard(
+        {.member_count = 4, .max_ejected_percent = 75, .panic_percent = 0, .recovered_count = 3});
+    CHECK(admitted_share(guard) == 1.0);
+    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, now);
+    CHECK(guard.is_recovering());
+    CHECK(admitted_share(guard) == Approx(1.0 / 3).margin(0.02));
+    guard.report_healthy(0);
+    CHECK(admitted_share(guard) == Approx(2.0 / 3).margin(0.02));
+    guard.report_healthy(1);
+    CHECK_FALSE(guard.is_recovering());
+    CHECK(admitted_share(guard) == 1.0);
+}
+
+TEST_CASE("a total outage in panic tries everything, so that a recovery can be seen at all") {
+    FleetGuard guard({.member_count = 2, .recovered_count = 2});
+    (void)guard.report_unhealthy(0, now);
+    (void)guard.report_unhealthy(1, now);
+    CHECK(guard.healthy_count() == 0);
+    CHECK(admitted_share(guard) == 1.0);
+    CHECK(guard.may_use(0));
+    CHECK(guard.may_use(1));
+}
+
+TEST_CASE("a fleet of sixty-four, and a config out of its range") {
+    FleetGuard guard({.member_count = 64});
+    for (std::size_t i = 0; i < 64; ++i) (void)guard.report_unhealthy(i, now);
+    CHECK(guard.ejected_count() == 32);
+    CHECK_THROWS_WITH(FleetGuard({.member_count = 65}), Catch::Contains("member_count"));
+    CHECK_THROWS_WITH(FleetGuard({.member_count = 0}), Catch::Contains("member_count"));
+    CHECK_THROWS_WITH(FleetGuard({.max_ejected_percent = 101}), Catch::Contains("max_ejected"));
+    CHECK_THROWS_WITH(FleetGuard({.min_healthy_count = 2}), Catch::Contains("min_healthy"));
+    CHECK_THROWS_WITH(FleetGuard({.min_interval = -1s}), Catch::Contains("min_interval"));
+    CHECK_THROWS_WITH(FleetGuard({.panic_percent = 101}), Catch::Contains("panic_percent"));
+    CHECK_THROWS_WITH(FleetGuard({.recovered_count = 0}), Catch::Contains("recovered_count"));
+}

@@ -187,8 +187,8 @@ public:
     /// True: the call may be made, and has not been recorded yet.
     [[nodiscard]] explicit operator bool() const noexcept { return breaker_ != nullptr; }
     [[nodiscard]] Rejection rejection() const noexcept { return rejection_; }
-    /// Admitted: by when to give up. A probe's result does not count after the breaker has given up
-    /// waiting for it, which is at this time; another result counts whenever it comes.
+    /// Admitted: by when to give up. If somebody asks the breaker after a probe's deadline, it opens
+    /// again and the probe's result no longer counts; another result counts whenever it comes.
     [[nodiscard]] TimePoint deadline() const noexcept { return until_; }
     /// Rejected: when it may be worth asking again; `never` if somebody has to intervene.
     [[nodiscard]] TimePoint retry_at() const noexcept { return until_; }

@@ -21,7 +21,8 @@
 // Limits. A slice of a lane is full at 65,535 successes or 1,023 failures or slow calls: then all of its
 // counts are halved, so that the rate stays and the newest calls weigh most; the totals miss nothing.
 // Numbers wrap after a million slices (with the default window after 52 days): what was left from
-// exactly then would be counted once more.
+// exactly then would be counted once more. So would what is left from 256 changes of state ago, if
+// there are as many within one window.
 #pragma once
 
 #include "everpool/core/breaker_word.hpp"

@@ -51,7 +51,9 @@ struct Scene {
     explicit Scene(CircuitBreakerConfig config)
         : breaker(config, {.on_change = [this](const BreakerChange& change) {
                       changes.push_back(change);
-                  }}) {}
+                  }}) {
+        permits.reserve(16); // a thread may be in the middle of one while another adds one
+    }
 
     void fail(int count) {
         for (int i = 0; i < count; ++i) breaker.try_acquire(now).record(Outcome::failure, now);

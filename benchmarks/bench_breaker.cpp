@@ -1,9 +1,9 @@
 // What a circuit breaker adds to each call.
 // SPDX-License-Identifier: BSL-1.0
 //
-// `closed` is try_acquire() and record() of a success; `reject` is try_acquire() of an open breaker. The
-// time is passed in, as a caller has read the clock already; the floor clock_read says what that costs.
-// Time moves by 100 ns per call, so that slices roll over as they do in earnest.
+// `closed` is try_acquire() and record() of a success; `reject` is try_acquire() of an open
+// breaker. The time is passed in, as a caller has read the clock already; the floor clock_read says
+// what that costs. Time moves by 100 ns per call, so that slices roll over as they do in earnest.
 //
 // With two threads, `closed_two_threads` gives each a lane of its own, as the manual advises;
 // `closed_two_threads/one_lane` shows what it costs not to. The time is per call of one thread.

@@ -1,22 +1,23 @@
 // Everpool: a throttle on the caller's side, which sends about as much as the peer accepts.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A peer that refuses calls for overload spends work on refusing. So its callers count, over the last
-// two minutes, how many calls they wanted to make and how many were accepted, and refuse some of
-// the next ones themselves, with probability
+// A peer that refuses calls for overload spends work on refusing. So its callers count, over the
+// last two minutes, how many calls they wanted to make and how many were accepted, and refuse some
+// of the next ones themselves, with probability
 //
 //     max(0, (requests - K * accepts) / (requests + 1))
 //
-// (Google, Site Reliability Engineering, "Handling Overload"). With K = 2 twice as much is sent as is
-// accepted, so that a recovery is seen. A breaker is all or nothing; this is by degrees, and suits a
-// peer that is overloaded rather than broken.
+// (Google, Site Reliability Engineering, "Handling Overload"). With K = 2 twice as much is sent as
+// is accepted, so that a recovery is seen. A breaker is all or nothing; this is by degrees, and
+// suits a peer that is overloaded rather than broken.
 //
 //     if (throttle.try_begin(now, chance)) { call(); if (accepted) throttle.on_accept(now); }
 //
-// A call counts as wanted when it begins, not when it ends, so calls under way, or hanging, are seen.
-// One that is refused here counts as wanted too.
+// A call counts as wanted when it begins, not when it ends, so calls under way, or hanging, are
+// seen. One that is refused here counts as wanted too.
 //
-// Thread safety: everything from any thread; lock-free, no allocation. Time and chance are arguments.
+// Thread safety: everything from any thread; lock-free, no allocation. Time and chance are
+// arguments.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -30,11 +31,12 @@
 namespace everpool {
 
 struct AdaptiveThrottleConfig {
-    /// K, in percent: how much is sent of what is accepted. Default 200. 100 to 1000; smaller refuses
-    /// more and sees a recovery later.
+    /// K, in percent: how much is sent of what is accepted. Default 200. 100 to 1000; smaller
+    /// refuses more and sees a recovery later.
     std::uint32_t multiple_percent{200};
 
-    /// What is older is not counted; it slides in steps of a sixteenth. Default 2 min. 16 ms to 1 h.
+    /// What is older is not counted; it slides in steps of a sixteenth. Default 2 min. 16 ms to 1
+    /// h.
     Duration window{std::chrono::minutes{2}};
 
     /// Never refuse more than this, so that a peer which refused everything is still asked now and

@@ -1,9 +1,11 @@
 // Everpool: a call behind a circuit breaker, judged by predicates over its result and its error.
 // SPDX-License-Identifier: BSL-1.0
 //
-//     const auto judge = judged_by([](const Reply& reply) { return outcome_if(reply.status < 500); },
+//     const auto judge = judged_by([](const Reply& reply) { return outcome_if(reply.status < 500);
+//     },
 //                                  [](std::exception_ptr) { return Outcome::failure; });
-//     std::optional<Reply> reply = call_guarded(breaker, steady_clock_now, judge, [&] { return ask(); });
+//     std::optional<Reply> reply = call_guarded(breaker, steady_clock_now, judge, [&] { return
+//     ask(); });
 //
 // For a blocking call. An asynchronous one takes a permit itself, moves it into its handler, and
 // records there: permit.record(judge(result), now).
@@ -64,8 +66,9 @@ Judge<OfResult, OfError> judged_by(OfResult of_result, OfError of_error) {
     return {std::move(of_result), std::move(of_error)};
 }
 
-/// What `call` returns, or nothing if the breaker does not let it pass. `now()` is read before and after.
-/// What `call` throws is judged, recorded and thrown on. If a predicate throws, the permit is dropped.
+/// What `call` returns, or nothing if the breaker does not let it pass. `now()` is read before and
+/// after. What `call` throws is judged, recorded and thrown on. If a predicate throws, the permit
+/// is dropped.
 template <class Traits, class Now, class JudgeOfCall, class Call>
 auto call_guarded(BasicCircuitBreaker<Traits>& breaker, Now now, const JudgeOfCall& judge,
                   Call call) -> std::optional<std::invoke_result_t<Call&>> {

@@ -1,9 +1,9 @@
 // Everpool: a circuit breaker, which stops asking a peer that keeps failing.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Use it when calls to something (a worker, a model, a connection, a remote host) fail in spells, and
-// a call that will fail costs more than one that is not made. It needs nothing else of Everpool: no
-// pool, no Asio, no threads, no clock. Time is an argument.
+// Use it when calls to something (a worker, a model, a connection, a remote host) fail in spells,
+// and a call that will fail costs more than one that is not made. It needs nothing else of
+// Everpool: no pool, no Asio, no threads, no clock. Time is an argument.
 //
 //     CircuitBreaker breaker{{.open_time = 10s}};
 //     if (auto permit = breaker.try_acquire(now)) {
@@ -25,9 +25,9 @@
 //     forced_open, disabled, metrics_only: entered and left only by request.
 //
 // When it opens. Whichever comes first: a fatal outcome; consecutive_failures in a row; the failure
-// rate, or the rate of slow calls, is above its limit with confidence. The last is what makes it work
-// with few calls, where a plain rate needs a minimum number of calls and is blind below it: with a
-// uniform prior, P(rate > 1/2) is after so many failures and successes
+// rate, or the rate of slow calls, is above its limit with confidence. The last is what makes it
+// work with few calls, where a plain rate needs a minimum number of calls and is blind below it:
+// with a uniform prior, P(rate > 1/2) is after so many failures and successes
 //
 //     failures    0 successes   1       2       3
 //        1           0.750    0.500   0.313   0.188
@@ -37,18 +37,20 @@
 //        5           0.984 *  0.938   0.855   0.746      * opens: 0.95 or more
 //        6           0.992 *  0.965 * 0.910   0.828
 //
-// so four straight failures open it and one does not. With many calls the same rule becomes "above the
-// limit by more than chance". It is evaluated only when a failure or a slow call is recorded.
+// so four straight failures open it and one does not. With many calls the same rule becomes "above
+// the limit by more than chance". It is evaluated only when a failure or a slow call is recorded.
 //
 // Permits. A permit belongs to the epoch in which it was given; each change of state begins a new
 // epoch. A result from an earlier epoch is counted and changes nothing: what was sent before the
 // breaker opened cannot close it, nor can what was sent before it closed open it. A permit that is
-// dropped unrecorded gives its probe back. One that never comes back costs at most half_open_max_wait.
+// dropped unrecorded gives its probe back. One that never comes back costs at most
+// half_open_max_wait.
 //
 // Thread safety: everything may be called from any thread at any time. No locks: a call that is
 // interrupted anywhere holds up nobody. No allocation after construction, no exceptions but from
 // restore(). Two threads' clocks may differ by a few milliseconds; times are kept to about one, and
-// nothing happens early. Lifetime: the breaker outlives its permits; it is neither copied nor moved.
+// nothing happens early. Lifetime: the breaker outlives its permits; it is neither copied nor
+// moved.
 #pragma once
 
 #include "everpool/circuit_breaker_config.hpp"
@@ -187,8 +189,9 @@ public:
     /// True: the call may be made, and has not been recorded yet.
     [[nodiscard]] explicit operator bool() const noexcept { return breaker_ != nullptr; }
     [[nodiscard]] Rejection rejection() const noexcept { return rejection_; }
-    /// Admitted: by when to give up. If somebody asks the breaker after a probe's deadline, it opens
-    /// again and the probe's result no longer counts; another result counts whenever it comes.
+    /// Admitted: by when to give up. If somebody asks the breaker after a probe's deadline, it
+    /// opens again and the probe's result no longer counts; another result counts whenever it
+    /// comes.
     [[nodiscard]] TimePoint deadline() const noexcept { return until_; }
     /// Rejected: when it may be worth asking again; `never` if somebody has to intervene.
     [[nodiscard]] TimePoint retry_at() const noexcept { return until_; }

@@ -1,8 +1,9 @@
-// Everpool: the bodies of CircuitBreaker. Include circuit_breaker.hpp, which says what they promise.
-// SPDX-License-Identifier: BSL-1.0
+// Everpool: the bodies of CircuitBreaker. Include circuit_breaker.hpp, which says what they
+// promise. SPDX-License-Identifier: BSL-1.0
 //
 // The order in every function: read the word; decide by it; change the word from exactly what was
-// read. If that fails, another thread was first, and the decision is made again or is no longer due.
+// read. If that fails, another thread was first, and the decision is made again or is no longer
+// due.
 #pragma once
 
 #include "everpool/circuit_breaker.hpp"

@@ -62,56 +62,59 @@ constexpr std::string_view name_of(BreakerReason reason) noexcept {
 }
 
 struct CircuitBreakerConfig {
-    // --- when it opens -----------------------------------------------------------------------------
+    // --- when it opens
+    // -----------------------------------------------------------------------------
 
-    /// So many failures in a row open it, whatever the window holds. Default 5, the specification's:
-    /// after a long healthy spell the window still holds many successes, and this rule does not wait
-    /// until they have left. 1 to 1000; 0 turns the rule off.
+    /// So many failures in a row open it, whatever the window holds. Default 5, the
+    /// specification's: after a long healthy spell the window still holds many successes, and this
+    /// rule does not wait until they have left. 1 to 1000; 0 turns the rule off.
     std::uint32_t consecutive_failures{5};
 
     /// It opens when the failure rate is above this, with `confidence`. Default 0.5: a worker that
-    /// fails every second call is worse than none, as each failure costs a retry elsewhere. Above 0,
-    /// below 1.
+    /// fails every second call is worse than none, as each failure costs a retry elsewhere. Above
+    /// 0, below 1.
     double failure_rate_limit{0.5};
 
-    /// How sure it must be that a rate is above its limit. Default 0.95, which with the uniform prior
-    /// Beta(1, 1) opens after four straight failures (0.969) and not after three (0.938) or one (0.75);
-    /// circuit_breaker.hpp has the table. From 0.5, below 1.
+    /// How sure it must be that a rate is above its limit. Default 0.95, which with the uniform
+    /// prior Beta(1, 1) opens after four straight failures (0.969) and not after three (0.938) or
+    /// one (0.75); circuit_breaker.hpp has the table. From 0.5, below 1.
     double confidence{0.95};
 
-    /// The prior: as if so many failures and successes had been seen before the first call. Default 1
-    /// and 1, which says nothing. More of both means more patience. 1 to 1000.
+    /// The prior: as if so many failures and successes had been seen before the first call. Default
+    /// 1 and 1, which says nothing. More of both means more patience. 1 to 1000.
     std::uint32_t prior_failures{1};
     std::uint32_t prior_successes{1};
 
-    /// A call that lasts this long is slow. Default: 24 h, which is never: only you know what is slow.
-    /// Above 0, at most 24 h.
+    /// A call that lasts this long is slow. Default: 24 h, which is never: only you know what is
+    /// slow. Above 0, at most 24 h.
     Duration slow_call_duration{core::breaker_time_max};
 
-    /// It opens when the share of slow calls is above this, with `confidence`. Default 0.8: thirteen
-    /// straight slow calls. Slow answers are answers, so more are borne than failures. Above 0, below 1.
+    /// It opens when the share of slow calls is above this, with `confidence`. Default 0.8:
+    /// thirteen straight slow calls. Slow answers are answers, so more are borne than failures.
+    /// Above 0, below 1.
     double slow_rate_limit{0.8};
 
-    /// The time window: what is older is not judged. It slides in steps of 1/16 to 1/8 of its length.
-    /// Default 60 s: long enough that one call in ten seconds makes six. 1 ms to 24 h.
+    /// The time window: what is older is not judged. It slides in steps of 1/16 to 1/8 of its
+    /// length. Default 60 s: long enough that one call in ten seconds makes six. 1 ms to 24 h.
     Duration window{std::chrono::seconds{60}};
 
-    /// Not 0: the rates are judged over exactly the last so many calls, however old, instead of over
-    /// `window`. All threads then meet at one counter. Default 0; at most 1024.
+    /// Not 0: the rates are judged over exactly the last so many calls, however old, instead of
+    /// over `window`. All threads then meet at one counter. Default 0; at most 1024.
     std::size_t window_calls{0};
 
-    // --- how it recovers ---------------------------------------------------------------------------
+    // --- how it recovers
+    // ---------------------------------------------------------------------------
 
-    /// How long it stays open the first time. Default 30 s, the specification's: a browser restarts in
-    /// a few seconds, and a graphics driver that was reset needs longer. 1 ms to 24 h.
+    /// How long it stays open the first time. Default 30 s, the specification's: a browser restarts
+    /// in a few seconds, and a graphics driver that was reset needs longer. 1 ms to 24 h.
     Duration open_time{std::chrono::seconds{30}};
 
     /// Each time that it opens again without a healthy spell between, the open time doubles, up to
     /// this. Default 5 min. open_time to 24 h.
     Duration open_time_max{std::chrono::minutes{5}};
 
-    /// The open time is shortened by a random share of up to this many percent, so that breakers which
-    /// opened together do not probe together. Default 20. 0 to 100.
+    /// The open time is shortened by a random share of up to this many percent, so that breakers
+    /// which opened together do not probe together. Default 20. 0 to 100.
     std::uint32_t jitter_percent{20};
 
     /// Closed for this long, it has been healthy, and its open time starts over. Default 5 min, the
@@ -121,29 +124,30 @@ struct CircuitBreakerConfig {
     /// How many calls pass as probes while half-open. Default 3, the specification's. 1 to 1000.
     std::uint32_t half_open_probes{3};
 
-    /// How many of them must succeed. Default 3, the specification's: a worker that has just restarted
-    /// has no excuse. With 5 probes and 3 successes, a flaky one does not cost a whole open time.
-    /// 1 to half_open_probes.
+    /// How many of them must succeed. Default 3, the specification's: a worker that has just
+    /// restarted has no excuse. With 5 probes and 3 successes, a flaky one does not cost a whole
+    /// open time. 1 to half_open_probes.
     std::uint32_t half_open_successes{3};
 
     /// A half-open breaker that has not decided after this time opens again: a probe that hangs, or
-    /// whose permit is leaked, cannot hold it. Default 60 s, the time limit of a request. 1 ms to 24 h;
-    /// there is no "for ever".
+    /// whose permit is leaked, cannot hold it. Default 60 s, the time limit of a request. 1 ms to
+    /// 24 h; there is no "for ever".
     Duration half_open_max_wait{std::chrono::seconds{60}};
 
-    /// After closing, 10 % of the calls pass, then 25 %, then 50 %, for a third of this time each, so
-    /// that the first peer to recover is not buried under everybody's traffic. Default 3 s. 0 to 24 h;
-    /// 0 is no ramp.
+    /// After closing, 10 % of the calls pass, then 25 %, then 50 %, for a third of this time each,
+    /// so that the first peer to recover is not buried under everybody's traffic. Default 3 s. 0 to
+    /// 24 h; 0 is no ramp.
     Duration ramp{std::chrono::seconds{3}};
 
-    // --- how it is used ----------------------------------------------------------------------------
+    // --- how it is used
+    // ----------------------------------------------------------------------------
 
-    /// What a permit gives as its deadline while the breaker is closed: a hint for its holder, who has
-    /// the timers. Default 60 s, the time limit of a request. Above 0, at most 24 h.
+    /// What a permit gives as its deadline while the breaker is closed: a hint for its holder, who
+    /// has the timers. Default 60 s, the time limit of a request. Above 0, at most 24 h.
     Duration call_timeout{std::chrono::seconds{60}};
 
-    /// Threads that pass different lanes count without meeting each other. 256 bytes each. Default 4.
-    /// 1 to 64.
+    /// Threads that pass different lanes count without meeting each other. 256 bytes each.
+    /// Default 4. 1 to 64.
     std::size_t lane_count{4};
 
     /// For the jitter. Breakers with the same seed jitter alike. Any value.
@@ -169,8 +173,8 @@ enum class Rejection : std::uint8_t {
     forced_open,
 };
 
-/// Told what happens, by the thread that made it happen, after it happened, and with no lock held. Must
-/// not throw. May use the breaker. Empty members cost nothing.
+/// Told what happens, by the thread that made it happen, after it happened, and with no lock held.
+/// Must not throw. May use the breaker. Empty members cost nothing.
 struct CircuitBreakerListener {
     std::function<void(const BreakerChange&)> on_change{};
     std::function<void(Rejection, TimePoint)> on_reject{};

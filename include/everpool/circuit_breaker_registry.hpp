@@ -11,15 +11,16 @@
 //     if (auto breaker = by_model.get("bert", now))
 //         if (auto permit = breaker->try_acquire(now)) ...
 //
-// Bounded: it holds at most `capacity` breakers. For one more, the least recently used one is dropped,
-// with what it knew; one that is in use, which is while anybody holds a Ref to it, is kept. If all
-// are in use, get() gives an empty Ref, and the caller goes on without a breaker or not at all.
+// Bounded: it holds at most `capacity` breakers. For one more, the least recently used one is
+// dropped, with what it knew; one that is in use, which is while anybody holds a Ref to it, is
+// kept. If all are in use, get() gives an empty Ref, and the caller goes on without a breaker or
+// not at all.
 //
-// Thread safety: everything from any thread. For a key that exists, get() and find() are lock-free and
-// do not allocate: a walk along a chain, and a count of users that is raised and lowered. A key that
-// is new waits for others that are new. Keep a Ref rather than asking again
-// for each call: the walk costs more than the breaker. Lifetime: the registry outlives its Refs, and a
-// Ref the permits of its breaker.
+// Thread safety: everything from any thread. For a key that exists, get() and find() are lock-free
+// and do not allocate: a walk along a chain, and a count of users that is raised and lowered. A key
+// that is new waits for others that are new. Keep a Ref rather than asking again for each call: the
+// walk costs more than the breaker. Lifetime: the registry outlives its Refs, and a Ref the permits
+// of its breaker.
 #pragma once
 
 #include "everpool/browser_spec.hpp"
@@ -71,16 +72,16 @@ public:
     using Listener = std::function<void(const Key&, const BreakerChange&)>;
     static constexpr std::size_t capacity_max = 65'536;
 
-    /// All breakers get this config; the seed is mixed with the key's hash, so that they do not jitter
-    /// alike. `on_change` is called as CircuitBreakerListener says. Throws std::invalid_argument if
-    /// capacity is not 1 to 65536, or check_config() does.
+    /// All breakers get this config; the seed is mixed with the key's hash, so that they do not
+    /// jitter alike. `on_change` is called as CircuitBreakerListener says. Throws
+    /// std::invalid_argument if capacity is not 1 to 65536, or check_config() does.
     explicit CircuitBreakerRegistry(std::size_t capacity, CircuitBreakerConfig config = {},
                                     Listener on_change = {});
     CircuitBreakerRegistry(const CircuitBreakerRegistry&) = delete;
     CircuitBreakerRegistry& operator=(const CircuitBreakerRegistry&) = delete;
 
-    /// The key's breaker, made if there is none yet. Empty if all places are in use. Only a new key can
-    /// make it throw: std::bad_alloc, or what copying the key throws.
+    /// The key's breaker, made if there is none yet. Empty if all places are in use. Only a new key
+    /// can make it throw: std::bad_alloc, or what copying the key throws.
     [[nodiscard]] Ref get(const Key& key, TimePoint now);
     /// The key's breaker if there is one. Does not count as a use.
     [[nodiscard]] Ref find(const Key& key) noexcept { return find(key, hash_of(key)); }
@@ -116,7 +117,8 @@ private:
         void leave() noexcept { users.fetch_sub(1, std::memory_order_release); }
     };
 
-    /// Held by whoever adds a key. A flag and not a mutex: this floor has none, and it is held briefly.
+    /// Held by whoever adds a key. A flag and not a mutex: this floor has none, and it is held
+    /// briefly.
     class Adding {
     public:
         explicit Adding(std::atomic_flag& flag) noexcept : flag_(flag) {
@@ -182,7 +184,7 @@ private:
     Place* place_{nullptr};
 };
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 template <class Key, class Hash>
 CircuitBreakerRegistry<Key, Hash>::CircuitBreakerRegistry(std::size_t capacity,
@@ -204,8 +206,9 @@ CircuitBreakerRegistry<Key, Hash>::CircuitBreakerRegistry(std::size_t capacity,
 template <class Key, class Hash>
 auto CircuitBreakerRegistry<Key, Hash>::find(const Key& key, std::uint64_t hash) noexcept -> Ref {
     std::uint32_t index = bucket_of(hash).load(std::memory_order_acquire);
-    // A place that is dropped and used again under our feet leads into another chain. Then the key is
-    // not found, and get() asks once more behind the flag; it is only important to come to an end.
+    // A place that is dropped and used again under our feet leads into another chain. Then the key
+    // is not found, and get() asks once more behind the flag; it is only important to come to an
+    // end.
     for (std::size_t i = 0; index != no_place && i < capacity_; ++i) {
         Place& place = places_[index];
         if (place.hash.load(std::memory_order_relaxed) == hash && place.enter()) {

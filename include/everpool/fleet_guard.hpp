@@ -2,24 +2,25 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A breaker sees one peer. When all of them open at once it is more likely that the calls are at
-// fault, or the network, or the host, than that every peer is; and even if it is not, the last peers
-// that work must not be buried under the traffic of all. So a fleet asks here before it takes a
-// member out:
+// fault, or the network, or the host, than that every peer is; and even if it is not, the last
+// peers that work must not be buried under the traffic of all. So a fleet asks here before it takes
+// a member out:
 //
 //     FleetGuard guard{{.member_count = 4}};
 //     if (guard.report_unhealthy(i, now) == Ejection::ejected) ...   // route no calls to i
 //     guard.report_healthy(i);                                       // its breaker has closed
 //     if (guard.admits(chance)) route among members with guard.may_use(i)
 //
-// An ejection is refused if after it too many would be out, or too few healthy ones would be left; a
-// member that was refused stays in use though it is unhealthy. If so many are unhealthy that the
+// An ejection is refused if after it too many would be out, or too few healthy ones would be left;
+// a member that was refused stays in use though it is unhealthy. If so many are unhealthy that the
 // rest cannot carry the load, the guard is in panic mode, and the config says what that means.
 //
 // Recovery: when the fleet has been down to fewer healthy members than `recovered_count`, calls are
 // admitted with probability q/n until it is back there: q members healthy of the n that are needed.
 // So the first one to recover gets its own share and not everybody's.
 //
-// Thread safety: everything from any thread; lock-free, no allocation. Time and chance are arguments.
+// Thread safety: everything from any thread; lock-free, no allocation. Time and chance are
+// arguments.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -54,15 +55,16 @@ struct FleetGuardConfig {
     /// Members, by index from 0. 1 to 64. Default 1.
     std::size_t member_count{1};
 
-    /// At most so many percent may be out, counted after the ejection: with 3 members and 50 %, one. A
-    /// fleet of one is never ejected unless this is 100. Default 50. 0 to 100.
+    /// At most so many percent may be out, counted after the ejection: with 3 members and 50 %,
+    /// one. The only member there is stays in, unless this is 100 and min_healthy_count is 0.
+    /// Default 50. 0 to 100.
     std::uint32_t max_ejected_percent{50};
 
     /// So many healthy members stay in, whatever the share says. Default 1. 0 to member_count.
     std::size_t min_healthy_count{1};
 
-    /// At least this long between two ejections, so that one sweep cannot take out several before the
-    /// first one's effect is seen. Default 0: none. 0 to 1 h.
+    /// At least this long between two ejections, so that one sweep cannot take out several before
+    /// the first one's effect is seen. Default 0: none. 0 to 1 h.
     Duration min_interval{};
 
     /// Panic below this share of healthy members. Default 50. 0 to 100; 0 never panics.
@@ -70,8 +72,8 @@ struct FleetGuardConfig {
     PanicMode panic_mode{PanicMode::use_all};
 
     /// After the fleet had fewer healthy members than this, calls are thinned until it has as many
-    /// again. Default 1: only after a total outage, and then only until the first has recovered, which
-    /// thins nothing. Set it to what carries your load. 1 to member_count.
+    /// again. Default 1: only after a total outage, and then only until the first has recovered,
+    /// which thins nothing. Set it to what carries your load. 1 to member_count.
     std::size_t recovered_count{1};
 };
 
@@ -100,8 +102,8 @@ public:
     FleetGuard(const FleetGuard&) = delete;
     FleetGuard& operator=(const FleetGuard&) = delete;
 
-    /// The member's breaker has opened. If refused, report it again when another one has recovered, or
-    /// on the next failure: nothing is queued. \pre index < member_count
+    /// The member's breaker has opened. If refused, report it again when another one has recovered,
+    /// or on the next failure: nothing is queued. \pre index < member_count
     Ejection report_unhealthy(std::size_t index, TimePoint now) noexcept;
     /// The member's breaker has closed. \pre index < member_count
     void report_healthy(std::size_t index) noexcept;
@@ -146,7 +148,7 @@ private:
     std::atomic<bool> is_recovering_{false};
 };
 
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 inline Ejection FleetGuard::report_unhealthy(std::size_t index, TimePoint now) noexcept {
     const Set self = bit(index);
@@ -169,8 +171,8 @@ inline Ejection FleetGuard::report_unhealthy(std::size_t index, TimePoint now) n
         const Duration::rep here = now.time_since_epoch().count();
         if (last != Duration::min().count() && here - last < config_.min_interval.count())
             return Ejection::refused_pace;
-        // The pace is claimed before the place: of two that come together one is refused, and if the
-        // place is then lost to somebody else, the pace was too.
+        // The pace is claimed before the place: of two that come together one is refused, and if
+        // the place is then lost to somebody else, the pace was too.
         if (config_.min_interval > Duration{} &&
             !last_ejection_.compare_exchange_strong(last, here, std::memory_order_relaxed))
             return Ejection::refused_pace;

@@ -3,14 +3,15 @@
 //
 // If everybody retries three times, a peer that is in trouble gets four times its traffic. A budget
 // ties the extra calls to what succeeds: each success pays for a part of one (default 20 %), so
-// that retries and hedges together add at most that share when all is well, and next to nothing when
-// nothing succeeds. A floor is always granted, for a caller with a handful of calls must be able to
-// retry at all.
+// that retries and hedges together add at most that share when all is well, and next to nothing
+// when nothing succeeds. A floor is always granted, for a caller with a handful of calls must be
+// able to retry at all.
 //
 //     RetryBudget budget;
 //     budget.on_success(now);                                        // after each success
 //     if (failed && budget.try_spend(now)) retry();                  // else report the failure
-//     if (is_late && budget.try_spend(now)) hedge();                 // else go on waiting: an empty
+//     if (is_late && budget.try_spend(now)) hedge();                 // else go on waiting: an
+//     empty
 //                                                                    // budget never fails a call
 //
 // One budget is meant to be shared by the retries and hedges of all calls to the same peers.
@@ -33,8 +34,8 @@ struct RetryBudgetConfig {
     /// What each success pays, in percent of an extra call. Default 20. 0 to 100.
     std::uint32_t percent_per_success{20};
 
-    /// So many extra calls can be saved up at most: the burst after a long healthy spell. Default 100,
-    /// and as many are there at the beginning as the floor grants. 1 to 1000.
+    /// So many extra calls can be saved up at most: the burst after a long healthy spell. Default
+    /// 100, and as many are there at the beginning as the floor grants. 1 to 1000.
     std::uint32_t saved_max{100};
 
     /// So many extra calls are granted though nothing has succeeded ... Default 3. 0 to saved_max.

@@ -1,14 +1,15 @@
 // Everpool core: how sure are we that a rate is above a limit, after a handful of calls?
 // SPDX-License-Identifier: BSL-1.0
 //
-// An unknown rate with the prior Beta(a, b) has, after `hits` in `hits + misses` trials, the posterior
-// Beta(a + hits, b + misses). For whole a and b its upper tail is a sum of binomial probabilities:
+// An unknown rate with the prior Beta(a, b) has, after `hits` in `hits + misses` trials, the
+// posterior Beta(a + hits, b + misses). For whole a and b its upper tail is a sum of binomial
+// probabilities:
 //
 //     P(rate > x) = P(Binomial(n, x) < a)     with n = a + b - 1
 //
-// The sum is taken relative to the largest term, outwards in both directions: no logarithm, no gamma
-// function, nothing that underflows, and only + - * /, which IEEE 754 makes the same on every machine.
-// (It must not be compiled with -ffast-math.) About 12 sqrt(n) steps.
+// The sum is taken relative to the largest term, outwards in both directions: no logarithm, no
+// gamma function, nothing that underflows, and only + - * /, which IEEE 754 makes the same on every
+// machine. (It must not be compiled with -ffast-math.) About 12 sqrt(n) steps.
 #pragma once
 
 #include <cassert>

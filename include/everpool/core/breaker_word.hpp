@@ -7,16 +7,16 @@
 // Every change of state is one compare-and-swap of the whole word, and gives it a new epoch. So two
 // threads can never both perform the same change, and there is no moment in which the state is new
 // and its time is old. What else belongs to a state (probes, streak, window) lives in words of its
-// own that carry the epoch that they count for: a word of another epoch is either begun anew or left
-// alone, never mixed. Hence no word publishes another one, and the order of accesses to different
-// words does not matter.
+// own that carry the epoch that they count for: a word of another epoch is either begun anew or
+// left alone, never mixed. Hence no word publishes another one, and the order of accesses to
+// different words does not matter.
 //
 // The epoch wraps after 16 million changes of state; a permit would have to be held as long.
 //
-// A tick is 2^20 ns, about a millisecond, and its 32 bits go round in 52 days. Whoever asks how long
-// it is until a tick says how long it can be at most: more than that means that it is long past. So a
-// breaker that nobody has asked for exactly 52 days may be taken for one that has just opened, and
-// is then open for once more; that is all.
+// A tick is 2^20 ns, about a millisecond, and its 32 bits go round in 52 days. Whoever asks how
+// long it is until a tick says how long it can be at most: more than that means that it is long
+// past. So a breaker that nobody has asked for exactly 52 days may be taken for one that has just
+// opened, and is then open for once more; that is all.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -76,7 +76,8 @@ constexpr Tick tick_at(TimePoint now) noexcept {
 constexpr Tick tick_after(TimePoint now, Duration delay) noexcept {
     return static_cast<Tick>((later(now, delay).time_since_epoch().count() >> tick_bits) + 1);
 }
-/// Ticks from `now` until `due`, which was at most `longest` ahead when it was set; 0 if it has come.
+/// Ticks from `now` until `due`, which was at most `longest` ahead when it was set; 0 if it has
+/// come.
 constexpr Tick ticks_until(Tick due, Tick now, Duration longest) noexcept {
     const Tick ahead = due - now;
     return ahead <= static_cast<Tick>(longest.count() >> tick_bits) + clock_difference_max ? ahead

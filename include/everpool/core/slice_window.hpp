@@ -8,21 +8,21 @@
 //     63     56 55          36 35        20 19       10 9        0
 //     | epoch  |    number    | successes  | failures  |  slow    |
 //
-// A slice lasts a power of two of nanoseconds, so that its number costs a shift and no division. Each
-// lane has slices of its own, on its own cache lines: threads that use different lanes do not
+// A slice lasts a power of two of nanoseconds, so that its number costs a shift and no division.
+// Each lane has slices of its own, on its own cache lines: threads that use different lanes do not
 // meet, and are added up only when somebody asks.
 //
-// Who is late must not begin a slice anew that is ahead of him. The epochs in a slice are too few bits
-// to say which of two came first, so the authority is asked: if it still stands at the caller's
-// epoch, then another epoch that was read before is an earlier one. (This is the one place where the
-// order of two words matters, hence acquire and release: who sees a slice of a new epoch sees the
-// authority there as well.)
+// Who is late must not begin a slice anew that is ahead of him. The epochs in a slice are too few
+// bits to say which of two came first, so the authority is asked: if it still stands at the
+// caller's epoch, then another epoch that was read before is an earlier one. (This is the one place
+// where the order of two words matters, hence acquire and release: who sees a slice of a new epoch
+// sees the authority there as well.)
 //
-// Limits. A slice of a lane is full at 65,535 successes or 1,023 failures or slow calls: then all of its
-// counts are halved, so that the rate stays and the newest calls weigh most; the totals miss nothing.
-// Numbers wrap after a million slices (with the default window after 52 days): what was left from
-// exactly then would be counted once more. So would what is left from 256 changes of state ago, if
-// there are as many within one window.
+// Limits. A slice of a lane is full at 65,535 successes or 1,023 failures or slow calls: then all
+// of its counts are halved, so that the rate stays and the newest calls weigh most; the totals miss
+// nothing. Numbers wrap after a million slices (with the default window after 52 days): what was
+// left from exactly then would be counted once more. So would what is left from 256 changes of
+// state ago, if there are as many within one window.
 #pragma once
 
 #include "everpool/core/breaker_word.hpp"
@@ -141,7 +141,8 @@ private:
     static constexpr unsigned count_bits = 36;
     static constexpr std::uint32_t number_mask = 0xf'ffff;
 
-    /// Two cache lines of slices, one of totals; twice 64 bytes, as processors fetch lines in pairs.
+    /// Two cache lines of slices, one of totals; twice 64 bytes, as processors fetch lines in
+    /// pairs.
     struct alignas(128) Lane {
         Word slices[Traits::slice_count_max]{};
         alignas(64) Word successes{0};

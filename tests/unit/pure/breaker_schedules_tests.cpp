@@ -1,5 +1,5 @@
-// Every interleaving of a breaker's atomic steps: asking, recording, opening, probing, rolling over.
-// SPDX-License-Identifier: BSL-1.0
+// Every interleaving of a breaker's atomic steps: asking, recording, opening, probing, rolling
+// over. SPDX-License-Identifier: BSL-1.0
 //
 // Each scene is a few threads with a short script each, and a claim that must hold after every
 // schedule. The number of schedules is printed. That the search is not blind is shown by planting

@@ -1,11 +1,15 @@
 // What users of outlier ejection have complained of, and the rules that prevent it.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/circuit_breaker.hpp"
 #include "everpool/core/prng.hpp"
 #include "everpool/fleet_guard.hpp"
 #include "support/catch.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <memory>
+#include <thread>
+#include <vector>
 
 using namespace everpool;
 using namespace std::chrono_literals;
@@ -144,4 +148,50 @@ TEST_CASE("a fleet of sixty-four, and a config out of its range") {
     CHECK_THROWS_WITH(FleetGuard({.min_interval = -1s}), Catch::Contains("min_interval"));
     CHECK_THROWS_WITH(FleetGuard({.panic_percent = 101}), Catch::Contains("panic_percent"));
     CHECK_THROWS_WITH(FleetGuard({.recovered_count = 0}), Catch::Contains("recovered_count"));
+}
+
+TEST_CASE("breakers report to the guard as they open and close") {
+    FleetGuard guard({.member_count = 3});
+    std::vector<std::unique_ptr<CircuitBreaker>> breakers;
+    for (std::size_t i = 0; i < 3; ++i)
+        breakers.push_back(std::make_unique<CircuitBreaker>(
+            CircuitBreakerConfig{},
+            CircuitBreakerListener{.on_change = [&guard, i](const auto& change) {
+                if (change.to == BreakerState::open) (void)guard.report_unhealthy(i, change.at);
+                if (change.from == BreakerState::half_open && change.to != BreakerState::open)
+                    guard.report_healthy(i);
+            }}));
+    const auto fail = [&](std::size_t i) {
+        for (int call = 0; call < 4; ++call)
+            breakers[i]->try_acquire(now).record(Outcome::failure, now);
+    };
+    fail(0);
+    fail(1);
+    CHECK(guard.ejected_count() == 1);
+    CHECK(guard.healthy_count() == 1);
+    const TimePoint after = now + 31s;
+    for (int probe = 0; probe < 3; ++probe)
+        breakers[0]->try_acquire(after).record(Outcome::success, after);
+    CHECK(guard.may_use(0));
+    CHECK(guard.healthy_count() == 2);
+    CHECK(guard.ejected_count() == 0);
+}
+
+TEST_CASE("however many threads report at once, never more are out than may be") {
+    FleetGuard guard({.member_count = 8, .max_ejected_percent = 40});
+    std::atomic<std::size_t> most{0};
+    std::vector<std::thread> threads;
+    for (std::uint64_t self = 0; self < 4; ++self)
+        threads.emplace_back([&, self] {
+            core::Prng prng(self + 1);
+            for (int i = 0; i < 20'000; ++i) {
+                const auto member = static_cast<std::size_t>(prng.below(8));
+                if (prng.ratio(1, 3)) guard.report_healthy(member);
+                else (void)guard.report_unhealthy(member, now);
+                std::size_t out = guard.ejected_count(), seen = most.load();
+                while (out > seen && !most.compare_exchange_weak(seen, out)) {}
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(most == 3);
 }

@@ -1,13 +1,14 @@
 // Every order in which a few threads can perform their atomic steps, one after the other.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The code under test is compiled with ScheduledAtomic in place of std::atomic. Its threads are fibers
-// of one real thread; before each atomic operation the schedule says who goes on. A run's choices are
-// kept as a trail; the next run repeats it up to the last choice that has an alternative, and takes
-// that (depth-first search with replay). So all orders are seen, and a failing one can be repeated.
+// The code under test is compiled with ScheduledAtomic in place of std::atomic. Its threads are
+// fibers of one real thread; before each atomic operation the schedule says who goes on. A run's
+// choices are kept as a trail; the next run repeats it up to the last choice that has an
+// alternative, and takes that (depth-first search with replay). So all orders are seen, and a
+// failing one can be repeated.
 //
-// What it does not see: reorderings that a weak memory model allows beyond the orders of whole steps.
-// ThreadSanitizer looks at those, and breaker_word.hpp says why they do not matter here.
+// What it does not see: reorderings that a weak memory model allows beyond the orders of whole
+// steps. ThreadSanitizer looks at those, and breaker_word.hpp says why they do not matter here.
 #pragma once
 
 #include "fiber.hpp"

@@ -10,6 +10,7 @@
 
 #include "everpool/time.hpp"
 
+#include <array>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -34,26 +35,18 @@ public:
         if (x >= 1000) return 0;
         const auto whole = static_cast<std::int32_t>(x);
         const double y = (whole - x) * 0.6931471805599453;
-        // e^y for -ln 2 < y <= 0; the next term is below 1e-9.
-        const double fraction =
-            1 +
-            y * (1 +
-                 y / 2 *
-                     (1 +
-                      y / 3 *
-                          (1 +
-                           y / 4 *
-                               (1 +
-                                y / 5 *
-                                    (1 +
-                                     y / 6 *
-                                         (1 +
-                                          y / 7 * (1 + y / 8 * (1 + y / 9 * (1 + y / 10)))))))));
+        // e^y for -ln 2 < y <= 0, by its series; the next term is below 1e-9. Divisions in a row would
+        // take longer than all the rest of recording a value, and mostly little time has passed.
+        if (x < 0.01) return 1 + y * (1 + y * (1. / 2) * (1 + y * (1. / 3)));
+        double fraction = 1;
+        for (int n = 10; n > 0; --n) fraction = 1 + y * reciprocals[n] * fraction;
         const auto scale = static_cast<std::uint64_t>(1023 - whole) << 52;
         return fraction * std::bit_cast<double>(scale);
     }
 
 private:
+    static constexpr std::array<double, 11> reciprocals{
+        0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9, 1. / 10};
     double per_tick_;
 };
 
@@ -66,11 +59,18 @@ struct DecayedMoments {
 
     /// \pre 0 <= factor <= 1
     void add(double value, double factor) noexcept {
-        weight = weight * factor + 1;
-        square_sum = square_sum * factor * factor + 1;
+        fade(factor);
+        add(value);
+    }
+    /// Adds a value to what was faded to its time, and gives the share that it has of the mean.
+    double add(double value) noexcept {
+        weight += 1;
+        square_sum += 1;
+        const double share = 1 / weight;
         const double delta = value - mean;
-        mean += delta / weight;
-        deviation = deviation * factor + delta * (value - mean);
+        mean += delta * share;
+        deviation += delta * (value - mean);
+        return share;
     }
     /// Forgets without anything new.
     void fade(double factor) noexcept {

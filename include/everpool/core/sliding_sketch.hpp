@@ -80,7 +80,12 @@ public:
 
     /// Bytes on the heap, and how many more a value of that duration would need.
     [[nodiscard]] std::size_t heap_bytes() const noexcept { return rows_.capacity() * sizeof(Row); }
-    [[nodiscard]] std::size_t growth_bytes(Duration duration) const noexcept;
+    [[nodiscard]] std::size_t growth_bytes(Duration duration) const noexcept {
+        const std::int32_t index = map_.index(nanoseconds(duration));
+        if (has_row(index)) [[likely]]
+            return 0;
+        return growth_bytes_for(index);
+    }
 
     /// How long a slice of the window is. \pre window != since_start
     static constexpr Duration slice_length(HistoryWindow window) noexcept {
@@ -101,6 +106,10 @@ private:
     using Mask = std::array<std::uint32_t, column_count>;
 
     void roll(TimePoint now);
+    [[nodiscard]] bool has_row(std::int32_t index) const noexcept {
+        return static_cast<std::size_t>(static_cast<std::int64_t>(index) - first_) < rows_.size();
+    }
+    [[nodiscard]] std::size_t growth_bytes_for(std::int32_t index) const noexcept;
     void begin_slice(std::size_t column, std::int64_t number) noexcept;
     [[nodiscard]] Row& reach(std::int32_t index);
     void extend_down(std::int32_t index);

@@ -74,8 +74,7 @@ inline void SlidingSketch::halve_last_column() noexcept {
 }
 
 inline SlidingSketch::Row& SlidingSketch::reach(std::int32_t index) {
-    const auto last = first_ + static_cast<std::int32_t>(rows_.size()) - 1;
-    if (index >= first_ && index <= last) [[likely]]
+    if (has_row(index)) [[likely]]
         return rows_[static_cast<std::size_t>(index - first_)];
     if (rows_.empty()) {
         first_ = index - static_cast<std::int32_t>(rows_per_batch) / 2;
@@ -126,11 +125,8 @@ inline void SlidingSketch::extend_up(std::int32_t index) {
     first_ += static_cast<std::int32_t>(drop);
 }
 
-inline std::size_t SlidingSketch::growth_bytes(Duration duration) const noexcept {
-    const std::int32_t index = map_.index(nanoseconds(duration));
+inline std::size_t SlidingSketch::growth_bytes_for(std::int32_t index) const noexcept {
     const auto last = first_ + static_cast<std::int32_t>(rows_.size()) - 1;
-    if (index >= first_ && index <= last) [[likely]]
-        return 0;
     if (rows_.empty()) return rows_per_batch * sizeof(Row);
     const auto beyond = static_cast<std::size_t>(index < first_ ? first_ - index : index - last) +
                         rows_per_batch - 1;

@@ -43,7 +43,8 @@ inline void write(ByteWriter& out, const FadingNumbers& numbers, TimePoint now) 
     write(out, numbers.duration_ms);
     write(out, numbers.failure_duration_ms);
     write(out, numbers.merged_duration_ms);
-    for (const core::DecayedMoments& moments : numbers.metrics) write(out, moments);
+    for (const double mean : numbers.metric_means) out.real(mean);
+    for (const double deviation : numbers.metric_deviations) out.real(deviation);
     for (const double value : {numbers.successes, numbers.failures, numbers.merged_successes,
                                numbers.merged_failures, numbers.alarm.up, numbers.alarm.down})
         out.real(value);
@@ -54,7 +55,8 @@ inline void read(ByteReader& in, FadingNumbers& numbers, TimePoint saved_at) {
     numbers.duration_ms = read_moments(in);
     numbers.failure_duration_ms = read_moments(in);
     numbers.merged_duration_ms = read_moments(in);
-    for (core::DecayedMoments& moments : numbers.metrics) moments = read_moments(in);
+    for (double& mean : numbers.metric_means) mean = in.real(-value_max, value_max);
+    for (double& deviation : numbers.metric_deviations) deviation = in.real(0, deviation_max);
     for (double* value : {&numbers.successes, &numbers.failures, &numbers.merged_successes,
                           &numbers.merged_failures, &numbers.alarm.up, &numbers.alarm.down})
         *value = in.real(0, weight_max);

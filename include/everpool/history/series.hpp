@@ -23,7 +23,8 @@ inline constexpr std::size_t metric_count = 6;
 struct FadingNumbers {
     core::DecayedMoments duration_ms;         ///< of successes
     core::DecayedMoments failure_duration_ms; ///< what a failure itself took
-    std::array<core::DecayedMoments, metric_count> metrics;
+    /// Of the other metrics, which come with each success: their weights are those of duration_ms.
+    std::array<double, metric_count> metric_means{}, metric_deviations{};
     double successes{0}, failures{0}; ///< decayed
     /// The same of other hosts: kept apart, so that their trouble does not drown what is known here.
     double merged_successes{0}, merged_failures{0};
@@ -31,6 +32,21 @@ struct FadingNumbers {
     core::Cusum alarm;
     TimePoint alarm_at{TimePoint::min()};
     TimePoint updated_at{};
+
+    /// Adds a success to what was aged to its time. One division serves all seven means.
+    void add_success(double duration, const std::array<double, metric_count>& values) noexcept {
+        successes += 1;
+        const double share = duration_ms.add(duration);
+        for (std::size_t i = 0; i < metric_count; ++i) {
+            const double delta = values[i] - metric_means[i];
+            metric_means[i] += delta * share;
+            metric_deviations[i] += delta * (values[i] - metric_means[i]);
+        }
+    }
+    [[nodiscard]] core::DecayedMoments metric(Metric metric) const noexcept {
+        const auto i = static_cast<std::size_t>(metric);
+        return {duration_ms.weight, duration_ms.square_sum, metric_means[i], metric_deviations[i]};
+    }
 
     /// Forgets for the time that has passed.
     void age(const core::Decay& decay, TimePoint now) noexcept {
@@ -40,13 +56,21 @@ struct FadingNumbers {
     }
     void fade(double factor) noexcept {
         successes *= factor;
-        failures *= factor;
-        merged_successes *= factor;
-        merged_failures *= factor;
         duration_ms.fade(factor);
-        failure_duration_ms.fade(factor);
-        merged_duration_ms.fade(factor);
-        for (core::DecayedMoments& moments : metrics) moments.fade(factor);
+        for (double& deviation : metric_deviations) deviation *= factor;
+        // Mostly there is none of these; and what has faded away would otherwise become a number
+        // so small that processors are slow with it.
+        constexpr double nothing = 1e-12;
+        if (failures > 0) {
+            failures = failures * factor < nothing ? 0 : failures * factor;
+            failure_duration_ms.fade(factor);
+        }
+        if (merged_successes + merged_failures > 0) {
+            const bool is_gone = (merged_successes + merged_failures) * factor < nothing;
+            merged_successes = is_gone ? 0 : merged_successes * factor;
+            merged_failures = is_gone ? 0 : merged_failures * factor;
+            merged_duration_ms.fade(factor);
+        }
     }
 };
 

@@ -150,7 +150,7 @@ inline std::vector<Advice> PerformanceHistoryTracker::recommendations(core::Prng
         for (const auto& series : series_)
             if (series && series->model == model)
                 for (std::size_t i = 0; i < history::metric_count; ++i)
-                    metrics[i].merge(series->numbers.metrics[i]);
+                    metrics[i].merge(series->numbers.metric(static_cast<history::Metric>(i)));
         history::advise_optimisation(model, metrics, advice);
     }
     std::stable_sort(advice.begin(), advice.end(), [](const Advice& a, const Advice& b) {

@@ -132,7 +132,7 @@ inline bool PerformanceHistoryTracker::record(SeriesId id, Errc outcome,
     } else if (is_evidence(outcome)) {
         numbers.age(decay_, now);
         numbers.failures += 1;
-        numbers.failure_duration_ms.add(static_cast<double>(metrics.duration.count()) * 1e-6, 1);
+        numbers.failure_duration_ms.add(static_cast<double>(metrics.duration.count()) * 1e-6);
         numbers.durations.record_failure(now);
     }
     expire(now);
@@ -144,18 +144,17 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
                                                      TimePoint now) {
     constexpr double ms_per_ns = 1e-6;
     numbers.age(decay_, now);
-    numbers.successes += 1;
     const double duration_ms = static_cast<double>(metrics.duration.count()) * ms_per_ns;
     // Judged by what was expected before it came, and not before there is an expectation.
     constexpr double expected_from = 30;
-    core::DecayedMoments& durations = numbers.duration_ms;
+    const core::DecayedMoments& durations = numbers.duration_ms;
     if (durations.weight >= expected_from && durations.deviation > 0 &&
-        numbers.alarm.add((duration_ms - durations.mean) / durations.standard_deviation()) !=
+        numbers.alarm.add((duration_ms - durations.mean) *
+                          std::sqrt(durations.weight / durations.deviation)) !=
             core::CusumAlarm::none) {
         numbers.alarm_at = now;
         ++counts_.alarms;
     }
-    durations.add(duration_ms, 1);
     const std::array<double, history::metric_count> values{
         static_cast<double>(metrics.queue.count()) * ms_per_ns,
         static_cast<double>(metrics.transfer.count()) * ms_per_ns,
@@ -163,7 +162,7 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
         static_cast<double>(metrics.memory_bytes),
         static_cast<double>(metrics.batch_size),
         static_cast<double>(metrics.throughput)};
-    for (std::size_t i = 0; i < values.size(); ++i) numbers.metrics[i].add(values[i], 1);
+    numbers.add_success(duration_ms, values);
     const std::size_t before = numbers.durations.heap_bytes();
     numbers.durations.record_success(metrics.duration, now);
     memory_bytes_ += numbers.durations.heap_bytes() - before;

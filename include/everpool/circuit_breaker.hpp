@@ -197,7 +197,8 @@ public:
     [[nodiscard]] TimePoint retry_at() const noexcept { return until_; }
     [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
 
-    /// What became of the call, which lasted from try_acquire() until `now`. \pre *this is true
+    /// What became of the call, which lasted from try_acquire() until `now`. If *this is false
+    /// there is nothing to record, and nothing happens.
     void record(Outcome outcome, TimePoint now) noexcept { record(outcome, now, now - started_); }
     /// The same with a duration of your own: without the time in a queue, say.
     void record(Outcome outcome, TimePoint now, Duration duration) noexcept {

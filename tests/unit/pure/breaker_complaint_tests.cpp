@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Each test names the complaint's origin: the project and the number of its issue or pull request.
+// Those of ejecting too much are in fleet_guard_tests.cpp, those of locks in
+// breaker_schedules_tests.cpp.
 #include "breaker_rig.hpp"
 
 using namespace everpool;
@@ -267,11 +269,4 @@ TEST_CASE("go-zero 5011: a call that outlasts the window counts when it ends") {
     rig.now += 10min;
     for (auto& permit : permits) permit.record(Outcome::failure, rig.now);
     CHECK(rig.state() == BreakerState::open);
-}
-
-TEST_CASE("resilience4j 2151: recording takes no lock") {
-    static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
-    // That threads do not wait for each other is what breaker_schedules explores and bench_breaker
-    // measures; a lock would need a member that is none of these.
-    static_assert(std::is_same_v<core::BreakerTraits::Atomic<int>, std::atomic<int>>);
 }

@@ -13,12 +13,14 @@
 
 #include "fiber.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,8 +36,9 @@ struct Script {
 struct Exploration {
     std::uint64_t schedule_count{0};
     std::uint64_t step_count{0};
-    std::string mistake;  ///< of the first schedule that was wrong; the search ends there
-    std::string schedule; ///< which thread made each step: "0010112"
+    std::size_t longest{0}; ///< steps of the longest schedule
+    std::string mistake;    ///< of the first schedule that was wrong; the search ends there
+    std::string schedule;   ///< which thread made each step: "0010112"
 };
 
 class Explorer {
@@ -60,6 +63,7 @@ private:
         std::size_t taken, count;
     };
     static constexpr std::size_t nobody = SIZE_MAX;
+    static constexpr std::size_t step_count_max = 1000;
 
     /// False when there is no schedule left, or a mistake was found.
     bool run(const std::function<Script()>& make) {
@@ -88,6 +92,7 @@ private:
         running_ = nobody;
         ++result_.schedule_count;
         result_.step_count += steps_.size();
+        result_.longest = std::max(result_.longest, steps_.size());
         result_.mistake = script.check();
         if (!result_.mistake.empty()) {
             result_.schedule = steps_;
@@ -128,6 +133,10 @@ private:
             taken = trail_[position_++].taken;
         }
         steps_ += static_cast<char>('0' + alive_[taken]);
+        if (steps_.size() > step_count_max) { // somebody waits for one who is not scheduled
+            std::fprintf(stderr, "a schedule does not end: %s\n", steps_.c_str());
+            std::abort();
+        }
         return alive_[taken];
     }
 

@@ -221,7 +221,7 @@ CallCounts BasicCircuitBreaker<Traits>::window_counts(std::uint32_t epoch,
 template <class Traits>
 double BasicCircuitBreaker<Traits>::probability_above(double limit, std::uint64_t hits,
                                                       std::uint64_t calls) const noexcept {
-    // Slices are read one after the other, so one may be missing calls that another one has.
+    // Halving a full slice rounds, so there may be one slow call more than there are calls.
     const std::uint64_t misses = calls > hits ? calls - hits : 0;
     return core::beta_tail_above(config_.prior_failures + static_cast<std::uint32_t>(hits),
                                  config_.prior_successes + static_cast<std::uint32_t>(misses),

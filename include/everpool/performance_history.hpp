@@ -118,7 +118,7 @@ struct HistoryEntry {
     TimePoint completed_at;
     SeriesId series;
     Errc outcome{Errc::ok};
-    OperationMetrics metrics;
+    OperationMetrics metrics{};
 };
 
 /// Does this outcome say something about the browser that had the operation? A request that was
@@ -167,7 +167,7 @@ struct RateEstimate {
 struct GroupStats {
     std::string name;
     std::uint64_t successes{0}, failures{0};
-    RateEstimate success_rate;
+    RateEstimate success_rate{};
     /// Of successes; meaningless while there is none.
     Duration average{}, min{}, max{}, p50{}, p95{}, p99{};
 };
@@ -196,7 +196,7 @@ struct TrendReport {
     std::size_t entries_analyzed{0}; ///< successes and failures
     Duration window{};
     double avg_duration_ms{0}, min_duration_ms{0}, max_duration_ms{0}; ///< of successes
-    RateEstimate success_rate;
+    RateEstimate success_rate{};
     /// `stable` unless the trend is significant: chance alone makes a slope of every series.
     TrendDirection trend_direction{TrendDirection::stable};
     double slope_ms_per_hour{0}; ///< Theil-Sen, whether significant or not
@@ -205,7 +205,7 @@ struct TrendReport {
     /// (oldest - recent) / oldest; 0 with fewer than ten successes.
     double improvement_rate{0};
     double avg_recent_duration_ms{0}, avg_oldest_duration_ms{0}; ///< the ten last and first
-    std::vector<LevelChange> change_points;
+    std::vector<LevelChange> change_points{};
     std::size_t outlier_count{0}; ///< successes far from the median (5 deviations by MAD)
 };
 
@@ -230,7 +230,7 @@ struct BrowserEvidence {
     BrowserType browser{BrowserType::chromium};
     std::string provider;
     double operations{0}; ///< under decay: how many recent ones it is worth
-    RateEstimate success_rate;
+    RateEstimate success_rate{};
     /// Until a success, failures and their repetition included; the middle 95 % beside it.
     double expected_ms{0}, expected_low_ms{0}, expected_high_ms{0};
     double probability_best{0}; ///< of all that were compared

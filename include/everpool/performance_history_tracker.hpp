@@ -198,6 +198,9 @@ public:
     [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
 
 private:
+    void advise_degrading(const history::Series& series, TimePoint now,
+                          std::vector<Advice>& advice) const;
+
     /// The used slots, least recently used first.
     [[nodiscard]] std::vector<std::uint32_t> slots_by_use() const;
     bool load_series(history::ByteReader& reader, std::vector<SeriesId>& ids, TimePoint saved_at);

@@ -60,7 +60,7 @@ public:
     struct Slice {
         std::int64_t number{-1}; ///< time divided by the slice's length; -1: never used
         std::uint64_t binned{0};
-        Counts counts;
+        Counts counts{};
     };
     using Row = std::array<std::uint32_t, column_count>;
 

@@ -124,28 +124,44 @@ inline HistoryResult<BrowserRecommendation> PerformanceHistoryTracker::recommend
     return history::compare_arms(arms, Milliseconds(config_.failure_cost).count(), prng);
 }
 
+inline void PerformanceHistoryTracker::advise_degrading(const history::Series& series,
+                                                        TimePoint now,
+                                                        std::vector<Advice>& advice) const {
+    constexpr Duration window = std::chrono::hours(1);
+    if (now - series.numbers.updated_at > window) return;
+    // One series at a time: a model that moves from a fast browser to a slow one degrades nowhere.
+    const auto trend = analyze_performance_trends({.model = series.model,
+                                                   .browser = series.browser,
+                                                   .provider = series.provider,
+                                                   .operation = series.operation,
+                                                   .strategy = series.strategy},
+                                                  window, now);
+    if (!trend || trend->trend_direction != TrendDirection::degrading) return;
+    const std::string place = history::place_name(series.browser, series.provider);
+    advice.push_back({.kind = AdviceKind::degrading_model,
+                      .key = series.model + " on " + place,
+                      .description = series.operation + " takes " +
+                                     history::decimal(trend->trend_magnitude) +
+                                     " ms longer with every hour",
+                      .recommendation = "look for what has changed, or restart its workers",
+                      .confidence = 1 - trend->p_value,
+                      .operations = static_cast<double>(trend->entries_analyzed)});
+}
+
 inline std::vector<Advice> PerformanceHistoryTracker::recommendations(core::Prng& prng,
                                                                       TimePoint now) const {
     std::vector<Advice> advice;
     std::set<std::string> models;
     for (const auto& series : series_)
-        if (series && !series->model.empty() && series->strategy.empty())
+        if (series && !series->model.empty() && series->strategy.empty()) {
             models.insert(series->model);
+            advise_degrading(*series, now, advice);
+        }
     for (const std::string& model : models) {
         if (const auto found = recommend_browser(model, prng, now)) {
             history::advise_browser(model, *found, advice);
             history::advise_against(model, *found, advice);
         }
-        const auto trend = analyze_performance_trends({.model = model}, std::chrono::hours(1), now);
-        if (trend && trend->trend_direction == TrendDirection::degrading)
-            advice.push_back({.kind = AdviceKind::degrading_model,
-                              .key = model,
-                              .description = "durations rise by " +
-                                             history::decimal(trend->trend_magnitude) +
-                                             " ms per hour",
-                              .recommendation = "look for what has changed, or restart its workers",
-                              .confidence = 1 - trend->p_value,
-                              .operations = static_cast<double>(trend->entries_analyzed)});
         std::array<core::DecayedMoments, history::metric_count> metrics{};
         for (const auto& series : series_)
             if (series && series->model == model)

@@ -88,7 +88,7 @@ private:
         TimePoint observed_until{}, operated_at{};
         std::uint64_t operations{0};
         double recent{0}, errors{0};
-        MemorySlope memory;
+        MemorySlope memory{};
     };
 
     Life* find(WorkerId worker) noexcept {

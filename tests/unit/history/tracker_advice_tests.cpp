@@ -159,7 +159,8 @@ TEST_CASE("advice names what to prefer, what does not work, what degrades and wh
     CHECK(advice[0].recommendation == "run bert on chromium/webgpu");
     CHECK(advice[0].confidence > 0.9);
     CHECK(advice[1].kind == AdviceKind::degrading_model);
-    CHECK(advice[1].key == "llm");
+    CHECK(advice[1].key == "llm on edge/wasm");
+    CHECK(advice[1].description == "inference takes 36.0 ms longer with every hour");
     CHECK(advice[2].kind == AdviceKind::incompatible_pair);
     CHECK(advice[2].key == "vit on firefox/webnn");
     CHECK(advice[3].kind == AdviceKind::optimisation);
@@ -168,6 +169,23 @@ TEST_CASE("advice names what to prefer, what does not work, what degrades and wh
         CHECK(one.confidence > 0.9);
         CHECK(one.operations > 5);
     }
+}
+
+TEST_CASE("a model that moves to a slower browser is not called degrading") {
+    PerformanceHistoryTracker history;
+    Prng prng(35);
+    TimePoint now = start;
+    for (std::uint64_t i = 0; i < 900; ++i, now += 2s) {
+        const bool is_moved = prng.ratio(i, 900);
+        history.record(is_moved ? on_firefox : on_chromium, Errc::ok,
+                       {.duration = (is_moved ? 40ms : 20ms) +
+                                    Duration(static_cast<Duration::rep>(prng.below(2'000'000)))},
+                       now);
+    }
+    CHECK(history.analyze_performance_trends({.model = "bert"}, 1h, now)->trend_direction ==
+          TrendDirection::degrading); // all in one, it is
+    for (const Advice& advice : history.recommendations(prng, now))
+        CHECK(advice.kind != AdviceKind::degrading_model);
 }
 
 // --- what users of other libraries complain of ---------------------------------------------------

@@ -170,6 +170,24 @@ TEST_CASE("at the limit of bins the small quantiles suffer, the large ones do no
     }
 }
 
+// A sketch that had to fold does not know any more what lay below; whoever takes it in does not either.
+TEST_CASE("merging a sketch that was at its limit hands on from where it is accurate") {
+    DdSketch narrow(0.01, 100), wide;
+    Prng prng(4);
+    std::vector<double> values;
+    for (int i = 0; i < 20'000; ++i) {
+        values.push_back(std::exp(10 * uniform(prng)));
+        (i % 2 == 0 ? narrow : wide).add(values.back());
+    }
+    wide.merge(narrow);
+    std::sort(values.begin(), values.end());
+    CHECK(wide.count() == values.size());
+    CHECK(wide.accurate_from() > 0.75);
+    for (double q = wide.accurate_from(); q <= 1; q += 0.001)
+        CHECK(wide.quantile(q) ==
+              Approx(values[static_cast<std::size_t>(q * 19'999)]).epsilon(0.0101));
+}
+
 TEST_CASE("in which order values come does not matter once the limit of bins is reached") {
     DdSketch up(0.01, 50), down(0.01, 50);
     for (int i = 1; i <= 1000; ++i) {

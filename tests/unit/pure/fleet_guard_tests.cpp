@@ -70,13 +70,15 @@ TEST_CASE("istio 20135: so many healthy members stay in, whatever the share says
 }
 
 TEST_CASE("the healthy ones that must stay do not include who is ill but was kept in") {
-    FleetGuard guard({.member_count = 3, .max_ejected_percent = 34, .min_healthy_count = 1});
+    FleetGuard guard({.member_count = 4, .max_ejected_percent = 25, .min_healthy_count = 3});
     CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
     CHECK(guard.report_unhealthy(1, now) == Ejection::refused_share);
     CHECK(guard.report_unhealthy(2, now) == Ejection::refused_share);
-    CHECK(guard.healthy_count() == 0);
+    CHECK(guard.healthy_count() == 1);
     guard.report_healthy(0);
-    CHECK(guard.report_unhealthy(2, now) == Ejection::ejected); // 0 is healthy, so 2 may go
+    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_healthy); // 2 is ill as well
+    guard.report_healthy(2);
+    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected);
 }
 
 TEST_CASE("one ejection per interval, so that its effect is seen before the next") {

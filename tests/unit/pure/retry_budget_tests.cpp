@@ -63,6 +63,16 @@ TEST_CASE("rare successes do not keep it either") {
     CHECK(granted <= 30);
 }
 
+TEST_CASE("a floor that grows by less than can be counted between two calls grows all the same") {
+    RetryBudget budget({.percent_per_success = 0, .floor = 1, .floor_interval = 1h});
+    CHECK(budget.try_spend(start));
+    TimePoint now = start;
+    for (; now < start + 59min; now += 1ms) budget.on_success(now);
+    CHECK(budget.available(now) == 0);
+    for (; now < start + 75min; now += 1ms) budget.on_success(now);
+    CHECK(budget.available(now) == 1);
+}
+
 TEST_CASE("a long healthy spell saves up to a limit") {
     RetryBudget budget({.saved_max = 10});
     for (int i = 0; i < 10'000; ++i) budget.on_success(start);

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // record: one operation of a known series, with all its metrics; time passes, so that slices of the
-// windows begin and entries leave meanwhile. quantile: one of a full window. analyze: trend and change
-// points over 10,000 operations. The floors do the least that any such thing must do: read a clock,
-// count, store the entry; sort the values to have a quantile.
+// windows begin and entries leave meanwhile. quantile: one of a full window. analyze: trend and
+// change points over 10,000 operations. The floors do the least that any such thing must do: read a
+// clock, count, store the entry; sort the values to have a quantile.
 //
 // The counter `allocs` is allocations per operation, after everything has been used once.
 #include "allocation_count.hpp"

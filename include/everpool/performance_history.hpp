@@ -156,8 +156,8 @@ struct HistoryFilter {
     }
 };
 
-/// A share with what chance may have done to it: the middle 95 % of the posterior Beta(1 + successes,
-/// 1 + failures). With few operations the interval is wide, which is the point.
+/// A share with what chance may have done to it: the middle 95 % of the posterior Beta(1 +
+/// successes, 1 + failures). With few operations the interval is wide, which is the point.
 struct RateEstimate {
     double rate{0};
     double low{0}, high{1};
@@ -282,8 +282,8 @@ struct InFlight {
 
 /// Limits and time constants. Every number has a default that suits a pool of a few browsers.
 struct PerformanceHistoryConfig {
-    /// Operations kept one by one, for trends, change points and failure patterns; the oldest leaves.
-    /// 96 bytes each, reserved at once. Range 1 to 1,000,000.
+    /// Operations kept one by one, for trends, change points and failure patterns; the oldest
+    /// leaves. 80 bytes each, reserved at once. Range 1 to 1,000,000.
     std::uint32_t entry_count_max{16'384};
 
     /// Older entries leave as well. Must be > 0.
@@ -303,12 +303,12 @@ struct PerformanceHistoryConfig {
     /// An operation that has not ended after this was forgotten by its caller. Must be > 0.
     Duration started_age_max{std::chrono::hours(1)};
 
-    /// After this long a measurement counts half, for averages and for recommendations. Short: quick
-    /// to notice, quick to forget. Must be > 0.
+    /// After this long a measurement counts half, for averages and for recommendations. Short:
+    /// quick to notice, quick to forget. Must be > 0.
     Duration half_life{std::chrono::minutes(10)};
 
-    /// What a failed operation costs in latency beside its own duration, when browsers are compared:
-    /// without it a browser that fails fast would look best. Must be >= 0.
+    /// What a failed operation costs in latency beside its own duration, when browsers are
+    /// compared: without it a browser that fails fast would look best. Must be >= 0.
     Duration failure_cost{std::chrono::seconds(2)};
 
     /// A trend or change point is called one below this p-value. Range 0 to 0.5, exclusive.

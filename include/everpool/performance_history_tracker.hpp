@@ -161,9 +161,9 @@ public:
     /// Times are kept as ages, because a monotonic clock means nothing to another process.
     [[nodiscard]] std::vector<std::byte> save(TimePoint now) const;
 
-    /// What was saved, so much later. The configuration's limits hold: what does not fit any more is
-    /// forgotten as if it had been recorded in order. The bytes need not be trusted.
-    /// Errors: truncated, not_a_history, unknown_version, damaged.
+    /// What was saved, so much later. The configuration's limits hold: what does not fit any more
+    /// is forgotten as if it had been recorded in order. The bytes need not be trusted. Errors:
+    /// truncated, not_a_history, unknown_version, damaged.
     /// \throws std::invalid_argument as the constructor does
     [[nodiscard]] static HistoryResult<PerformanceHistoryTracker>
     load(std::span<const std::byte> bytes, TimePoint now, Duration elapsed = {},

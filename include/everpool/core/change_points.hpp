@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The algorithm of Hunter (Fleming et al., 2023) as Apache Otava has it: windows slide over the
-// series; in each, E-divisive means (Matteson and James, 2014) proposes the split whose sides differ
-// most in energy distance; a t-test instead of permutations decides, first leniently ("weak" points),
-// then, over the whole pieces between the points, strictly, and the weakest point goes until all are
-// good. Nothing is drawn by lot, so the same series has the same points.
+// series; in each, E-divisive means (Matteson and James, 2014) proposes the split whose sides
+// differ most in energy distance; a t-test instead of permutations decides, first leniently ("weak"
+// points), then, over the whole pieces between the points, strictly, and the weakest point goes
+// until all are good. Nothing is drawn by lot, so the same series has the same points.
 //
 // Where it differs from Otava, and why
-//   - Spikes are taken out first (without_spikes): t-tests lose their power over a single wild value.
+//   - Spikes are taken out first (without_spikes): t-tests lose their power over a single wild
+//     value.
 //   - The t-test divides by n - 1; Otava's divides by n, and finds too much in short pieces.
-//   - The strict p-value is multiplied by the number of places where the split could have been made:
-//     it is the best of them that is tested, and the best of many looks good by chance alone.
+//   - The strict p-value is multiplied by the number of places where the split could have been
+//     made: it is the best of them that is tested, and the best of many looks good by chance alone.
 //   - A point that stays is moved to where the whole pieces beside it, not one window, differ most.
 //
 // About w^2 / 2 steps per window of w values.

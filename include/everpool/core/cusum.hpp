@@ -1,11 +1,11 @@
 // Everpool core: has the level changed? An answer after each value, in a few nanoseconds.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Page's two-sided cumulative sum of standardised residuals: drifts of half a standard deviation and
-// more add up, the rest does not. One value counts at most for `clip` deviations, so that a single
-// spike is never an alarm. A lasting shift by one deviation is noticed after about 25 values, and
-// normal noise alarms once in some half a million (Siegmund's approximation). Latencies have heavier
-// tails, so an alarm is a reason to look (core/change_points.hpp), not a verdict.
+// Page's two-sided cumulative sum of standardised residuals: drifts of half a standard deviation
+// and more add up, the rest does not. One value counts at most for `clip` deviations, so that a
+// single spike is never an alarm. A lasting shift by one deviation is noticed after about 25
+// values, and normal noise alarms once in some half a million (Siegmund's approximation). Latencies
+// have heavier tails, so an alarm is a reason to look (core/change_points.hpp), not a verdict.
 #pragma once
 
 #include <algorithm>

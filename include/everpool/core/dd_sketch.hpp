@@ -3,8 +3,8 @@
 //
 // DDSketch: counts in LogBins. Which bin a value falls into depends on the value alone, so two
 // sketches merge by adding counts, and the result is the very sketch that one host would have made
-// of both streams. (A t-digest promises no relative error and depends on the order; an HDR histogram
-// needs its range beforehand.)
+// of both streams. (A t-digest promises no relative error and depends on the order; an HDR
+// histogram needs its range beforehand.)
 //
 //     DdSketch sketch;                                // 1 %, at most 2048 bins
 //     for (double ms : durations) sketch.add(ms);

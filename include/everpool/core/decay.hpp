@@ -35,8 +35,9 @@ public:
         if (x >= 1000) return 0;
         const auto whole = static_cast<std::int32_t>(x);
         const double y = (whole - x) * 0.6931471805599453;
-        // e^y for -ln 2 < y <= 0, by its series; the next term is below 1e-9. Divisions in a row would
-        // take longer than all the rest of recording a value, and mostly little time has passed.
+        // e^y for -ln 2 < y <= 0, by its series; the next term is below 1e-9. Divisions in a row
+        // would take longer than all the rest of recording a value, and mostly little time has
+        // passed.
         if (x < 0.01) return 1 + y * (1 + y * (1. / 2) * (1 + y * (1. / 3)));
         double fraction = 1;
         for (int n = 10; n > 0; --n) fraction = 1 + y * reciprocals[n] * fraction;

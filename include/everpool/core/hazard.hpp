@@ -57,8 +57,8 @@ public:
     using Vector = std::array<double, size>;
     /// All that was learnt, for who keeps it.
     struct State {
-        /// Before anything is known: a failure in about seven hours, give or take a factor of fifty;
-        /// and that nothing matters, give or take a doubling per unit.
+        /// Before anything is known: a failure in about seven hours, give or take a factor of
+        /// fifty; and that nothing matters, give or take a doubling per unit.
         Vector weights{-6, 0, 0, 0, 0};
         std::array<Vector, size> covariance{{{4, 0, 0, 0, 0},
                                              {0, 0.5, 0, 0, 0},

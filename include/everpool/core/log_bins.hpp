@@ -7,9 +7,9 @@
 // this is additions and multiplications only, so it gives the same bins on every machine, which a
 // libm's log does not promise.
 //
-// Why the error is bounded: f grows by at least 10/7 per unit of the natural logarithm, so with
-// m = 1 / (10/7 * ln g) no bin is wider than a factor g = (1 + e) / (1 - e), and the harmonic middle
-// of two bounds that far apart is within e of everything between them.
+// Why the error is bounded: f grows by at least 10/7 per unit of the natural logarithm, so with m =
+// 1 / (10/7 * ln g) no bin is wider than a factor g = (1 + e) / (1 - e), and the harmonic middle of
+// two bounds that far apart is within e of everything between them.
 #pragma once
 
 #include <bit>

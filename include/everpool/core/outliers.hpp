@@ -36,8 +36,8 @@ inline Spread spread_of(std::span<const double> values, std::vector<double>& scr
     return {median, 1.4826 * median_of(scratch)};
 }
 
-/// The indices of values more than `threshold` deviations from the median. None if more than half of
-/// the values are equal: then there is no measure of what is usual.
+/// The indices of values more than `threshold` deviations from the median. None if more than half
+/// of the values are equal: then there is no measure of what is usual.
 inline std::vector<std::size_t> mad_outliers(std::span<const double> values, double threshold = 5) {
     std::vector<std::size_t> outliers;
     if (values.empty()) return outliers;

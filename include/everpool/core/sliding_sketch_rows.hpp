@@ -59,7 +59,7 @@ inline void SlidingSketch::add(Row& row, std::size_t column, std::uint32_t count
     if (row[column] > count_max - count) [[unlikely]] {
         // The counts of all time fill up after weeks. Halving them all keeps their proportions, and
         // these are all that a quantile needs; the exact number is in Counts. In a window it takes
-        // four milliards in a bin within a day: the bin stays full.
+        // four thousand million in a bin within a day: the bin stays full.
         if (column == last_column) halve_last_column();
         count = std::min(count, count_max - row[column]);
     }

@@ -1,9 +1,9 @@
 // Everpool core: the few distributions that the tests of significance need.
 // SPDX-License-Identifier: BSL-1.0
 //
-// By hand, because Boost.Math is a large dependency of a header for three functions, and std::lgamma
-// writes to a global. They feed reports and advice, never a state machine; std::exp and std::log may
-// differ in the last bit between machines, and so may these.
+// By hand, because Boost.Math is a large dependency of a header for three functions, and
+// std::lgamma writes to a global. They feed reports and advice, never a state machine; std::exp and
+// std::log may differ in the last bit between machines, and so may these.
 #pragma once
 
 #include <cassert>

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Mann-Kendall counts the pairs that rise and those that fall; Theil-Sen takes the median slope of
-// all pairs. Neither believes in a normal distribution, and a few wild values change neither; a line
-// of least squares does both. Both look at n^2 / 2 pairs but touch n log n: the one counts inversions
-// in a merge sort, the other narrows a bracket of slopes by such counts.
+// all pairs. Neither believes in a normal distribution, and a few wild values change neither; a
+// line of least squares does both. Both look at n^2 / 2 pairs but touch n log n: the one counts
+// inversions in a merge sort, the other narrows a bracket of slopes by such counts.
 //
 // Neighbouring latencies resemble each other, which makes chance look like a trend. So the variance
 // is widened by the autocorrelation of the ranks (Hamed and Rao, 1998), and never narrowed.
@@ -257,7 +257,8 @@ inline Trend find_trend(std::span<const double> x, std::span<const double> y) {
     std::vector<double> mirrored(y.size());
     std::transform(y.begin(), y.end(), mirrored.begin(), [](double value) { return -value; });
     const auto rising = static_cast<double>(Slopes(x, mirrored).count_below(0));
-    // Where many values are equal the median slope is often exactly zero, and no bracket gets there.
+    // Where many values are equal the median slope is often exactly zero, and no bracket gets
+    // there.
     const auto half = static_cast<double>(slopes.pair_count()) / 2;
     if (falling >= half || rising >= half) trend.slope = slopes.median();
     const double s = rising - falling;

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Each browser's success rate is a Beta posterior, whose prior is what all of them show together (a
-// uniform prior would charge a browser without a failure for one in a hundred operations); its mean duration a normal one; a draw from both
-// gives a possible truth, and the share of draws in which a browser is the fastest is the probability
-// that it is. The same draws give the interval of its expected time.
+// uniform prior would charge a browser without a failure for one in a hundred operations); its mean
+// duration a normal one; a draw from both gives a possible truth, and the share of draws in which a
+// browser is the fastest is the probability that it is. The same draws give the interval of its
+// expected time.
 #pragma once
 
 #include "everpool/core/decay.hpp"
@@ -65,7 +66,8 @@ public:
     ArmSampler(const Arm& arm, double usual_ms, double usual_failure_rate, double failure_cost_ms)
         : a_(rate_prior_count * (1 - usual_failure_rate) + arm.successes),
           b_(rate_prior_count * usual_failure_rate + arm.failures) {
-        // Little evidence, or old: the mean leans to the usual, with a deviation as large as itself.
+        // Little evidence, or old: the mean leans to the usual, with a deviation as large as
+        // itself.
         const double count = arm.duration_ms.weight;
         mean_ = (arm.duration_ms.mean * count + usual_ms * prior_count) / (count + prior_count);
         const double gap = arm.duration_ms.mean - usual_ms;

@@ -1,8 +1,8 @@
 // Everpool history: how the numbers of a series are written down.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Slices of a window are numbered by time, and time differs between processes: they are written with
-// their age in slices, and find their columns again when they are read.
+// Slices of a window are numbered by time, and time differs between processes: they are written
+// with their age in slices, and find their columns again when they are read.
 #pragma once
 
 #include "everpool/history/bytes.hpp"

@@ -1,4 +1,4 @@
-// Everpool history: what is remembered of one combination of model, browser, provider and operation.
+// Everpool history: what is remembered of one model, browser, provider and operation.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
@@ -26,7 +26,8 @@ struct FadingNumbers {
     /// Of the other metrics, which come with each success: their weights are those of duration_ms.
     std::array<double, metric_count> metric_means{}, metric_deviations{};
     double successes{0}, failures{0}; ///< decayed
-    /// The same of other hosts: kept apart, so that their trouble does not drown what is known here.
+    /// The same of other hosts: kept apart, so that their trouble does not drown what is known
+    /// here.
     double merged_successes{0}, merged_failures{0};
     core::DecayedMoments merged_duration_ms;
     core::Cusum alarm;

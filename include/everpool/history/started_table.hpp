@@ -1,9 +1,10 @@
 // Everpool history: operations that were started and have not ended.
 // SPDX-License-Identifier: BSL-1.0
 //
-// An operation whose end is never told must not be remembered for ever, nor be taken for one that is
-// still running. So the table is a ring over the numbers of operations: number n stands in slot
-// n modulo the size, and whoever is still there when its slot is wanted, or is too old, is given up.
+// An operation whose end is never told must not be remembered for ever, nor be taken for one that
+// is still running. So the table is a ring over the numbers of operations: number n stands in slot
+// n modulo the size, and whoever is still there when its slot is wanted, or is too old, is given
+// up.
 #pragma once
 
 #include "everpool/performance_history.hpp"

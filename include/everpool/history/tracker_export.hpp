@@ -62,8 +62,8 @@ void export_number(std::string& out, Number value) {
     out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
-/// Quoted when it has to be. A cell that a spreadsheet would take for a formula gets a quote mark in
-/// front: names may come from pages.
+/// Quoted when it has to be. A cell that a spreadsheet would take for a formula gets a quote mark
+/// in front: names may come from pages.
 inline void export_cell(std::string& out, std::string_view value) {
     const bool is_formula = !value.empty() && std::string_view("=+-@\t\r").find(value.front()) !=
                                                   std::string_view::npos;

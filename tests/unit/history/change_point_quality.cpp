@@ -3,10 +3,10 @@
 //
 //     build/release/tests/unit/history/change_point_quality
 //
-// 200 seeded series of 200 values of each kind (change_point_series.hpp), for two strengths of noise.
-// A change counts as found if a point lies within ten values of it. Every other point is false; on a
-// ramp all points within the ramp are right. Exits with 1 if more than 1 % of the series without a
-// change have a point, or if a step of 25 % is missed.
+// 200 seeded series of 200 values of each kind (change_point_series.hpp), for two strengths of
+// noise. A change counts as found if a point lies within ten values of it. Every other point is
+// false; on a ramp all points within the ramp are right. Exits with 1 if more than 1 % of the
+// series without a change have a point, or if a step of 25 % is missed.
 #include "change_point_series.hpp"
 #include "everpool/core/change_points.hpp"
 

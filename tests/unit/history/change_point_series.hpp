@@ -1,4 +1,4 @@
-// Series of latencies of which it is known when they changed: seeded, so that everybody has the same.
+// Series of latencies of which it is known when they changed: seeded, so that all have the same.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

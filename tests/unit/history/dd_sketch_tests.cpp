@@ -170,7 +170,8 @@ TEST_CASE("at the limit of bins the small quantiles suffer, the large ones do no
     }
 }
 
-// A sketch that had to fold does not know any more what lay below; whoever takes it in does not either.
+// A sketch that had to fold does not know any more what lay below; whoever takes it in does not
+// either.
 TEST_CASE("merging a sketch that was at its limit hands on from where it is accurate") {
     DdSketch narrow(0.01, 100), wide;
     Prng prng(4);

@@ -17,7 +17,7 @@ set(everpool_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/everpool")
 # same tree (a host with its own copy of fmt), it may be in no export, and the host must not fail
 # for that.
 set(everpool_can_be_exported TRUE)
-foreach(target Boost::headers Boost::json fmt::fmt)
+foreach(target Boost::headers Boost::json cereal::cereal fmt::fmt zstd::libzstd_shared)
     if(TARGET ${target})
         get_target_property(is_imported ${target} IMPORTED)
         if(NOT is_imported)

@@ -25,12 +25,13 @@ packages='
     g++:g++ cmake:cmake ninja:ninja-build ccache:ccache mold:mold
     libboost1.81-dev|libboost1.83-dev|libboost1.88-dev
     libboost-json1.81-dev|libboost-json1.83-dev|libboost-json1.88-dev
+    libcereal-dev libzstd-dev
     libfmt-dev node:nodejs npm:npm ca-certificates
     chromium chromium-headless-shell chromium-sandbox firefox-esr|firefox mesa-vulkan-drivers'
 if [ "$profile" = test ]; then
     packages="$packages
     clang++-16:clang-16 libclang-rt-16-dev
-    catch2 libbenchmark-dev python3:python3 python3-numpy python3-onnx"
+    catch2 libbenchmark-dev librocksdb-dev libleveldb-dev libsqlite3-dev python3:python3 python3-numpy python3-onnx"
 fi
 
 # Prints the words whose package is not there.

@@ -71,6 +71,15 @@ enum class Errc {
     bad_origin = 62,     ///< an upgrade from a foreign page
     bad_host = 63,       ///< a request for a foreign host name (DNS rebinding)
 
+    // State that is kept on disk.
+    storage_full = 70,        ///< no room left on the device (or a quota); nothing was lost
+    storage_failed = 71,      ///< the system reported an I/O error
+    storage_in_use = 72,      ///< another process, or another object of this one, has it open
+    storage_damaged = 73,     ///< a checksum does not fit, and the mode forbids a cut
+    storage_newer_format = 74, ///< written by a newer version of this library
+    storage_not_writable = 75, ///< a read-only file system, or permissions
+    invalid_transaction = 76, ///< it would break an invariant of the state, so nothing was changed
+
     internal_error = 90, ///< a broken invariant: a bug of ours; the pool stops, the host goes on
 };
 
@@ -130,6 +139,13 @@ constexpr std::string_view name_of(Errc code) noexcept {
     case Errc::bad_token: return "bad_token";
     case Errc::bad_origin: return "bad_origin";
     case Errc::bad_host: return "bad_host";
+    case Errc::storage_full: return "storage_full";
+    case Errc::storage_failed: return "storage_failed";
+    case Errc::storage_in_use: return "storage_in_use";
+    case Errc::storage_damaged: return "storage_damaged";
+    case Errc::storage_newer_format: return "storage_newer_format";
+    case Errc::storage_not_writable: return "storage_not_writable";
+    case Errc::invalid_transaction: return "invalid_transaction";
     case Errc::internal_error: return "internal_error";
     }
     return "unrecognised";

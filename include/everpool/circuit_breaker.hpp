@@ -15,13 +15,14 @@
 //
 // States
 //
-//              too many failures                 open time over
-//     closed ---------------------> open <-----------------------> half_open
-//       ^  \_________________________^ ^   failed, or overdue          |
-//       |            (ramping too)   | |                               | enough probes succeeded
-//       '---------- ramping <--------|-|-------------------------------'
-//        ramp over                   '-' trip()
+//                too many failures            open time over
+//       closed ----------------------> open ------------------> half_open
+//         ^                            ^  ^                      |     |
+//         |          too many failures |  '----------------------'     | enough probes
+//         | ramp over                  |    probes failed or overdue   | have succeeded
+//         '------------------------ ramping <--------------------------'
 //
+//     trip(): open, from any state. reset(): closed, from any state.
 //     forced_open, disabled, metrics_only: entered and left only by request.
 //
 // When it opens. Whichever comes first: a fatal outcome; consecutive_failures in a row; the failure
@@ -46,11 +47,14 @@
 // dropped unrecorded gives its probe back. One that never comes back costs at most
 // half_open_max_wait.
 //
+// Clocks. Times are kept to about a millisecond, and nothing happens early. Two threads' clocks may
+// differ by up to a second. Whatever the clock does, the breaker comes to a decision: one that
+// jumps back or by days can let it probe early, and cannot keep it open for longer than
+// open_time_max and a second.
+//
 // Thread safety: everything may be called from any thread at any time. No locks: a call that is
 // interrupted anywhere holds up nobody. No allocation after construction, no exceptions but from
-// restore(). Two threads' clocks may differ by a few milliseconds; times are kept to about one, and
-// nothing happens early. Lifetime: the breaker outlives its permits; it is neither copied nor
-// moved.
+// restore(). Lifetime: the breaker outlives its permits; it is neither copied nor moved.
 #pragma once
 
 #include "everpool/circuit_breaker_config.hpp"
@@ -92,7 +96,9 @@ public:
     /// Closed, healthy, nothing held against it; from any state.
     void reset(TimePoint now) noexcept { go(BreakerState::closed, now); }
     /// Open now: for its usual open time, or for `at_least` if that is longer (what the peer has
-    /// asked for in a retry-after, say; cut to open_time_max).
+    /// asked for in a retry-after, say; cut to open_time_max). If it is open already, this can make
+    /// it longer, never shorter, and is no further strike: ten calls that come back with the same
+    /// retry-after are one failure.
     void trip(TimePoint now, Duration at_least = {}) noexcept;
     /// No calls until another of these functions is called.
     void force_open(TimePoint now) noexcept { go(BreakerState::forced_open, now); }
@@ -120,6 +126,9 @@ private:
     Permit acquire_slowly(TimePoint now, std::size_t lane) noexcept;
     std::optional<Permit> take_probe(core::BreakerWord word, TimePoint now,
                                      std::size_t lane) noexcept;
+    [[nodiscard]] TimePoint call_deadline(TimePoint now) const noexcept {
+        return core::time_after(now, config_.call_timeout);
+    }
     Permit admit(std::uint32_t epoch, TimePoint now, TimePoint deadline, std::size_t lane) noexcept;
     Permit reject(Rejection why, TimePoint now, TimePoint retry_at) noexcept;
     [[nodiscard]] core::Tick ticks_left(core::BreakerWord word, TimePoint now) const noexcept;

@@ -24,8 +24,7 @@ template <class Traits>
 auto BasicCircuitBreaker<Traits>::try_acquire(TimePoint now, std::size_t lane) noexcept -> Permit {
     const std::uint64_t bits = word_.load(std::memory_order_acquire);
     if (core::BreakerWord::state_of(bits) == State::closed) [[likely]]
-        return admit(core::BreakerWord::epoch_of(bits), now, later(now, config_.call_timeout),
-                     lane);
+        return admit(core::BreakerWord::epoch_of(bits), now, call_deadline(now), lane);
     return acquire_slowly(now, lane);
 }
 
@@ -52,11 +51,11 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
         switch (word.state) {
         case State::closed:
         case State::disabled:
-        case State::metrics_only:
-            return admit(word.epoch, now, later(now, config_.call_timeout), lane);
+        case State::metrics_only: return admit(word.epoch, now, call_deadline(now), lane);
         case State::forced_open: return reject(Rejection::forced_open, now, never);
         case State::open:
-            if (left != 0) return reject(Rejection::open, now, later(now, core::duration_of(left)));
+            if (left != 0)
+                return reject(Rejection::open, now, core::time_after(now, core::duration_of(left)));
             change(word,
                    word.next(State::half_open, word.strikes,
                              core::tick_after(now, config_.half_open_max_wait)),
@@ -80,7 +79,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
             const std::uint64_t call = ramp_calls_.increase(word.epoch);
             if (call == 0) break; // the epoch is over
             if ((call - 1) * percent % 100 >= percent) return reject(Rejection::ramping, now, now);
-            return admit(word.epoch, now, later(now, config_.call_timeout), lane);
+            return admit(word.epoch, now, call_deadline(now), lane);
         }
         }
     }
@@ -90,7 +89,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
 template <class Traits>
 auto BasicCircuitBreaker<Traits>::take_probe(core::BreakerWord word, TimePoint now,
                                              std::size_t lane) noexcept -> std::optional<Permit> {
-    const TimePoint overdue_at = later(now, core::duration_of(ticks_left(word, now)));
+    const TimePoint overdue_at = core::time_after(now, core::duration_of(ticks_left(word, now)));
     std::uint64_t bits = probes_.load(std::memory_order_relaxed);
     for (;;) {
         core::ProbeWord probes = core::ProbeWord::unpack(bits);
@@ -267,7 +266,8 @@ void BasicCircuitBreaker<Traits>::release_probe(std::uint32_t epoch) noexcept {
 // --- changing ------------------------------------------------------------------------------------
 
 /// The open word that follows `from`: its open time doubles with each strike, and is jittered by a
-/// hash of seed and epoch, so that no generator is shared and a run can be repeated.
+/// hash of seed and epoch, so that no generator is shared and a run can be repeated. If it is open
+/// already, the spell goes on: no strike more, and until whichever time is later.
 template <class Traits>
 core::BreakerWord BasicCircuitBreaker<Traits>::opened(core::BreakerWord from, TimePoint now,
                                                       Duration at_least) const noexcept {
@@ -278,6 +278,8 @@ core::BreakerWord BasicCircuitBreaker<Traits>::opened(core::BreakerWord from, Ti
         const Duration spell = is_behind ? Duration{} : core::duration_of(here - from.tick);
         if (spell >= config_.healthy_after) strikes = 0;
     }
+    const core::Tick left = from.state == State::open ? ticks_left(from, now) : 0;
+    if (left != 0 && strikes > 0) --strikes;
     Duration time = config_.open_time;
     for (std::uint32_t i = 0; i < strikes && time < config_.open_time_max; ++i) time += time;
     if (time > config_.open_time_max) time = config_.open_time_max;
@@ -288,6 +290,7 @@ core::BreakerWord BasicCircuitBreaker<Traits>::opened(core::BreakerWord from, Ti
     time -= time / 100 * config_.jitter_percent / 1000 * permille;
     if (at_least > config_.open_time_max) at_least = config_.open_time_max;
     to.tick = core::tick_after(now, time > at_least ? time : at_least);
+    if (to.tick - core::tick_at(now) < left) to.tick = from.tick;
     return to;
 }
 
@@ -300,7 +303,7 @@ bool BasicCircuitBreaker<Traits>::change(core::BreakerWord from, core::BreakerWo
         return false;
     const bool is_dry_run = to.state == State::metrics_only && reason != Reason::asked;
     if (is_dry_run) count(would_have_opened_);
-    if (to.state == State::open) count(opened_);
+    if (to.state == State::open && from.state != State::open) count(opened_);
     if (listener_.on_change)
         listener_.on_change({from.state, to.state, reason, to.epoch, now, is_dry_run});
     return true;
@@ -315,9 +318,12 @@ void BasicCircuitBreaker<Traits>::go(State to, TimePoint now) noexcept {
 
 template <class Traits>
 void BasicCircuitBreaker<Traits>::trip(TimePoint now, Duration at_least) noexcept {
-    core::BreakerWord word;
-    do word = read_word();
-    while (!change(word, opened(word, now, at_least), Reason::asked, now));
+    core::BreakerWord word, to;
+    do {
+        word = read_word();
+        to = opened(word, now, at_least);
+        if (word.state == State::open && to.tick == word.tick) return; // it is as asked already
+    } while (!change(word, to, Reason::asked, now));
 }
 
 // --- looking -------------------------------------------------------------------------------------
@@ -363,14 +369,15 @@ CircuitBreakerMemory BasicCircuitBreaker<Traits>::memory(TimePoint now) const no
 
 template <class Traits>
 void BasicCircuitBreaker<Traits>::restore(const CircuitBreakerMemory& memory, TimePoint now) {
-    if (memory.state > State::metrics_only || memory.state == State::half_open)
-        throw std::invalid_argument("CircuitBreakerMemory::state is none that memory() gives");
+    if (memory.state > State::metrics_only)
+        throw std::invalid_argument("CircuitBreakerMemory::state is no state");
+    const State state = memory.state == State::half_open ? State::open : memory.state;
     core::Tick tick = core::tick_at(now);
     if (memory.state == State::open && memory.remaining > Duration{})
         tick = core::tick_after(now, std::min(memory.remaining, config_.open_time_max));
     core::BreakerWord word;
     do word = read_word();
-    while (!change(word, word.next(memory.state, memory.strikes, tick), Reason::asked, now));
+    while (!change(word, word.next(state, memory.strikes, tick), Reason::asked, now));
 }
 
 } // namespace everpool

@@ -31,6 +31,16 @@ enum class Outcome : std::uint8_t {
     ignored, ///< says nothing of the peer (caller's mistake, cancelled): as if it had not been made
 };
 
+constexpr std::string_view name_of(Outcome outcome) noexcept {
+    switch (outcome) {
+    case Outcome::success: return "success";
+    case Outcome::failure: return "failure";
+    case Outcome::fatal: return "fatal";
+    case Outcome::ignored: return "ignored";
+    }
+    return "unrecognised";
+}
+
 /// Why a breaker changed its state.
 enum class BreakerReason : std::uint8_t {
     fatal_outcome,        ///< Outcome::fatal
@@ -62,8 +72,7 @@ constexpr std::string_view name_of(BreakerReason reason) noexcept {
 }
 
 struct CircuitBreakerConfig {
-    // --- when it opens
-    // -----------------------------------------------------------------------------
+    // --- when it opens ---------------------------------------------------------------------------
 
     /// So many failures in a row open it, whatever the window holds. Default 5, the
     /// specification's: after a long healthy spell the window still holds many successes, and this
@@ -95,15 +104,15 @@ struct CircuitBreakerConfig {
     double slow_rate_limit{0.8};
 
     /// The time window: what is older is not judged. It slides in steps of 1/16 to 1/8 of its
-    /// length. Default 60 s: long enough that one call in ten seconds makes six. 1 ms to 24 h.
+    /// length, and is as exact as one step. Default 60 s: long enough that one call in ten seconds
+    /// makes six. 1 ms to 24 h.
     Duration window{std::chrono::seconds{60}};
 
     /// Not 0: the rates are judged over exactly the last so many calls, however old, instead of
     /// over `window`. All threads then meet at one counter. Default 0; at most 1024.
     std::size_t window_calls{0};
 
-    // --- how it recovers
-    // ---------------------------------------------------------------------------
+    // --- how it recovers -------------------------------------------------------------------------
 
     /// How long it stays open the first time. Default 30 s, the specification's: a browser restarts
     /// in a few seconds, and a graphics driver that was reset needs longer. 1 ms to 24 h.
@@ -126,7 +135,7 @@ struct CircuitBreakerConfig {
 
     /// How many of them must succeed. Default 3, the specification's: a worker that has just
     /// restarted has no excuse. With 5 probes and 3 successes, a flaky one does not cost a whole
-    /// open time. 1 to half_open_probes.
+    /// open time. A slow success is none: it proves little. 1 to half_open_probes.
     std::uint32_t half_open_successes{3};
 
     /// A half-open breaker that has not decided after this time opens again: a probe that hangs, or
@@ -139,8 +148,7 @@ struct CircuitBreakerConfig {
     /// 24 h; 0 is no ramp.
     Duration ramp{std::chrono::seconds{3}};
 
-    // --- how it is used
-    // ----------------------------------------------------------------------------
+    // --- how it is used --------------------------------------------------------------------------
 
     /// What a permit gives as its deadline while the breaker is closed: a hint for its holder, who
     /// has the timers. Default 60 s, the time limit of a request. Above 0, at most 24 h.
@@ -172,6 +180,17 @@ enum class Rejection : std::uint8_t {
     ramping,      ///< this call is not among the share that passes
     forced_open,
 };
+
+constexpr std::string_view name_of(Rejection rejection) noexcept {
+    switch (rejection) {
+    case Rejection::none: return "none";
+    case Rejection::open: return "open";
+    case Rejection::probes_taken: return "probes_taken";
+    case Rejection::ramping: return "ramping";
+    case Rejection::forced_open: return "forced_open";
+    }
+    return "unrecognised";
+}
 
 /// Told what happens, by the thread that made it happen, after it happened, and with no lock held.
 /// Must not throw. May use the breaker. Empty members cost nothing.

@@ -16,7 +16,8 @@
 // A tick is 2^20 ns, about a millisecond, and its 32 bits go round in 52 days. Whoever asks how
 // long it is until a tick says how long it can be at most: more than that means that it is long
 // past. So a breaker that nobody has asked for exactly 52 days may be taken for one that has just
-// opened, and is then open for once more; that is all.
+// opened, and is then open for once more; one that has been healthy for exactly as long may be
+// taken for one that has just closed, and keeps its strikes. That is all.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -68,13 +69,19 @@ inline constexpr Duration breaker_time_max = std::chrono::hours{24};
 /// By how much the clocks of two threads may differ: about a second.
 inline constexpr Tick clock_difference_max = 1000;
 
+/// `now + delay`, saturating at `never`, for any `now`: a simulation's clock may well begin before
+/// its epoch. \pre 0 <= delay <= breaker_time_max, or a Tick's duration
+constexpr TimePoint time_after(TimePoint now, Duration delay) noexcept {
+    return now > never - delay ? never : now + delay;
+}
+
 /// The tick in which `now` lies.
 constexpr Tick tick_at(TimePoint now) noexcept {
     return static_cast<Tick>(now.time_since_epoch().count() >> tick_bits);
 }
 /// The first tick that lies wholly behind `now + delay`, so that nothing happens early.
 constexpr Tick tick_after(TimePoint now, Duration delay) noexcept {
-    return static_cast<Tick>((later(now, delay).time_since_epoch().count() >> tick_bits) + 1);
+    return static_cast<Tick>((time_after(now, delay).time_since_epoch().count() >> tick_bits) + 1);
 }
 /// Ticks from `now` until `due`, which was at most `longest` ahead when it was set; 0 if it has
 /// come.

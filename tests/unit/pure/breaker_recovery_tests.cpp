@@ -1,8 +1,10 @@
 // How a circuit breaker recovers.
 // SPDX-License-Identifier: BSL-1.0
 #include "breaker_rig.hpp"
+#include "everpool/core/prng.hpp"
 
 #include <algorithm>
+#include <vector>
 
 using namespace everpool;
 using namespace everpool::test;
@@ -161,6 +163,28 @@ TEST_CASE("a retry-after of the peer is honoured by trip(), up to the longest op
     CHECK(rig.stats().remaining <= 5min + tick);
 }
 
+TEST_CASE("asked to open while it is open, it stays so for the longer time, and has one strike") {
+    // Ten calls under way come back with the same retry-after: that is one failure, not ten.
+    BreakerRig rig;
+    for (int i = 0; i < 10; ++i) rig.breaker.trip(rig.now, 2min);
+    CHECK(rig.stats().strikes == 1);
+    CHECK(rig.stats().opened == 1);
+    CHECK(rig.stats().remaining <= 2min + tick);
+    CHECK(rig.diary() == "closed>open asked");
+
+    rig.breaker.trip(rig.now, 1s); // no shorter
+    CHECK(rig.stats().remaining >= 2min);
+    rig.now += 10s;
+    rig.breaker.trip(rig.now, 2min); // longer: told, but still the same spell
+    CHECK(rig.stats().remaining >= 2min);
+    CHECK(rig.stats().strikes == 1);
+    CHECK(rig.stats().opened == 1);
+    CHECK(rig.diary() == "closed>open asked, open>open asked");
+    rig.now += 2min + tick;
+    rig.calls(1, Outcome::failure);
+    CHECK(rig.stats().strikes == 2);
+}
+
 TEST_CASE("a breaker that nobody has asked for two months still lets probes pass") {
     // 52 days is when ticks go round: the worst time to come back is just before.
     for (const auto days : {1, 3, 25, 26, 27, 40, 51, 52, 53, 60, 300}) {
@@ -183,4 +207,50 @@ TEST_CASE("threads whose clocks differ a little do not reopen or skip anything")
     probe.record(Outcome::success, behind);
     other.record(Outcome::success, ahead);
     CHECK(rig.state() == BreakerState::half_open);
+}
+
+TEST_CASE("a clock that stands before its epoch, or at its end, is a clock like any other") {
+    for (const TimePoint now : {TimePoint{}, TimePoint{-1s}, TimePoint{-1000h}, never - 24h}) {
+        CAPTURE(now.time_since_epoch().count());
+        BreakerRig rig;
+        rig.now = now;
+        CHECK(rig.acquire().deadline() == now + 60s);
+        rig.calls(4, Outcome::failure);
+        CHECK(rig.stats().remaining >= 30s);
+        CHECK(rig.stats().remaining <= 30s + tick);
+        rig.now += 30s + tick;
+        rig.calls(3, Outcome::success);
+        CHECK(rig.state() == BreakerState::closed);
+    }
+    BreakerRig rig;
+    rig.now = never;
+    CHECK(rig.acquire().deadline() == never);
+    rig.breaker.trip(rig.now);
+    CHECK(rig.acquire().retry_at() == never);
+}
+
+TEST_CASE("whatever its clock has done, back and forth, it recovers once the peer is well") {
+    core::Prng prng(1);
+    const auto below = [&](Duration most) {
+        return Duration(static_cast<Duration::rep>(prng.below(most.count())));
+    };
+    for (int life = 0; life < 500; ++life) {
+        CAPTURE(life);
+        CircuitBreakerConfig config;
+        config.seed = prng.next();
+        BreakerRig rig(config);
+        rig.now += 10'000h;
+        std::vector<CircuitBreaker::Permit> held;
+        for (int i = 0; i < 100; ++i) {
+            const Duration span = prng.ratio(1, 2) ? Duration(2min) : Duration(3000h);
+            rig.now += prng.ratio(1, 2) ? below(span) : -below(span);
+            auto permit = rig.acquire();
+            if (prng.ratio(1, 3)) held.push_back(std::move(permit));
+            else permit.record(prng.ratio(1, 2) ? Outcome::failure : Outcome::success, rig.now);
+        }
+        // The longest ways: open, or half-open with all probes lost and then open; the ramp.
+        const TimePoint end = rig.now + 60s + 5min + 3s + 5s;
+        for (; rig.now < end; rig.now += 100ms) (void)rig.call(Outcome::success);
+        CHECK(rig.state() == BreakerState::closed);
+    }
 }

@@ -137,6 +137,38 @@ TEST_CASE("half-open is remembered as open with its time over, as its probes are
     CHECK(after.state() == BreakerState::closed);
 }
 
+TEST_CASE("each state comes back from what is remembered of it") {
+    const auto copy_of = [](BreakerRig& before) {
+        BreakerRig after(before.breaker.config());
+        after.breaker.restore(before.breaker.memory(before.now), after.now);
+        CHECK(after.breaker.memory(after.now).strikes == before.stats().strikes);
+        return after.state();
+    };
+    using Change = void (CircuitBreaker::*)(TimePoint) noexcept;
+    const std::pair<BreakerState, Change> asked[] = {
+        {BreakerState::closed, &CircuitBreaker::reset},
+        {BreakerState::forced_open, &CircuitBreaker::force_open},
+        {BreakerState::disabled, &CircuitBreaker::disable},
+        {BreakerState::metrics_only, &CircuitBreaker::observe_only}};
+    for (const auto& [state, change] : asked) {
+        BreakerRig rig;
+        (rig.breaker.*change)(rig.now);
+        CHECK(copy_of(rig) == state);
+    }
+    BreakerRig rig{CircuitBreakerConfig{}}; // with a ramp
+    rig.recover();
+    CHECK(copy_of(rig) == BreakerState::ramping);
+}
+
+TEST_CASE("a half-open state that somebody has written down is what memory() makes of it") {
+    BreakerRig rig;
+    rig.breaker.restore({BreakerState::half_open, 2, 40s}, rig.now);
+    CHECK(rig.state() == BreakerState::open);
+    CHECK(rig.stats().strikes == 2);
+    rig.calls(3, Outcome::success); // its open time is over
+    CHECK(rig.state() == BreakerState::closed);
+}
+
 TEST_CASE("a memory that was damaged on the way is refused or cut, never believed") {
     BreakerRig rig;
     CHECK_THROWS_AS(rig.breaker.restore({static_cast<BreakerState>(7)}, rig.now),
@@ -148,6 +180,14 @@ TEST_CASE("a memory that was damaged on the way is refused or cut, never believe
     CHECK(rig.stats().remaining <= 5min + tick);
     rig.breaker.restore({BreakerState::open, 0, Duration::min()}, rig.now);
     CHECK(rig.stats().remaining == 0s);
+}
+
+TEST_CASE("what a listener is told has a name that can be logged") {
+    CHECK(name_of(Outcome::fatal) == "fatal");
+    CHECK(name_of(Rejection::probes_taken) == "probes_taken");
+    CHECK(name_of(BreakerReason::probes_overdue) == "probes_overdue");
+    CHECK(name_of(BreakerState::metrics_only) == "metrics_only");
+    CHECK(name_of(static_cast<Rejection>(99)) == "unrecognised");
 }
 
 TEST_CASE("a member out of its range is named") {

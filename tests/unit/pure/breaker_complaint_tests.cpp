@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Each test names the complaint's origin: the project and the number of its issue or pull request.
-// Those of ejecting too much are in fleet_guard_tests.cpp, those of locks in
-// breaker_schedules_tests.cpp.
+// Those of ejecting too much (Envoy, istio) are in fleet_guard_tests.cpp, those of locks in
+// breaker_schedules_tests.cpp (every interruption) and breaker_stress_tests.cpp (real threads).
 #include "breaker_rig.hpp"
 
 using namespace everpool;

@@ -50,8 +50,7 @@ TEST_CASE("no schedule breaks a claim") {
     std::printf("  %-22s %8llu schedules\n", "all", static_cast<unsigned long long>(total));
 }
 
-TEST_CASE(
-    "resilience4j 2151, 2122 and 2224: a thread that is interrupted anywhere holds up nobody") {
+TEST_CASE("resilience4j 2151, 2241, 2122, 2224: a thread interrupted anywhere holds up nobody") {
     // Among all schedules are those in which one thread stops after any of its steps and the other
     // goes on to its end. With a lock the other would wait for ever, and the schedule with it.
     for (const auto& [name, make] : scenes<Plant::none>()) {

@@ -8,6 +8,7 @@
 #include <barrier>
 #include <chrono>
 #include <cstdint>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -75,7 +76,9 @@ void add_up(CircuitBreakerConfig config) {
     CircuitBreaker breaker(config, {.on_change =
                                         [&](const BreakerChange& change) {
                                             ++change_count;
-                                            if (change.to == BreakerState::open) ++opened;
+                                            if (change.to == BreakerState::open &&
+                                                change.from != BreakerState::open)
+                                                ++opened;
                                         },
                                     .on_reject = [&](Rejection, TimePoint) { ++reject_count; }});
     SharedTime time;
@@ -166,4 +169,65 @@ TEST_CASE("threads that ask together for probes get exactly as many as there are
     for (std::thread& thread : threads) thread.join();
     CHECK(phase == 2 * rounds);
     CHECK(wrong == 0);
+}
+
+// A lock that is held would show as a test that does not end.
+
+TEST_CASE("resilience4j 2151 and 2241: a thread stopped in a listener holds up no other thread") {
+    const TimePoint now{1h};
+    std::latch is_stopped{3}, may_go_on{1};
+    std::atomic<bool> shall_stop{true};
+    const auto stop = [&] {
+        if (!shall_stop) return;
+        is_stopped.count_down();
+        may_go_on.wait();
+    };
+    CircuitBreakerConfig config;
+    config.slow_call_duration = 1s;
+    CircuitBreaker breaker(config, {.on_change = [&](const BreakerChange&) { stop(); },
+                                    .on_reject = [&](Rejection, TimePoint) { stop(); },
+                                    .on_slow_call = [&](Duration) { stop(); }});
+    auto slow = breaker.try_acquire(now);
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { slow.record(Outcome::success, now, 2s); });
+    threads.emplace_back([&] { breaker.trip(now); });
+    while (breaker.state() != BreakerState::open) std::this_thread::yield();
+    threads.emplace_back([&] { (void)breaker.try_acquire(now); });
+    is_stopped.wait();
+
+    shall_stop = false;
+    CHECK_FALSE(breaker.try_acquire(now));
+    CHECK(breaker.stats(now).rejected == 2);
+    breaker.reset(now);
+    for (int i = 0; i < 4; ++i) breaker.try_acquire(now).record(Outcome::failure, now);
+    CHECK(breaker.state() == BreakerState::open);
+    may_go_on.count_down();
+    for (std::thread& thread : threads) thread.join();
+    CHECK(breaker.state() == BreakerState::open);
+}
+
+TEST_CASE("gofr 3501: while a probe is being made, others are answered at once") {
+    CircuitBreakerConfig config;
+    config.half_open_probes = 1;
+    config.half_open_successes = 1;
+    config.ramp = 0s;
+    CircuitBreaker breaker(config);
+    TimePoint now{1h};
+    breaker.trip(now);
+    now += 31s;
+    std::latch is_probing{1}, has_answered{1};
+    std::thread prober([&] {
+        auto probe = breaker.try_acquire(now);
+        is_probing.count_down();
+        has_answered.wait(); // the peer takes its time
+        probe.record(Outcome::success, now);
+    });
+    is_probing.wait();
+    for (int i = 0; i < 100; ++i)
+        CHECK(breaker.try_acquire(now).rejection() == Rejection::probes_taken);
+    CHECK(breaker.stats(now).probes_under_way == 1);
+    has_answered.count_down();
+    prober.join();
+    CHECK(breaker.state() == BreakerState::closed);
+    CHECK(breaker.try_acquire(now));
 }

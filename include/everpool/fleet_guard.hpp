@@ -7,17 +7,27 @@
 // a member out:
 //
 //     FleetGuard guard{{.member_count = 4}};
-//     if (guard.report_unhealthy(i, now) == Ejection::ejected) ...   // route no calls to i
-//     guard.report_healthy(i);                                       // its breaker has closed
-//     if (guard.admits(chance)) route among members with guard.may_use(i)
+//     (void)guard.report_unhealthy(i, now);   // its breaker has opened
+//     guard.report_healthy(i);                // its breaker has closed, or begun its ramp
+//
+//     if (!guard.admits(chance)) return refuse();
+//     // choose i among the members for which guard.may_use(i), then
+//     auto permit = breakers[i].try_acquire(now);
+//     if (permit || guard.overrides_breaker(i)) call(i);
 //
 // An ejection is refused if after it too many would be out, or too few healthy ones would be left;
-// a member that was refused stays in use though it is unhealthy. If so many are unhealthy that the
-// rest cannot carry the load, the guard is in panic mode, and the config says what that means.
+// never is everybody out. A member that was refused stays in use though it is unhealthy: calls go
+// to it even if its own breaker, which knows nothing of the others, rejects them; such a call has
+// an empty permit, and recording that does nothing. If so many are unhealthy that the rest cannot
+// carry the load, the guard is in panic mode, and the config says what that means.
+//
+// An ejected member gets no calls but its breaker's probes. Ask that breaker now and then, when its
+// open time is over, and make the calls that it admits; nothing else tells that it is well again.
 //
 // Recovery: when the fleet has been down to fewer healthy members than `recovered_count`, calls are
 // admitted with probability q/n until it is back there: q members healthy of the n that are needed.
-// So the first one to recover gets its own share and not everybody's.
+// So the first one to recover gets its own share and not everybody's. With none healthy the share
+// is that of one, or nobody would see the recovery.
 //
 // Thread safety: everything from any thread; lock-free, no allocation. Time and chance are
 // arguments.
@@ -38,8 +48,9 @@ namespace everpool {
 /// What happens to calls in panic mode.
 enum class PanicMode : std::uint8_t {
     use_all,     ///< all members are used, whatever is known of them: better a chance than none
-    use_none,    ///< no call is admitted: fail at once, somebody else may be able to serve it
-    use_healthy, ///< as always, but calls are admitted with probability healthy/all
+    use_none,    ///< no call is admitted: fail at once, somebody else may be able to serve it.
+                 ///< Only probes that are sent without asking here can end it
+    use_healthy, ///< as always, but calls are admitted with probability healthy/all, at least 1/all
 };
 
 /// What became of a member that was reported unhealthy.
@@ -47,7 +58,7 @@ enum class Ejection : std::uint8_t {
     ejected,
     already_ejected,
     refused_share,   ///< more than max_ejected_percent would be out after it
-    refused_healthy, ///< fewer than min_healthy_count healthy ones would be left after it
+    refused_healthy, ///< fewer than min_healthy_count healthy ones, or nobody, would be left
     refused_pace,    ///< the last ejection was less than min_interval ago
 };
 
@@ -56,8 +67,7 @@ struct FleetGuardConfig {
     std::size_t member_count{1};
 
     /// At most so many percent may be out, counted after the ejection: with 3 members and 50 %,
-    /// one. The only member there is stays in, unless this is 100 and min_healthy_count is 0.
-    /// Default 50. 0 to 100.
+    /// one. The last member in use stays in use even if this is 100. Default 50. 0 to 100.
     std::uint32_t max_ejected_percent{50};
 
     /// So many healthy members stay in, whatever the share says. Default 1. 0 to member_count.
@@ -110,6 +120,11 @@ public:
 
     /// May calls be routed to this member? \pre index < member_count
     [[nodiscard]] bool may_use(std::size_t index) const noexcept;
+    /// Is the member unhealthy, and in use all the same? Then a call may go to it though its
+    /// breaker rejects it. \pre index < member_count
+    [[nodiscard]] bool overrides_breaker(std::size_t index) const noexcept {
+        return (unhealthy_.load(std::memory_order_acquire) & bit(index)) != 0 && may_use(index);
+    }
     /// May this call be made at all? `chance`: 64 random bits, which differ from call to call.
     [[nodiscard]] bool admits(std::uint64_t chance) const noexcept;
 
@@ -165,7 +180,8 @@ inline Ejection FleetGuard::report_unhealthy(std::size_t index, TimePoint now) n
         // Healthy is who is neither known to be unhealthy nor out: an unhealthy one that is kept in
         // for want of others does not count as what must be kept in.
         const Set out_or_ill = after | unhealthy_.load(std::memory_order_acquire);
-        if (config_.member_count - count(out_or_ill) < config_.min_healthy_count)
+        if (config_.member_count - count(out_or_ill) < config_.min_healthy_count ||
+            count(after) == config_.member_count)
             return Ejection::refused_healthy;
         Duration::rep last = last_ejection_.load(std::memory_order_relaxed);
         const Duration::rep here = now.time_since_epoch().count();
@@ -196,13 +212,14 @@ inline bool FleetGuard::may_use(std::size_t index) const noexcept {
 
 inline bool FleetGuard::admits(std::uint64_t chance) const noexcept {
     const std::size_t healthy = healthy_count();
+    const std::size_t share = healthy > 0 ? healthy : 1;
     if (is_panicking()) {
         if (config_.panic_mode == PanicMode::use_none) return false;
         if (config_.panic_mode == PanicMode::use_healthy)
-            return is_in(chance, healthy, config_.member_count);
+            return is_in(chance, share, config_.member_count);
         if (healthy == 0) return true; // nothing is known to work, so everything is tried
     }
-    return !is_recovering() || is_in(chance, healthy, config_.recovered_count);
+    return !is_recovering() || is_in(chance, share, config_.recovered_count);
 }
 
 } // namespace everpool

@@ -60,6 +60,21 @@ TEST_CASE("Envoy 3263: when everybody fails at once, not everybody is ejected") 
     }
 }
 
+TEST_CASE("no config takes everybody out: the last member in use stays") {
+    for (std::size_t count = 1; count <= 3; ++count) {
+        CAPTURE(count);
+        FleetGuard guard({.member_count = count,
+                          .max_ejected_percent = 100,
+                          .min_healthy_count = 0,
+                          .panic_percent = 0});
+        for (std::size_t i = 0; i + 1 < count; ++i)
+            CHECK(guard.report_unhealthy(i, now) == Ejection::ejected);
+        CHECK(guard.report_unhealthy(count - 1, now) == Ejection::refused_healthy);
+        CHECK(guard.may_use(count - 1));
+        CHECK(guard.ejected_count() == count - 1);
+    }
+}
+
 TEST_CASE("istio 20135: so many healthy members stay in, whatever the share says") {
     FleetGuard guard({.member_count = 4, .max_ejected_percent = 100, .min_healthy_count = 3});
     CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
@@ -129,6 +144,18 @@ TEST_CASE("brpc 709: after an outage calls are thinned to q/n until enough have 
     CHECK(admitted_share(guard) == 1.0);
 }
 
+TEST_CASE("brpc 1874: after a total outage some calls pass, or nobody would see that it is over") {
+    // Without panic: the share of one of the three that are needed.
+    FleetGuard guard({.member_count = 3, .panic_percent = 0, .recovered_count = 3});
+    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, now);
+    CHECK(guard.healthy_count() == 0);
+    CHECK(admitted_share(guard) == Approx(1.0 / 3).margin(0.02));
+    // In panic, where only the healthy ones are used: the share of one of four.
+    FleetGuard panicking({.member_count = 4, .panic_mode = PanicMode::use_healthy});
+    for (std::size_t i = 0; i < 4; ++i) (void)panicking.report_unhealthy(i, now);
+    CHECK(admitted_share(panicking) == Approx(0.25).margin(0.02));
+}
+
 TEST_CASE("a total outage in panic tries everything, so that a recovery can be seen at all") {
     FleetGuard guard({.member_count = 2, .recovered_count = 2});
     (void)guard.report_unhealthy(0, now);
@@ -176,6 +203,48 @@ TEST_CASE("breakers report to the guard as they open and close") {
         breakers[0]->try_acquire(after).record(Outcome::success, after);
     CHECK(guard.may_use(0));
     CHECK(guard.healthy_count() == 2);
+    CHECK(guard.ejected_count() == 0);
+}
+
+TEST_CASE("a member that is kept in gets calls though its own breaker is open") {
+    FleetGuard guard({.member_count = 3, .panic_percent = 0});
+    CHECK_FALSE(guard.overrides_breaker(0)); // healthy: its breaker knows best, as in a ramp
+    REQUIRE(guard.report_unhealthy(0, now) == Ejection::ejected);
+    CHECK_FALSE(guard.overrides_breaker(0)); // out: only its breaker's probes
+    REQUIRE(guard.report_unhealthy(1, now) == Ejection::refused_share);
+    CHECK(guard.overrides_breaker(1));
+    guard.report_healthy(1);
+    CHECK_FALSE(guard.overrides_breaker(1));
+    FleetGuard panicking({.member_count = 3, .panic_percent = 50});
+    for (std::size_t i = 0; i < 3; ++i) (void)panicking.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(panicking.overrides_breaker(i));
+}
+
+TEST_CASE("a fleet whose breakers all open still serves, and recovers by their probes") {
+    FleetGuard guard({.member_count = 3, .panic_percent = 0});
+    std::vector<std::unique_ptr<CircuitBreaker>> breakers;
+    for (std::size_t i = 0; i < 3; ++i)
+        breakers.push_back(std::make_unique<CircuitBreaker>(
+            CircuitBreakerConfig{.ramp = 0s},
+            CircuitBreakerListener{.on_change = [&guard, i](const auto& change) {
+                if (change.to == BreakerState::open) (void)guard.report_unhealthy(i, change.at);
+                if (change.to == BreakerState::closed) guard.report_healthy(i);
+            }}));
+    // As the manual says: by its permit, or because it is kept in.
+    const auto serve = [&](TimePoint at, Outcome outcome) {
+        int served = 0;
+        for (std::size_t i = 0; i < 3; ++i) {
+            auto permit = breakers[i]->try_acquire(at);
+            if (permit || guard.overrides_breaker(i)) ++served;
+            permit.record(outcome, at);
+        }
+        return served;
+    };
+    for (int call = 0; call < 4; ++call) CHECK(serve(now, Outcome::failure) == 3);
+    CHECK(guard.healthy_count() == 0);
+    for (int call = 0; call < 10; ++call) CHECK(serve(now + 1s, Outcome::failure) == 2);
+    for (int call = 0; call < 3; ++call) (void)serve(now + 31s, Outcome::success);
+    CHECK(guard.healthy_count() == 3);
     CHECK(guard.ejected_count() == 0);
 }
 

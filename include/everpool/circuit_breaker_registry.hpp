@@ -12,9 +12,9 @@
 //         if (auto permit = breaker->try_acquire(now)) ...
 //
 // Bounded: it holds at most `capacity` breakers. For one more, the least recently used one is
-// dropped, with what it knew; one that is in use, which is while anybody holds a Ref to it, is
-// kept. If all are in use, get() gives an empty Ref, and the caller goes on without a breaker or
-// not at all.
+// dropped, with what it knew; the time of its use is that of its last get(). One that is in use,
+// which is while anybody holds a Ref to it, is kept. If all are in use, get() gives an empty Ref,
+// and the caller goes on without a breaker or not at all.
 //
 // Thread safety: everything from any thread. For a key that exists, get() and find() are lock-free
 // and do not allocate: a walk along a chain, and a count of users that is raised and lowered. A key
@@ -135,6 +135,11 @@ private:
         std::atomic_flag& flag_;
     };
 
+    static std::size_t checked(std::size_t capacity) {
+        if (capacity < 1 || capacity > capacity_max)
+            throw std::invalid_argument("CircuitBreakerRegistry: capacity must be 1 to 65536");
+        return capacity;
+    }
     /// std::hash of an integer is often itself; the buckets want all bits.
     [[nodiscard]] static std::uint64_t hash_of(const Key& key) noexcept {
         std::uint64_t state = Hash{}(key);
@@ -166,7 +171,8 @@ public:
     Ref() = default;
     Ref(Ref&& other) noexcept : place_(std::exchange(other.place_, nullptr)) {}
     Ref& operator=(Ref&& other) noexcept {
-        std::swap(place_, other.place_);
+        Ref old(std::move(other));
+        std::swap(place_, old.place_);
         return *this;
     }
     ~Ref() {
@@ -190,13 +196,10 @@ template <class Key, class Hash>
 CircuitBreakerRegistry<Key, Hash>::CircuitBreakerRegistry(std::size_t capacity,
                                                           CircuitBreakerConfig config,
                                                           Listener on_change)
-    : capacity_(capacity),
+    : capacity_(checked(capacity)),
       bucket_count_(std::bit_ceil(capacity * 2)),
-      config_(config),
+      config_((check_config(config), config)),
       on_change_(std::move(on_change)) {
-    check_config(config_);
-    if (capacity < 1 || capacity > capacity_max)
-        throw std::invalid_argument("CircuitBreakerRegistry: capacity must be 1 to 65536");
     places_ = std::make_unique<Place[]>(capacity_);
     buckets_ = std::make_unique<std::atomic<std::uint32_t>[]>(bucket_count_);
     for (std::size_t i = 0; i < bucket_count_; ++i) buckets_[i].store(no_place);

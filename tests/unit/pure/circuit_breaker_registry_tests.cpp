@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <thread>
@@ -77,6 +78,29 @@ TEST_CASE("a breaker in use is kept; if all are, there is none for a new key") {
     CHECK_FALSE(registry.find(2));
 }
 
+TEST_CASE("a Ref that is assigned over lets go of what it held at once") {
+    CircuitBreakerRegistry<int> registry(2);
+    auto first = registry.get(1, now), second = registry.get(2, now);
+    first = std::move(second);
+    CHECK(first.key() == 2);
+    CHECK_FALSE(second);
+    CHECK(registry.get(3, now + 1s)); // in the place of 1
+    CHECK_FALSE(registry.find(1));
+}
+
+TEST_CASE("Polly 287: one peer's trouble is held against that peer, not against its neighbours") {
+    CircuitBreakerRegistry<WorkerId> registry(64);
+    for (std::uint32_t i = 1; i <= 50; ++i) (void)registry.get({i}, now);
+    auto sick = registry.get({7}, now);
+    for (int call = 0; call < 4; ++call) sick->try_acquire(now).record(Outcome::failure, now);
+    int open = 0;
+    registry.visit([&](WorkerId, CircuitBreaker& breaker) {
+        open += breaker.state() == BreakerState::open ? 1 : 0;
+    });
+    CHECK(open == 1);
+    CHECK(sick->state() == BreakerState::open);
+}
+
 TEST_CASE("a key that was dropped and comes back begins anew") {
     CircuitBreakerRegistry<int> registry(1);
     registry.get(1, now)->trip(now);
@@ -119,6 +143,7 @@ TEST_CASE("changes are told with their key, and breakers of one registry do not 
 TEST_CASE("a capacity or config out of its range is refused") {
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(0), Catch::Contains("capacity"));
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(65'537), Catch::Contains("capacity"));
+    CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(SIZE_MAX), Catch::Contains("capacity"));
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(1, {.window = 0s}), Catch::Contains("window"));
 }
 

@@ -1,11 +1,11 @@
 // Everpool: a call behind a circuit breaker, judged by predicates over its result and its error.
 // SPDX-License-Identifier: BSL-1.0
 //
-//     const auto judge = judged_by([](const Reply& reply) { return outcome_if(reply.status < 500);
-//     },
-//                                  [](std::exception_ptr) { return Outcome::failure; });
-//     std::optional<Reply> reply = call_guarded(breaker, steady_clock_now, judge, [&] { return
-//     ask(); });
+//     const auto judge =
+//         judged_by([](const Reply& reply) { return outcome_if(reply.status < 500); },
+//                   [](std::exception_ptr) { return Outcome::failure; });
+//     const auto clock = [] { return std::chrono::steady_clock::now(); };
+//     std::optional<Reply> reply = call_guarded(breaker, clock, judge, [&] { return ask(); });
 //
 // For a blocking call. An asynchronous one takes a permit itself, moves it into its handler, and
 // records there: permit.record(judge(result), now).
@@ -66,22 +66,35 @@ Judge<OfResult, OfError> judged_by(OfResult of_result, OfError of_error) {
     return {std::move(of_result), std::move(of_error)};
 }
 
+/// What call_guarded() gives: the call's result if it was made, or for a call that returns nothing
+/// whether it was made.
+template <class Call>
+using GuardedResult = std::conditional_t<std::is_void_v<std::invoke_result_t<Call&>>, bool,
+                                         std::optional<std::invoke_result_t<Call&>>>;
+
 /// What `call` returns, or nothing if the breaker does not let it pass. `now()` is read before and
-/// after. What `call` throws is judged, recorded and thrown on. If a predicate throws, the permit
-/// is dropped.
+/// after. What `call` throws is judged, recorded and thrown on. A call that returns nothing has
+/// succeeded if it does not throw. If a predicate throws, the permit is dropped.
 template <class Traits, class Now, class JudgeOfCall, class Call>
-auto call_guarded(BasicCircuitBreaker<Traits>& breaker, Now now, const JudgeOfCall& judge,
-                  Call call) -> std::optional<std::invoke_result_t<Call&>> {
+GuardedResult<Call> call_guarded(BasicCircuitBreaker<Traits>& breaker, Now now,
+                                 const JudgeOfCall& judge, Call call) {
+    constexpr bool returns_nothing = std::is_void_v<std::invoke_result_t<Call&>>;
+    GuardedResult<Call> result{};
     auto permit = breaker.try_acquire(now());
-    if (!permit) return std::nullopt;
-    std::optional<std::invoke_result_t<Call&>> result;
+    if (!permit) return result;
     try {
-        result.emplace(call());
+        if constexpr (returns_nothing) call();
+        else result.emplace(call());
     } catch (...) {
         permit.record(judge(std::current_exception()), now());
         throw;
     }
-    permit.record(judge(*result), now());
+    if constexpr (returns_nothing) {
+        permit.record(Outcome::success, now());
+        result = true;
+    } else {
+        permit.record(judge(*result), now());
+    }
     return result;
 }
 

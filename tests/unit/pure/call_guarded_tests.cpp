@@ -48,6 +48,34 @@ TEST_CASE("a predicate over errors decides which exceptions are; all of them are
     CHECK(rig.stats().totals.failures == 1);
 }
 
+TEST_CASE("a call that returns nothing has succeeded if it has not thrown") {
+    BreakerRig rig;
+    const auto call = [&](bool is_good) {
+        return call_guarded(
+            rig.breaker, [&] { return rig.now; }, judge,
+            [&] {
+                if (!is_good) throw std::runtime_error("theirs");
+            });
+    };
+    CHECK(call(true));
+    CHECK(rig.stats().totals == CallCounts{.successes = 1});
+    CHECK_THROWS_AS(call(false), std::runtime_error);
+    CHECK(rig.stats().totals == CallCounts{.successes = 1, .failures = 1});
+    rig.breaker.force_open(rig.now);
+    CHECK_FALSE(call(true));
+}
+
+TEST_CASE("a predicate that throws costs a permit and nothing else") {
+    BreakerRig rig;
+    const auto confused = judged_by([](int) -> Outcome { throw std::logic_error("confused"); },
+                                    [](std::exception_ptr) { return Outcome::failure; });
+    CHECK_THROWS_AS(call_guarded(
+                        rig.breaker, [&] { return rig.now; }, confused, [] { return 1; }),
+                    std::logic_error);
+    CHECK(rig.stats().abandoned == 1);
+    CHECK(rig.stats().totals == CallCounts{});
+}
+
 TEST_CASE("the call's time is measured by the clock that is passed") {
     CircuitBreakerConfig config = plain();
     config.slow_call_duration = 1s;

@@ -7,9 +7,9 @@
 //
 //     max(0, (requests - K * accepts) / (requests + 1))
 //
-// (Google, Site Reliability Engineering, "Handling Overload"). With K = 2 twice as much is sent as
-// is accepted, so that a recovery is seen. A breaker is all or nothing; this is by degrees, and
-// suits a peer that is overloaded rather than broken.
+// (Google, Site Reliability Engineering, "Handling Overload"), or max_refused_percent if that is
+// less. With K = 2 twice as much is sent as is accepted, so that a recovery is seen. A breaker is
+// all or nothing; this is by degrees, and suits a peer that is overloaded rather than broken.
 //
 //     if (throttle.try_begin(now, chance)) { call(); if (accepted) throttle.on_accept(now); }
 //
@@ -35,12 +35,13 @@ struct AdaptiveThrottleConfig {
     /// refuses more and sees a recovery later.
     std::uint32_t multiple_percent{200};
 
-    /// What is older is not counted; it slides in steps of a sixteenth. Default 2 min. 16 ms to 1
-    /// h.
+    /// What is older is not counted; it slides in steps of a sixteenth. Default 2 min. 16 ms to
+    /// 1 h.
     Duration window{std::chrono::minutes{2}};
 
     /// Never refuse more than this, so that a peer which refused everything is still asked now and
-    /// then. Default 90 %. 0 to 100.
+    /// then: by the formula alone, after ten thousand refusals only every ten thousandth call would
+    /// find out that it is well again. Default 90 %. 0 to 100; 100 is the formula alone.
     std::uint32_t max_refused_percent{90};
 };
 
@@ -115,7 +116,9 @@ private:
     }
 
     /// A slice is number (32), requests (16), accepts (16). One that is full is halved, which keeps
-    /// the ratio; one that is older is begun anew.
+    /// the ratio; one that is older is begun anew. One that is newer belongs to others: who was
+    /// held up so long between his clock and here has nothing to add to it. (Newer by a few rounds;
+    /// what seems to be further ahead is left from long ago.)
     void add(TimePoint now, std::uint64_t requests, std::uint64_t accepts) noexcept {
         const std::uint32_t number = number_at(now);
         std::atomic<std::uint64_t>& slice = slices_[number % slice_count];
@@ -123,7 +126,9 @@ private:
         std::uint64_t next = 0;
         do {
             std::uint64_t r = bits >> 16 & full, a = bits & full;
-            if (bits >> 32 != number) r = a = 0;
+            const std::uint32_t ahead = static_cast<std::uint32_t>(bits >> 32) - number;
+            if (bits != 0 && ahead != 0 && ahead <= 4 * slice_count) return;
+            if (ahead != 0) r = a = 0;
             if (r == full || a == full) r /= 2, a /= 2;
             next = std::uint64_t{number} << 32 | (r + requests) << 16 | (a + accepts);
         } while (!slice.compare_exchange_weak(bits, next, std::memory_order_relaxed));

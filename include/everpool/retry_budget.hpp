@@ -8,11 +8,10 @@
 // able to retry at all.
 //
 //     RetryBudget budget;
-//     budget.on_success(now);                                        // after each success
-//     if (failed && budget.try_spend(now)) retry();                  // else report the failure
-//     if (is_late && budget.try_spend(now)) hedge();                 // else go on waiting: an
-//     empty
-//                                                                    // budget never fails a call
+//     budget.on_success(now);                          // after each success
+//     if (failed && budget.try_spend(now)) retry();    // else report the failure
+//     if (is_late && budget.try_spend(now)) hedge();   // else go on waiting: that a hedge is not
+//                                                      // paid for fails no call
 //
 // One budget is meant to be shared by the retries and hedges of all calls to the same peers.
 //

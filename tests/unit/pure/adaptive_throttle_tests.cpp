@@ -4,6 +4,9 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <thread>
+#include <vector>
 
 using namespace everpool;
 using namespace std::chrono_literals;
@@ -82,6 +85,54 @@ TEST_CASE("what is older than the window does not count") {
     CHECK(throttle.counts(start + 110s).requests == 10);
     CHECK(throttle.counts(start + 121s).requests == 0);
     CHECK(refused_share(throttle, start + 121s) == 0);
+}
+
+TEST_CASE("a thread that was held up between its clock and here wipes out nothing newer") {
+    AdaptiveThrottle throttle({.window = 160ms}); // slices of 10 ms
+    for (int i = 0; i < 10; ++i) (void)throttle.try_begin(start, lucky);
+    throttle.on_accept(start - 160ms); // of the same place in the ring, a round ago
+    (void)throttle.try_begin(start - 320ms, lucky);
+    CHECK(throttle.counts(start).requests == 10);
+    CHECK(throttle.counts(start).accepts == 0);
+}
+
+TEST_CASE("a throttle that was idle for long begins anew, whatever its slices still hold") {
+    for (const Duration idle : {Duration(170ms), Duration(1h), Duration(600h), Duration(1440h)}) {
+        CAPTURE(idle.count());
+        AdaptiveThrottle throttle({.window = 160ms});
+        for (int i = 0; i < 16; ++i) (void)throttle.try_begin(start - i * 10ms, lucky);
+        for (int i = 0; i < 10; ++i) (void)throttle.try_begin(start + idle, lucky);
+        CHECK(throttle.counts(start + idle).requests == 10);
+    }
+}
+
+TEST_CASE("calls of several threads are all counted, while slices roll over and fill up") {
+    constexpr int thread_count = 4, calls = 100'000;
+    AdaptiveThrottle throttle; // one slice holds 65,535 calls and is then halved
+    AdaptiveThrottle rolling({.window = 160ms});
+    std::vector<std::thread> threads;
+    std::vector<int> sent(thread_count);
+    for (int self = 0; self < thread_count; ++self)
+        threads.emplace_back([&, self] {
+            core::Prng prng(static_cast<std::uint64_t>(self) + 1);
+            for (int i = 0; i < calls; ++i) {
+                if (throttle.try_begin(start, prng.next()) && i % 4 == 0) throttle.on_accept(start);
+                // 10 us per call and thread: 100 ms, all within the window.
+                if (i < 10'000 && rolling.try_begin(start + i * 10us, prng.next()))
+                    ++sent[static_cast<std::size_t>(self)];
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(rolling.counts(start + 100ms).requests == 40'000);
+    int all = 0;
+    for (const int mine : sent) all += mine;
+    CHECK(all > 3'000); // a tenth passes though nothing is accepted
+    CHECK(all < 5'500);
+    const auto counts = throttle.counts(start);
+    CHECK(counts.requests >= 32'767);
+    CHECK(counts.requests <= 65'535);
+    CHECK(counts.accepts <= counts.requests);
+    CHECK(refused_share(throttle, start) > 0);
 }
 
 TEST_CASE("a slice that is full keeps the ratio") {

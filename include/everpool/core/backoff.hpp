@@ -19,7 +19,7 @@ namespace everpool::core {
 /// The longest delay after this many failures: 0, 0, min, 2 min, 4 min ... max.
 /// (After no failure and after the first one there is none.)
 constexpr Duration backoff_bound(Duration min, Duration max, std::uint32_t failures) noexcept {
-    if (failures <= 1) return Duration{};
+    if (failures <= 1 || min <= Duration{}) return Duration{};
     Duration bound = min;
     for (std::uint32_t i = 2; i < failures && bound < max; ++i)
         bound = bound > max - bound ? max : bound + bound;
@@ -55,13 +55,14 @@ private:
 /// peers that recover in steps of seconds, where doubling would soon sleep through the recovery.
 enum class BackoffShape : std::uint8_t { exponential, fibonacci };
 
-/// The longest delay before retry 1, 2, 3 ...: min, 2 min, 4 min ... or min, min, 2 min, 3 min, 5 min
-/// ... up to max. Retry 0 is the first attempt, and waits for nothing.
+/// The longest delay before retry 1, 2, 3 ...: min, 2 min, 4 min ... or min, min, 2 min, 3 min,
+/// 5 min ... up to max. Retry 0 is the first attempt, and waits for nothing.
 constexpr Duration retry_bound(BackoffShape shape, Duration min, Duration max,
                                std::uint32_t retry) noexcept {
+    if (retry == 0 || min <= Duration{}) return Duration{};
     if (shape == BackoffShape::exponential)
-        return retry == 0 ? Duration{} : backoff_bound(min, max, retry + 1);
-    Duration previous{}, bound{retry == 0 ? Duration{} : min};
+        return backoff_bound(min, max, retry < UINT32_MAX ? retry + 1 : retry);
+    Duration previous{}, bound{min};
     for (std::uint32_t i = 1; i < retry && bound < max; ++i) {
         const Duration sum = bound > max - previous ? max : bound + previous;
         previous = bound;
@@ -70,10 +71,10 @@ constexpr Duration retry_bound(BackoffShape shape, Duration min, Duration max,
     return bound < max ? bound : max;
 }
 
-/// How long the caller of a failing peer waits before it asks again: the delay is drawn between 0 and
-/// retry_bound() ("full jitter"). If the peer has said when it wants to be asked again, that is kept:
-/// the delay is at least `retry_after` (itself limited, or a broken peer could put us off for ever),
-/// and the jitter comes on top, or everybody who was told the same would come back together.
+/// How long the caller of a failing peer waits before it asks again: the delay is drawn between 0
+/// and retry_bound() ("full jitter"). If the peer has said when it wants to be asked again, that is
+/// kept: the delay is at least `retry_after` (itself limited, or a broken peer could put us off for
+/// ever), and the jitter comes on top, or everybody who was told the same would come back together.
 struct RetryDelay {
     Duration min{std::chrono::milliseconds{100}};      ///< bound of the first retry; > 0
     Duration max{std::chrono::seconds{20}};            ///< bound of all later ones; >= min

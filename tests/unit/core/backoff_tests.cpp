@@ -67,6 +67,17 @@ TEST_CASE("a retry's bound really doubles, or grows as Fibonacci's numbers, up t
         CHECK(retry_bound(shape, Duration::max() / 2, Duration::max(), 1'000) == Duration::max());
 }
 
+TEST_CASE("however often it has been tried, the bound stays at its maximum, and is found at once") {
+    for (const auto shape : {BackoffShape::exponential, BackoffShape::fibonacci})
+        for (const std::uint32_t retry : {100U, 1'000'000U, UINT32_MAX - 1, UINT32_MAX}) {
+            CAPTURE(retry);
+            CHECK(retry_bound(shape, 100ms, 20s, retry) == 20s);
+            CHECK(retry_bound(shape, 1ns, Duration::max(), retry) == Duration::max());
+            CHECK(retry_bound(shape, 0s, 20s, retry) == 0s); // what does not grow is not grown
+        }
+    CHECK(backoff_bound(0s, 20s, UINT32_MAX) == 0s);
+}
+
 TEST_CASE("callers that failed together are spread over the whole range below the bound") {
     Prng prng(1);
     const RetryDelay retry{.min = 100ms, .max = 10s};

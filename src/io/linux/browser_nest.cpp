@@ -15,12 +15,13 @@
 // number that somebody else has by now. A shell, because a library has no helper program that it
 // could be sure to find.
 #include "io/browser.hpp"
+#include "io/linux/descriptor.hpp"
+#include "io/linux/spawn_setting.hpp"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -66,20 +67,6 @@ done
     throw boost::system::system_error(error, boost::system::system_category(), what);
 }
 
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
-
 /// <temp>/everpool-<uid>, made or found, and proven to be ours: in a shared /tmp anybody could have
 /// put a link or a directory of theirs there.
 fs::path common_directory() {
@@ -96,8 +83,8 @@ fs::path common_directory() {
     return directory;
 }
 
-int open_lock(const fs::path& file, int flags) {
-    return ::open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+Descriptor open_lock(const fs::path& file, int flags) {
+    return Descriptor(::open(file.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
 /// Removes it, although processes that are just dying may add files behind our back, and a dead
@@ -117,8 +104,8 @@ void sweep(const fs::path& common) {
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(common, ignored)) {
         if (!entry.is_directory(ignored) || entry.is_symlink(ignored)) continue;
-        const Descriptor alive(open_lock(entry.path() / ".alive", 0));
-        const bool is_dead = alive.get() < 0 || ::flock(alive.get(), LOCK_EX | LOCK_NB) == 0;
+        const Descriptor alive = open_lock(entry.path() / ".alive", 0);
+        const bool is_dead = !alive.is_open() || ::flock(alive.get(), LOCK_EX | LOCK_NB) == 0;
         if (is_dead) remove_tree(entry.path());
     }
 }
@@ -127,29 +114,29 @@ void sweep(const fs::path& common) {
 
 struct BrowserNest::State {
     fs::path directory;
-    int alive{-1}; ///< locked
-    int guardian_in{-1};
+    Descriptor alive; ///< locked; closed last: until then nobody sweeps what we are removing
+    Descriptor guardian_in;
     pid_t guardian{0};
     unsigned directory_count{0};
 
     ~State() {
         tell("done\n");
-        if (guardian_in >= 0) ::close(guardian_in);
+        guardian_in.close();
         if (guardian != 0)
             while (::waitpid(guardian, nullptr, 0) < 0 && errno == EINTR) {}
         if (!directory.empty()) remove_tree(directory);
-        if (alive >= 0) ::close(alive); // last: until here nobody sweeps what we are removing
     }
 
     void tell(const std::string& line) const noexcept {
         // Short lines fit into a pipe's buffer at once; the guardian reads all the time. Were it
         // gone, MSG_NOSIGNAL has no equal for pipes, so SIGPIPE is held back here.
-        if (guardian_in < 0) return;
+        if (!guardian_in.is_open()) return;
         sigset_t pipe_signal, old;
         sigemptyset(&pipe_signal);
         sigaddset(&pipe_signal, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe_signal, &old);
-        const bool is_broken = ::write(guardian_in, line.data(), line.size()) < 0 && errno == EPIPE;
+        const bool is_broken =
+            ::write(guardian_in.get(), line.data(), line.size()) < 0 && errno == EPIPE;
         if (is_broken) {
             const timespec now{};
             (void)::sigtimedwait(&pipe_signal, nullptr, &now);
@@ -158,43 +145,26 @@ struct BrowserNest::State {
     }
 
     void start_guardian() {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) fail("cannot make the guardian's pipe");
-        guardian_in = ends[1];
-        const Descriptor reading(ends[0]);
-        posix_spawn_file_actions_t actions;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, reading.get(), 0);
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-        posix_spawnattr_t attributes;
-        posix_spawnattr_init(&attributes);
-        sigset_t none;
-        sigemptyset(&none);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setflags(&attributes,
-                                 static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK));
-        std::string shell = "sh", flag = "-c", script = guardian_script, name = "everpool-guardian",
-                    argument = directory.string();
-        char* arguments[] = {shell.data(), flag.data(),     script.data(),
-                             name.data(),  argument.data(), nullptr};
-        std::string path = "PATH=/usr/bin:/bin";
-        char* environment[] = {path.data(), nullptr};
-        const int failure =
-            ::posix_spawn(&guardian, "/bin/sh", &actions, &attributes, arguments, environment);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-        if (failure != 0) {
+        Pipe pipe;
+        if (error_code ec = pipe.open()) fail("cannot make the guardian's pipe", ec.value());
+        SpawnSetting setting;
+        setting.redirect(pipe.read, 0);
+        setting.silence(1);
+        setting.silence(2);
+        guardian_in = std::move(pipe.write);
+        if (error_code ec = setting.spawn(
+                "/bin/sh", {"sh", "-c", guardian_script, "everpool-guardian", directory.string()},
+                {"PATH=/usr/bin:/bin"}, guardian)) {
             guardian = 0;
-            fail("cannot start the guardian", failure);
+            fail("cannot start the guardian", ec.value());
         }
     }
 };
 
 BrowserNest::BrowserNest() : state_(std::make_unique<State>()) {
     const fs::path common = common_directory();
-    const Descriptor lock(open_lock(common / ".lock", O_CREAT));
-    if (lock.get() < 0) fail("cannot open " + (common / ".lock").string());
+    const Descriptor lock = open_lock(common / ".lock", O_CREAT);
+    if (!lock.is_open()) fail("cannot open " + (common / ".lock").string());
     while (::flock(lock.get(), LOCK_EX) != 0)
         if (errno != EINTR) fail("cannot lock " + common.string());
     sweep(common);
@@ -202,7 +172,7 @@ BrowserNest::BrowserNest() : state_(std::make_unique<State>()) {
     if (::mkdtemp(name.data()) == nullptr) fail("cannot make a directory in " + common.string());
     state_->directory = name;
     state_->alive = open_lock(state_->directory / ".alive", O_CREAT);
-    if (state_->alive < 0 || ::flock(state_->alive, LOCK_EX | LOCK_NB) != 0)
+    if (!state_->alive.is_open() || ::flock(state_->alive.get(), LOCK_EX | LOCK_NB) != 0)
         fail("cannot lock " + name);
     state_->start_guardian();
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/child_process.hpp"
 
+#include "io/linux/descriptor.hpp"
+#include "io/linux/spawn_setting.hpp"
+
 #include <boost/asio/buffer.hpp>
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,40 +23,6 @@ namespace {
 constexpr std::size_t tail_bytes_max = 4096;
 /// Above this no descriptor number collides with those that the child is to see.
 constexpr int descriptor_min = 10;
-
-error_code last_error() { return {errno, boost::system::system_category()}; }
-
-/// A descriptor that closes itself.
-class Descriptor {
-public:
-    Descriptor() = default;
-    explicit Descriptor(int fd) : fd_(fd) {}
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-    int release() noexcept { return std::exchange(fd_, -1); }
-
-private:
-    int fd_{-1};
-};
-
-struct Pipe {
-    Descriptor read, write;
-
-    error_code open() {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return last_error();
-        read = Descriptor(ends[0]);
-        write = Descriptor(ends[1]);
-        return {};
-    }
-};
 
 /// For commands, because writing to a socket whose reader has died is an error, and to such a pipe
 /// a SIGPIPE, which ends the host.
@@ -78,42 +46,6 @@ error_code move_up(Descriptor& descriptor) {
     return {};
 }
 
-/// Everything posix_spawn must be told, freed in the end.
-struct SpawnSetting {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-
-    SpawnSetting() {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        sigset_t none, all;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-        posix_spawnattr_setflags(&attributes,
-                                 static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                                    POSIX_SPAWN_SETSIGDEF));
-    }
-    SpawnSetting(const SpawnSetting&) = delete;
-    SpawnSetting& operator=(const SpawnSetting&) = delete;
-    ~SpawnSetting() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-    }
-
-    void redirect(const Descriptor& from, int to) {
-        posix_spawn_file_actions_adddup2(&actions, from.get(), to);
-    }
-};
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-    std::vector<char*> out;
-    for (std::string& text : texts) out.push_back(text.data());
-    out.push_back(nullptr);
-    return out;
-}
-
 } // namespace
 
 ChildProcess::ChildProcess(boost::asio::any_io_executor strand)
@@ -125,8 +57,8 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
                                BeforeReapHandler before_reap, ExitHandler exited) {
     Pipe out, answer;
     SocketPair command;
-    Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (null.get() < 0) return last_error();
+    const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null.is_open()) return last_error();
     if (error_code ec = out.open()) return ec;
     if (error_code ec = move_up(out.write)) return ec;
     SpawnSetting setting;
@@ -143,12 +75,10 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
     }
     std::vector<std::string> arguments{options.executable.string()};
     arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
-    std::vector<std::string> environment = options.environment;
     pid_t pid = 0;
-    const int failure =
-        ::posix_spawn(&pid, options.executable.c_str(), &setting.actions, &setting.attributes,
-                      pointers_to(arguments).data(), pointers_to(environment).data());
-    if (failure != 0) return {failure, boost::system::system_category()};
+    if (error_code ec = setting.spawn(options.executable.c_str(), std::move(arguments),
+                                      options.environment, pid))
+        return ec;
     pid_ = pid;
     on_output_ = std::move(output);
     before_reap_ = std::move(before_reap);

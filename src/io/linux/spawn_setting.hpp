@@ -1,0 +1,69 @@
+// Everpool doors, Linux: what posix_spawn must be told for every child of ours.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "io/linux/descriptor.hpp"
+
+#include <signal.h>
+#include <spawn.h>
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace everpool::io {
+
+/// A session and group of its own, and no signal blocked or ignored, whatever the host does with
+/// its own: what is ignored is inherited, and a child that ignores SIGPIPE or SIGCHLD surprises
+/// those who wrote it. Freed in the end.
+class SpawnSetting {
+public:
+    SpawnSetting() {
+        posix_spawn_file_actions_init(&actions_);
+        posix_spawnattr_init(&attributes_);
+        sigset_t none, all;
+        sigemptyset(&none);
+        sigfillset(&all);
+        posix_spawnattr_setsigmask(&attributes_, &none);
+        posix_spawnattr_setsigdefault(&attributes_, &all);
+        posix_spawnattr_setflags(&attributes_,
+                                 static_cast<short>(POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+                                                    POSIX_SPAWN_SETSIGDEF));
+    }
+    SpawnSetting(const SpawnSetting&) = delete;
+    SpawnSetting& operator=(const SpawnSetting&) = delete;
+    ~SpawnSetting() {
+        posix_spawn_file_actions_destroy(&actions_);
+        posix_spawnattr_destroy(&attributes_);
+    }
+
+    void redirect(const Descriptor& from, int to) {
+        posix_spawn_file_actions_adddup2(&actions_, from.get(), to);
+    }
+    /// What the child writes to `to` is seen by nobody.
+    void silence(int to) {
+        posix_spawn_file_actions_addopen(&actions_, to, "/dev/null", O_WRONLY, 0);
+    }
+
+    /// Arguments begin with the program's own name; nothing of the environment is inherited.
+    error_code spawn(const char* executable, std::vector<std::string> arguments,
+                     std::vector<std::string> environment, pid_t& pid) const {
+        const int failure =
+            ::posix_spawn(&pid, executable, &actions_, &attributes_, pointers_to(arguments).data(),
+                          pointers_to(environment).data());
+        return {failure, boost::system::system_category()};
+    }
+
+private:
+    static std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+        std::vector<char*> out;
+        for (std::string& text : texts) out.push_back(text.data());
+        out.push_back(nullptr);
+        return out;
+    }
+
+    posix_spawn_file_actions_t actions_;
+    posix_spawnattr_t attributes_;
+};
+
+} // namespace everpool::io

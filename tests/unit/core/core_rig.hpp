@@ -54,9 +54,11 @@ struct CoreRig {
     explicit CoreRig(CoreConfig config, std::uint64_t seed = 1) : core(std::move(config), seed) {}
 
     /// `count` chromium workers, no models.
-    static CoreConfig workers(std::size_t count) {
+    static CoreConfig workers(std::size_t count,
+                              std::uint32_t in_flight_max = CoreConfig{}.max_in_flight_per_worker) {
         CoreConfig config;
         config.worker_browsers.assign(count, BrowserType::chromium);
+        config.max_in_flight_per_worker = in_flight_max;
         return config;
     }
 

@@ -5,18 +5,8 @@
 using namespace everpool;
 using namespace everpool::core;
 
-namespace {
-
-CoreConfig config(std::size_t workers, std::uint32_t max_in_flight = 4) {
-    CoreConfig out = CoreRig::workers(workers);
-    out.max_in_flight_per_worker = max_in_flight;
-    return out;
-}
-
-} // namespace
-
 TEST_CASE("what a lost worker had goes to another one at once, before the restart") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     rig.submit(1); // on 0
     rig.submit(2); // on 1
@@ -35,7 +25,7 @@ TEST_CASE("what a lost worker had goes to another one at once, before the restar
 }
 
 TEST_CASE("requests that come back stand in front of those that never had a turn, in order") {
-    CoreRig rig(config(1, 2));
+    CoreRig rig(CoreRig::workers(1, 2));
     rig.start();
     for (std::uint64_t id = 1; id <= 4; ++id) rig.submit(id);
     rig.lose(w0, LossCause::page_crashed);
@@ -45,7 +35,7 @@ TEST_CASE("requests that come back stand in front of those that never had a turn
 }
 
 TEST_CASE("a request that must not be repeated completes with outcome_unknown") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     rig.submit({.id = {1}, .idempotent = false});
     const Actions actions = rig.lose(w0, LossCause::page_crashed);
@@ -54,7 +44,7 @@ TEST_CASE("a request that must not be repeated completes with outcome_unknown") 
 }
 
 TEST_CASE("a request completes with worker_lost when its attempts are used up") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     rig.submit({.id = {1}, .max_attempts = 2});
     REQUIRE(only<Dispatch>(rig.lose(w0, LossCause::page_crashed)).attempt == 2);
@@ -63,7 +53,7 @@ TEST_CASE("a request completes with worker_lost when its attempts are used up") 
 }
 
 TEST_CASE("max_attempts of 0 means the pool's own") {
-    CoreConfig c = config(2);
+    CoreConfig c = CoreRig::workers(2);
     c.max_attempts = 1;
     CoreRig rig(c);
     rig.start();
@@ -72,7 +62,7 @@ TEST_CASE("max_attempts of 0 means the pool's own") {
 }
 
 TEST_CASE("an answer from a worker's previous life is not delivered") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     const auto before = only<Dispatch>(rig.submit(1));
     rig.lose(w0, LossCause::connection_closed);
@@ -84,7 +74,7 @@ TEST_CASE("an answer from a worker's previous life is not delivered") {
 }
 
 TEST_CASE("events of a previous life of a worker mean nothing") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     rig.lose(w0, LossCause::page_crashed);
     const std::vector<Event> old{
@@ -103,7 +93,7 @@ TEST_CASE("events of a previous life of a worker mean nothing") {
 }
 
 TEST_CASE("events of workers that do not exist mean nothing") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     for (const WorkerId id : {WorkerId{1}, WorkerId::none()})
         for (const Event& event : std::initializer_list<Event>{
@@ -115,7 +105,7 @@ TEST_CASE("events of workers that do not exist mean nothing") {
 }
 
 TEST_CASE("a worker that does not become ready in time is restarted as a process") {
-    CoreConfig c = config(1);
+    CoreConfig c = CoreRig::workers(1);
     c.start_timeout = 30s;
     CoreRig rig(c);
     rig.send(Start{});
@@ -126,7 +116,7 @@ TEST_CASE("a worker that does not become ready in time is restarted as a process
 }
 
 TEST_CASE("a lost device restarts the compute thread only") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     CHECK(only<StartWorker>(rig.lose(w0, LossCause::device_lost)) ==
           StartWorker{w0, {2}, RestartLevel::compute});
@@ -134,7 +124,7 @@ TEST_CASE("a lost device restarts the compute thread only") {
 
 // The answer comes before the event. What else is sent to the dead thread would only use up attempts.
 TEST_CASE("an answer that tells of a lost device counts as the loss") {
-    CoreRig rig(config(1, 2));
+    CoreRig rig(CoreRig::workers(1, 2));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit(1));
     rig.submit(2);
@@ -148,7 +138,7 @@ TEST_CASE("an answer that tells of a lost device counts as the loss") {
 }
 
 TEST_CASE("a lost device under a request that must not be repeated is told as such") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit({.id = {1}, .idempotent = false}));
     CHECK(only<Complete>(rig.reply(sent, Errc::device_lost)) ==
@@ -156,7 +146,7 @@ TEST_CASE("a lost device under a request that must not be repeated is told as su
 }
 
 TEST_CASE("a request that could not be sent is repeated even if it must not be executed twice") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit({.id = {1}, .idempotent = false}));
     const Errc code = GENERATE(Errc::worker_lost, Errc::queue_full);
@@ -179,14 +169,14 @@ TEST_CASE("a worker's word that it did not execute is not enough to execute a se
 }
 
 TEST_CASE("a retryable error on the last attempt is what the caller gets") {
-    CoreRig rig(config(2));
+    CoreRig rig(CoreRig::workers(2));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit({.id = {1}, .max_attempts = 1}));
     CHECK(only<Complete>(rig.reply(sent, Errc::device_lost)).code == Errc::device_lost);
 }
 
 TEST_CASE("operations that nobody waits for go with their worker") {
-    CoreRig rig(config(1, 1));
+    CoreRig rig(CoreRig::workers(1, 1));
     rig.start();
     rig.submit(1);
     rig.send(Cancel{{1}});
@@ -196,7 +186,7 @@ TEST_CASE("operations that nobody waits for go with their worker") {
 }
 
 TEST_CASE("a worker that is given up takes its waiting requests' last hope with it") {
-    CoreConfig c = config(1);
+    CoreConfig c = CoreRig::workers(1);
     c.restart_count_max = 2;
     CoreRig rig(c);
     rig.start();
@@ -215,7 +205,7 @@ TEST_CASE("a worker that is given up takes its waiting requests' last hope with 
 }
 
 TEST_CASE("restarts are delayed more and more, and the delay is kept") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     CHECK(all<StartWorker>(rig.lose(w0, LossCause::process_exited)).size() == 1);
     CHECK(all<StartWorker>(rig.lose(w0, LossCause::process_exited)).empty());
@@ -227,7 +217,7 @@ TEST_CASE("restarts are delayed more and more, and the delay is kept") {
 }
 
 TEST_CASE("a flood of connects and closes is answered by no more than restarts with delays") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.send(Start{});
     std::size_t starts = 1;
     for (int i = 0; i < 2000; ++i) {

@@ -5,18 +5,8 @@
 using namespace everpool;
 using namespace everpool::core;
 
-namespace {
-
-CoreConfig config(std::size_t workers, std::uint32_t max_in_flight = 4) {
-    CoreConfig out = CoreRig::workers(workers);
-    out.max_in_flight_per_worker = max_in_flight;
-    return out;
-}
-
-} // namespace
-
 TEST_CASE("a worker that leaves its page's pings unanswered is restarted at page level") {
-    CoreConfig c = config(2);
+    CoreConfig c = CoreRig::workers(2);
     c.ping_interval = 1s;
     c.ping_timeout = 3s;
     CoreRig rig(c);
@@ -35,7 +25,7 @@ TEST_CASE("a worker that leaves its page's pings unanswered is restarted at page
 }
 
 TEST_CASE("a compute thread that is busy for less than its own timeout is left alone") {
-    CoreConfig c = config(1);
+    CoreConfig c = CoreRig::workers(1);
     c.ping_timeout = 3s;
     c.compute_ping_timeout = 20s;
     CoreRig rig(c);
@@ -50,7 +40,7 @@ TEST_CASE("a compute thread that is busy for less than its own timeout is left a
 
 // Four operations of 20 s are longer than the 30 s that the compute thread has to answer a ping.
 TEST_CASE("a full queue of long operations does not look like a compute thread that hangs") {
-    CoreRig rig(config(1, 4));
+    CoreRig rig(CoreRig::workers(1, 4));
     rig.start();
     std::vector<Dispatch> sent;
     for (std::uint64_t id = 1; id <= 4; ++id) sent.push_back(only<Dispatch>(rig.submit(id)));
@@ -63,7 +53,7 @@ TEST_CASE("a full queue of long operations does not look like a compute thread t
 
 // Else a caller's bad input, which the driver refuses by itself, would keep a dead thread alive.
 TEST_CASE("the driver's own refusals do not count as signs of life") {
-    CoreRig rig(config(1, 4));
+    CoreRig rig(CoreRig::workers(1, 4));
     rig.start();
     Actions seen;
     for (std::uint64_t id = 1; id <= 60 && all<StartWorker>(seen).empty(); ++id) {
@@ -78,7 +68,7 @@ TEST_CASE("the driver's own refusals do not count as signs of life") {
 
 TEST_CASE("a host that stood still for however long blames no worker") {
     const auto stall = GENERATE(4500ms, 7s, 11s, 40s, 1h);
-    CoreRig rig(config(3));
+    CoreRig rig(CoreRig::workers(3));
     rig.start();
     rig.submit(1);
     const auto pings = all<SendPing>(rig.pass(1s));
@@ -93,7 +83,7 @@ TEST_CASE("a host that stood still for however long blames no worker") {
 }
 
 TEST_CASE("a worker that was silent before the host stood still is found out soon after") {
-    CoreRig rig(config(1)); // ping_timeout is 5 s
+    CoreRig rig(CoreRig::workers(1)); // ping_timeout is 5 s
     rig.start();
     REQUIRE(all<StartWorker>(rig.pass(4s)).empty()); // silent for 3 s
     rig.now += 1h;
@@ -102,7 +92,7 @@ TEST_CASE("a worker that was silent before the host stood still is found out soo
 }
 
 TEST_CASE("a host that is always late finds out a silent worker all the same") {
-    CoreRig rig(config(1));
+    CoreRig rig(CoreRig::workers(1));
     rig.start();
     Actions seen;
     for (int i = 0; i < 20 && all<StartWorker>(seen).empty(); ++i) {
@@ -113,14 +103,14 @@ TEST_CASE("a host that is always late finds out a silent worker all the same") {
 }
 
 TEST_CASE("a worker that was starting while the host stood still is given the rest of its time") {
-    CoreRig rig(config(1)); // start_timeout is 30 s
+    CoreRig rig(CoreRig::workers(1)); // start_timeout is 30 s
     rig.send(Start{});
     rig.pass(20s);
     rig.now += 1h;
     CHECK(all<StartWorker>(rig.send(WorkerConnected{w0, {1}})).empty());
     CHECK(rig.state(w0) == WorkerState::ready);
 
-    CoreRig silent(config(1));
+    CoreRig silent(CoreRig::workers(1));
     silent.send(Start{});
     silent.now += 1h;
     CHECK(all<StartWorker>(silent.pass(0s)).empty());
@@ -129,7 +119,7 @@ TEST_CASE("a worker that was starting while the host stood still is given the re
 }
 
 TEST_CASE("a given-up operation whose answer lies unread does not cost the worker its life") {
-    CoreRig rig(config(1, 1));
+    CoreRig rig(CoreRig::workers(1, 1));
     rig.start();
     const auto sent = only<Dispatch>(rig.submit(1));
     rig.send(Cancel{{1}});

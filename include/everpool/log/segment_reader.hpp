@@ -61,10 +61,9 @@ struct LogRecord {
 struct SegmentEnd {
     Lsn expected;            ///< the record that is not there
     std::uint64_t offset{0}; ///< bytes of the segment that count: the records before it are whole
-    std::uint64_t bad_offset{
-        0};                 ///< of the fragment that ended it: offset, or a later one of `expected`
-    std::uint32_t chain{0}; ///< at `offset`: a segment that goes on from here begins with it
-    bool is_clean{false};   ///< only zeroes follow
+    std::uint64_t bad_offset{0};     ///< of the fragment that ended it: a part of `expected`
+    std::uint32_t chain{0};          ///< at `offset`: a segment that goes on from here begins so
+    bool is_clean{false};            ///< only zeroes follow
     bool has_missing_sectors{false}; ///< as an unfinished write leaves behind; true if clean
     Lsn synced_later;                ///< the highest `synced` of any valid fragment that follows
     std::uint64_t bytes_after{0};    ///< after `offset`, up to the last byte that is not zero

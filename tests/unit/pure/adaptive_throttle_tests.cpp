@@ -3,6 +3,7 @@
 #include "everpool/core/prng.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <thread>
@@ -97,13 +98,31 @@ TEST_CASE("a thread that was held up between its clock and here wipes out nothin
 }
 
 TEST_CASE("a throttle that was idle for long begins anew, whatever its slices still hold") {
-    for (const Duration idle : {Duration(170ms), Duration(1h), Duration(600h), Duration(1440h)}) {
+    // Slices of 1 ms: their numbers differ by half of what there are after 596 h.
+    for (const Duration idle : {Duration(17ms), Duration(1h), Duration(600h), Duration(1440h)}) {
         CAPTURE(idle.count());
-        AdaptiveThrottle throttle({.window = 160ms});
-        for (int i = 0; i < 16; ++i) (void)throttle.try_begin(start - i * 10ms, lucky);
+        AdaptiveThrottle throttle({.window = 16ms});
+        for (int i = 0; i < 16; ++i) (void)throttle.try_begin(start - i * 1ms, lucky);
         for (int i = 0; i < 10; ++i) (void)throttle.try_begin(start + idle, lucky);
         CHECK(throttle.counts(start + idle).requests == 10);
     }
+}
+
+TEST_CASE("no time is special, neither the clock's epoch nor where slices' numbers go round") {
+    for (const TimePoint end : {TimePoint{}, TimePoint{4'294'967'295ms}, TimePoint{-5s}}) {
+        CAPTURE(end.time_since_epoch().count());
+        AdaptiveThrottle throttle({.window = 16ms});
+        for (int i = -50; i < 50; ++i) {
+            (void)throttle.try_begin(end + i * 1ms, lucky);
+            CHECK(throttle.counts(end + i * 1ms).requests == std::min(i + 51U, 16U));
+        }
+    }
+}
+
+TEST_CASE("a clock that is a slice behind sees what the others have counted") {
+    AdaptiveThrottle throttle({.window = 160ms});
+    for (int i = 0; i < 10; ++i) (void)throttle.try_begin(start, lucky);
+    CHECK(throttle.counts(start - 10ms).requests == 10);
 }
 
 TEST_CASE("calls of several threads are all counted, while slices roll over and fill up") {

@@ -119,6 +119,19 @@ TEST_CASE("Polly 223: calls that overhang from before it opened do not decide ha
     CHECK(rig.stats().totals == CallCounts{.successes = 5, .failures = 9});
 }
 
+TEST_CASE("Polly 223: calls that overhang give back no place among the probes, as they have none") {
+    BreakerRig rig;
+    auto ignored = rig.acquire(), dropped = rig.acquire();
+    rig.open_and_wait();
+    std::vector<CircuitBreaker::Permit> probes;
+    for (int i = 0; i < 3; ++i) probes.push_back(rig.acquire());
+    REQUIRE(rig.stats().probes_under_way == 3);
+    ignored.record(Outcome::ignored, rig.now);
+    dropped.drop();
+    CHECK(rig.stats().probes_under_way == 3);
+    CHECK_FALSE(rig.acquire());
+}
+
 TEST_CASE("Polly 223: failures that arrive after it opened do not open it again or prolong it") {
     BreakerRig rig;
     std::vector<CircuitBreaker::Permit> permits;

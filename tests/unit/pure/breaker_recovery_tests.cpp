@@ -47,6 +47,18 @@ TEST_CASE("one failed probe of three opens it again, and for twice as long") {
     CHECK(rig.stats().remaining <= 60s + tick);
 }
 
+TEST_CASE("a fatal probe opens it at once, though the others could still have made it") {
+    CircuitBreakerConfig config = plain();
+    config.half_open_probes = 5;
+    config.half_open_successes = 3;
+    BreakerRig rig(config);
+    rig.open_and_wait();
+    rig.calls(2, Outcome::success);
+    rig.calls(1, Outcome::fatal);
+    CHECK(rig.state() == BreakerState::open);
+    CHECK(rig.changes.back().reason == BreakerReason::fatal_outcome);
+}
+
 TEST_CASE("the open time doubles up to its maximum, and starts over after a healthy spell") {
     BreakerRig rig;
     std::vector<Duration> times;
@@ -207,6 +219,20 @@ TEST_CASE("threads whose clocks differ a little do not reopen or skip anything")
     probe.record(Outcome::success, behind);
     other.record(Outcome::success, ahead);
     CHECK(rig.state() == BreakerState::half_open);
+}
+
+TEST_CASE("a clock that is a little behind finds neither a healthy spell nor the end of a ramp") {
+    CircuitBreakerConfig config = plain();
+    config.ramp = 30s;
+    BreakerRig rig(config);
+    rig.recover();
+    REQUIRE(rig.state() == BreakerState::ramping);
+    const TimePoint behind = rig.now - 20ms;
+    CHECK(rig.breaker.stats(behind).admitted_percent == 10);
+    (void)rig.breaker.try_acquire(behind);
+    CHECK(rig.state() == BreakerState::ramping);
+    rig.breaker.trip(behind);
+    CHECK(rig.stats().strikes == 2);
 }
 
 TEST_CASE("a clock that stands before its epoch, or at its end, is a clock like any other") {

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <set>
@@ -145,6 +146,26 @@ TEST_CASE("a capacity or config out of its range is refused") {
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(65'537), Catch::Contains("capacity"));
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(SIZE_MAX), Catch::Contains("capacity"));
     CHECK_THROWS_WITH(CircuitBreakerRegistry<int>(1, {.window = 0s}), Catch::Contains("window"));
+}
+
+TEST_CASE("threads that ask at once for the same new key get the same breaker") {
+    constexpr int rounds = 2'000, thread_count = 3;
+    CircuitBreakerRegistry<int> registry(rounds);
+    std::barrier start(thread_count);
+    std::vector<std::thread> threads;
+    for (int self = 0; self < thread_count; ++self)
+        threads.emplace_back([&] {
+            for (int key = 0; key < rounds; ++key) {
+                start.arrive_and_wait();
+                registry.get(key, now)->trip(now);
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(registry.size() == rounds);
+    std::set<int> keys;
+    registry.visit([&](int key, CircuitBreaker&) { keys.insert(key); });
+    CHECK(keys.size() == rounds);
+    CHECK(registry.dropped_count() == 0);
 }
 
 TEST_CASE("threads that ask for the same and for other keys, with drops under their feet") {

@@ -1,0 +1,303 @@
+// What is particular to the real directory: locks, permissions, a full disk. What any directory must
+// do is in tests/conformance.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/file_directory.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_directory.hpp"
+
+#include <signal.h>
+#include <sys/fsuid.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace everpool::io {
+namespace {
+
+namespace fs = std::filesystem;
+using log::OpenMode;
+using tests::TemporaryDirectory;
+
+std::unique_ptr<FileDirectory> open_there(const fs::path& path) {
+    std::unique_ptr<FileDirectory> directory;
+    Diagnostics diagnostics;
+    const error_code ec = FileDirectory::open(path, directory, diagnostics);
+    INFO(diagnostics.text());
+    REQUIRE(!ec);
+    REQUIRE(directory);
+    return directory;
+}
+
+struct Refusal {
+    error_code code;
+    Diagnostics diagnostics;
+};
+
+Refusal refused(const fs::path& path) {
+    std::unique_ptr<FileDirectory> directory;
+    Refusal refusal;
+    refusal.code = FileDirectory::open(path, directory, refusal.diagnostics);
+    CHECK_FALSE(directory);
+    CHECK(refusal.diagnostics.message.find(path.string()) != std::string::npos);
+    CHECK_FALSE(refusal.diagnostics.remedy.empty());
+    return refusal;
+}
+
+bool mentions(const std::string& text, std::string_view what) {
+    INFO(text);
+    return text.find(what) != std::string::npos;
+}
+
+std::unique_ptr<log::File> open_file(log::Directory& directory, std::string_view name,
+                                     OpenMode mode) {
+    std::unique_ptr<log::File> file;
+    const error_code ec = directory.open(name, mode, file);
+    INFO(name << ": " << ec.message());
+    REQUIRE(!ec);
+    return file;
+}
+
+int mode_of(const fs::path& path) {
+    struct stat status {};
+    REQUIRE(::lstat(path.c_str(), &status) == 0);
+    return static_cast<int>(status.st_mode & 07777);
+}
+
+constexpr std::array<std::byte, 5> hello{std::byte{'h'}, std::byte{'e'}, std::byte{'l'},
+                                         std::byte{'l'}, std::byte{'o'}};
+
+/// Another process that has the directory open, until it is ended.
+class Holder {
+public:
+    explicit Holder(const fs::path& path) {
+        Pipe ready;
+        REQUIRE(!ready.open());
+        pid = ::fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+            std::unique_ptr<FileDirectory> directory;
+            Diagnostics diagnostics;
+            if (!FileDirectory::open(path, directory, diagnostics))
+                (void)!::write(ready.write.get(), "y", 1);
+            for (;;) ::pause();
+        }
+        ready.write.close();
+        char byte = 0;
+        const bool is_ready = ::read(ready.read.get(), &byte, 1) == 1;
+        if (!is_ready) end();
+        REQUIRE(is_ready);
+    }
+    Holder(const Holder&) = delete;
+    Holder& operator=(const Holder&) = delete;
+    ~Holder() { end(); }
+
+    void end() {
+        if (pid <= 0) return;
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        pid = 0;
+    }
+
+    pid_t pid{0};
+};
+
+/// File access as a user who is not root, for this thread. Root alone can become another one; any
+/// other user is one already.
+class OrdinaryUser {
+public:
+    OrdinaryUser() : before_(::setfsuid(65534)) {}
+    OrdinaryUser(const OrdinaryUser&) = delete;
+    OrdinaryUser& operator=(const OrdinaryUser&) = delete;
+    ~OrdinaryUser() { ::setfsuid(static_cast<uid_t>(before_)); }
+
+private:
+    int before_;
+};
+
+TEST_CASE("a directory that is missing is made, and nobody else may look into it") {
+    const TemporaryDirectory temporary;
+    const fs::path path = temporary.path / "state";
+    const auto directory = open_there(path);
+    CHECK(mode_of(path) == 0700);
+    CHECK(mode_of(path / "LOCK") == 0600);
+    open_file(*directory, "segment", OpenMode::create);
+    CHECK(mode_of(path / "segment") == 0600);
+    CHECK(directory->path() == path);
+}
+
+TEST_CASE("the file of the lock is not one of the log's, nor is what others put there") {
+    const TemporaryDirectory temporary;
+    fs::create_directory(temporary.path / "lost+found");
+    fs::create_symlink("/etc/passwd", temporary.path / "link");
+    std::ofstream(temporary.path / ".hidden") << "x";
+    const auto directory = open_there(temporary.path);
+    open_file(*directory, "segment", OpenMode::create);
+    std::vector<std::string> names{"what was here before"};
+    REQUIRE(!directory->list(names));
+    CHECK(names == std::vector<std::string>{"segment"});
+}
+
+TEST_CASE("a second process is turned away and told the number of the first") {
+    const TemporaryDirectory temporary;
+    Holder holder(temporary.path);
+    const Refusal refusal = refused(temporary.path);
+    CHECK(refusal.code == Errc::storage_in_use);
+    CHECK(mentions(refusal.diagnostics.message, "in use by process " + std::to_string(holder.pid)));
+    holder.end(); // killed: nothing of it stays behind
+    open_there(temporary.path);
+}
+
+TEST_CASE("a second object of the same process is turned away too, and told so") {
+    const TemporaryDirectory temporary;
+    auto first = open_there(temporary.path);
+    const Refusal refusal = refused(temporary.path);
+    CHECK(refusal.code == Errc::storage_in_use);
+    CHECK(
+        mentions(refusal.diagnostics.message, "this very process, " + std::to_string(::getpid())));
+    CHECK(mentions(refusal.diagnostics.remedy, "open it once"));
+    first.reset();
+    first = open_there(temporary.path);
+}
+
+TEST_CASE("a lock that says nothing of its holder is respected all the same") {
+    const TemporaryDirectory temporary;
+    const auto first = open_there(temporary.path);
+    const std::string written = GENERATE("", "rubbish", "99999999999999999999");
+    std::ofstream(temporary.path / "LOCK", std::ios::trunc) << written;
+    const Refusal refusal = refused(temporary.path);
+    CHECK(refusal.code == Errc::storage_in_use);
+    CHECK(mentions(refusal.diagnostics.message, "in use by another process"));
+}
+
+TEST_CASE("a directory that may not be written to is refused, and nothing in it is changed") {
+    const TemporaryDirectory temporary;
+    REQUIRE(::chmod(temporary.path.c_str(), 0755) == 0);
+    const fs::path path = temporary.path / "state";
+    REQUIRE(::mkdir(path.c_str(), 0555) == 0);
+    {
+        const OrdinaryUser ordinary;
+        const Refusal refusal = refused(path);
+        CHECK(refusal.code == Errc::storage_not_writable);
+        CHECK(refusal.diagnostics.last_cause == boost::system::errc::permission_denied);
+        CHECK(mentions(refusal.diagnostics.remedy, "may write to"));
+    }
+    CHECK(fs::is_empty(path));
+}
+
+TEST_CASE("a name that cannot become a directory is refused with what is in its way") {
+    const TemporaryDirectory temporary;
+    CHECK(refused(temporary.path / "missing" / "state").code == Errc::storage_not_writable);
+    CHECK_FALSE(fs::exists(temporary.path / "missing"));
+    std::ofstream(temporary.path / "file") << "x";
+    const Refusal refusal = refused(temporary.path / "file");
+    CHECK(refusal.code == Errc::storage_not_writable);
+    CHECK(mentions(refusal.diagnostics.remedy, "a file is there"));
+}
+
+TEST_CASE("a link in place of a file is not followed, for the lock neither") {
+    const TemporaryDirectory temporary, other;
+    std::ofstream(other.path / "victim") << "precious";
+    const auto directory = open_there(temporary.path);
+    fs::create_symlink(other.path / "victim", temporary.path / "segment");
+    std::unique_ptr<log::File> file;
+    for (const OpenMode mode : {OpenMode::read, OpenMode::write, OpenMode::create}) {
+        CHECK(directory->open("segment", mode, file));
+        CHECK_FALSE(file);
+    }
+    const TemporaryDirectory trapped;
+    fs::create_symlink(other.path / "victim", trapped.path / "LOCK");
+    CHECK(refused(trapped.path).code == Errc::storage_failed);
+    std::ifstream victim(other.path / "victim");
+    CHECK(std::string(std::istreambuf_iterator<char>(victim), {}) == "precious");
+}
+
+TEST_CASE("a file that may not become larger says so, and keeps what it had") {
+    const TemporaryDirectory temporary;
+    const auto directory = open_there(temporary.path);
+    const auto file = open_file(*directory, "segment", OpenMode::create);
+    REQUIRE(!file->write(0, hello));
+    // As a full disk, but for this process alone; its signal would end us.
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    rlimit tight = before;
+    tight.rlim_cur = 4096;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+    const error_code refusal = file->allocate(1 << 20);
+    const error_code write_refusal = file->write(4096, hello);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    Diagnostics diagnostics;
+    for (const error_code ec : {refusal, write_refusal}) {
+        CHECK(directory->explain(ec, diagnostics) == Errc::storage_full);
+        CHECK(mentions(diagnostics.message, temporary.path.string()));
+        CHECK(mentions(diagnostics.remedy, "room"));
+        CHECK(diagnostics.last_cause == ec);
+    }
+    std::uint64_t bytes = 0;
+    REQUIRE(!file->size(bytes));
+    CHECK(bytes == hello.size());
+}
+
+TEST_CASE("a full device says that it is full") {
+    const TemporaryDirectory temporary;
+    const auto directory = open_there(temporary.path);
+    // A twin of /dev/full, which only root may make, and not everywhere.
+    if (::mknod((temporary.path / "full").c_str(), S_IFCHR | 0600, makedev(1, 7)) != 0) {
+        std::cout << "skipped: no device can be made here\n";
+        return;
+    }
+    std::unique_ptr<log::File> file;
+    if (directory->open("full", OpenMode::write, file)) {
+        std::cout << "skipped: devices mean nothing on this file system\n";
+        return;
+    }
+    const error_code ec = file->write(0, hello);
+    CHECK(ec == boost::system::errc::no_space_on_device);
+    Diagnostics diagnostics;
+    CHECK(directory->explain(ec, diagnostics) == Errc::storage_full);
+    CHECK(mentions(diagnostics.text(), "free some room"));
+}
+
+TEST_CASE("errors are explained by what a host can do about them") {
+    const TemporaryDirectory temporary;
+    const auto directory = open_there(temporary.path);
+    const auto explained = [&](int value) {
+        Diagnostics diagnostics;
+        const error_code ec =
+            directory->explain({value, boost::system::system_category()}, diagnostics);
+        CHECK(mentions(diagnostics.message, temporary.path.string()));
+        CHECK_FALSE(diagnostics.remedy.empty());
+        return ec;
+    };
+    CHECK(explained(EIO) == Errc::storage_failed);
+    CHECK(explained(ENOSPC) == Errc::storage_full);
+    CHECK(explained(EDQUOT) == Errc::storage_full);
+    CHECK(explained(EROFS) == Errc::storage_not_writable);
+    CHECK(explained(EACCES) == Errc::storage_not_writable);
+}
+
+TEST_CASE("room that was asked for is really taken, so that a full disk is noticed early") {
+    const TemporaryDirectory temporary;
+    const auto directory = open_there(temporary.path);
+    const auto file = open_file(*directory, "segment", OpenMode::create);
+    REQUIRE(!file->write(0, hello));
+    REQUIRE(!file->allocate(3'000'000));
+    struct stat status {};
+    REQUIRE(::stat((temporary.path / "segment").c_str(), &status) == 0);
+    CHECK(status.st_size == 3'000'000);
+    REQUIRE(!file->sync()); // until then a file system may have promised only
+    REQUIRE(::stat((temporary.path / "segment").c_str(), &status) == 0);
+    CHECK(status.st_blocks * 512 >= 3'000'000);
+}
+
+} // namespace
+} // namespace everpool::io

@@ -120,6 +120,22 @@ Script two_trips() {
             }};
 }
 
+/// Two are told by the peer when to come back, and pass it on at once.
+template <Plant plant>
+Script two_retry_afters() {
+    auto scene = std::make_shared<Scene<plant>>(small());
+    const auto trip = [scene](Duration retry_after) {
+        return [scene, retry_after] { scene->breaker.trip(scene->now, retry_after); };
+    };
+    return {{trip(1min), trip(2min)}, [scene] {
+                const auto stats = scene->breaker.stats(scene->now);
+                return first_of({unless(stats.strikes == 1 && stats.opened == 1,
+                                        "one spell was counted as two"),
+                                 unless(stats.remaining >= 2min, "the longer time was cut"),
+                                 scene->broken_chain()});
+            }};
+}
+
 /// The open time is over, and two ask at once for the one probe.
 template <Plant plant>
 Script switch_to_half_open() {
@@ -316,6 +332,7 @@ Script ring() {
 template <Plant plant>
 std::vector<std::pair<const char*, Script (*)()>> scenes() {
     return {{"two trips", two_trips<plant>},
+            {"two retry-afters", two_retry_afters<plant>},
             {"switch to half-open", switch_to_half_open<plant>},
             {"three for two probes", three_for_two_probes<plant>},
             {"late result", late_result<plant>},

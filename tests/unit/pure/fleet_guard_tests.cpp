@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -57,6 +59,22 @@ TEST_CASE("Envoy 3263: when everybody fails at once, not everybody is ejected") 
         std::size_t usable = 0;
         for (std::size_t i = 0; i < count; ++i) usable += guard.may_use(i) ? 1 : 0;
         CHECK(usable >= 1);
+    }
+}
+
+TEST_CASE("the share is that after the ejection, and is never rounded up") {
+    const struct {
+        std::size_t members;
+        std::uint32_t percent;
+        std::size_t out;
+    } table[] = {{1, 50, 0}, {1, 100, 0}, {2, 49, 0}, {2, 50, 1},  {2, 100, 1},
+                 {3, 33, 0}, {3, 34, 1},  {3, 66, 1}, {3, 67, 2},  {3, 100, 2},
+                 {7, 14, 0}, {7, 15, 1},  {10, 9, 0}, {10, 10, 1}, {64, 50, 32}};
+    for (const auto& row : table) {
+        CAPTURE(row.members, row.percent);
+        FleetGuard guard({.member_count = row.members, .max_ejected_percent = row.percent});
+        for (std::size_t i = 0; i < row.members; ++i) (void)guard.report_unhealthy(i, now);
+        CHECK(guard.ejected_count() == row.out);
     }
 }
 

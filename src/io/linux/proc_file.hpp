@@ -1,0 +1,48 @@
+// Everpool doors, Linux: the files of /proc that tell about a process.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "io/linux/descriptor.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace everpool::io {
+
+/// The beginning of a file of /proc: what is looked for stands there, and a command line has no
+/// limit. Empty if there is no such process.
+inline std::string read_proc(int process, const char* name) {
+    const std::string path = "/proc/" + std::to_string(process) + "/" + name;
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.is_open()) return {};
+    std::string out;
+    std::array<char, 4096> buffer;
+    constexpr std::size_t bytes_max = 64 * 1024;
+    while (out.size() < bytes_max) {
+        const ssize_t bytes = ::read(file.get(), buffer.data(), buffer.size());
+        if (bytes <= 0) break;
+        out.append(buffer.data(), static_cast<std::size_t>(bytes));
+    }
+    return out;
+}
+
+/// What /proc/<process>/stat says after the process's name, from the one letter of its state on:
+/// "pid (name) S ...", where the name may contain anything, brackets too. Empty if there is none.
+inline std::string read_stat(int process) {
+    const std::string stat = read_proc(process, "stat");
+    const std::size_t bracket = stat.rfind(')');
+    if (bracket == std::string::npos || bracket + 2 >= stat.size()) return {};
+    return stat.substr(bracket + 2);
+}
+
+/// Dead, or dead and not reaped yet.
+inline bool is_dead(std::string_view stat) noexcept {
+    return stat.empty() || stat.front() == 'Z' || stat.front() == 'X';
+}
+
+} // namespace everpool::io

@@ -111,9 +111,10 @@ private:
 inline double Slopes::median_of_all() const {
     std::vector<double> slopes;
     slopes.reserve(pair_count_);
-    for (std::size_t i = 0; i < points_.size(); ++i)
-        for (std::size_t j = i + 1; j < points_.size(); ++j)
-            if (points_[i].first < points_[j].first) slopes.push_back(slope(i, j));
+    for (std::size_t i = 0, other_x = 0; i < points_.size(); ++i) {
+        while (other_x < points_.size() && points_[other_x].first <= points_[i].first) ++other_x;
+        for (std::size_t j = other_x; j < points_.size(); ++j) slopes.push_back(slope(i, j));
+    }
     return median_of(slopes);
 }
 
@@ -156,8 +157,10 @@ inline double Slopes::median_between(double low, double high, std::uint64_t skip
 }
 
 inline double Slopes::median() {
-    constexpr std::size_t small = 200;
-    if (points_.size() <= small || pair_count_ < points_.size()) return median_of_all();
+    // Few points, or nearly all at the same x: a sample would draw few pairs that count.
+    constexpr std::uint64_t few_pairs = 20'000;
+    if (pair_count_ <= std::max(few_pairs, std::uint64_t{64} * points_.size()))
+        return median_of_all();
     const std::uint64_t upper_rank = pair_count_ / 2, lower_rank = (pair_count_ - 1) / 2;
     auto [low, high] = guess();
     const auto [least, most] = std::minmax_element(
@@ -214,17 +217,38 @@ struct Ties {
     }
 };
 
+/// The ranks of what remains beside the trend, about zero. Equal ones share the mean of their
+/// ranks; so do those that only rounding tells apart, or a straight line would be said to resemble
+/// itself and have no trend.
+inline std::vector<double> ranks_of_rest(std::span<const double> x, std::span<const double> y,
+                                         double slope) {
+    const std::size_t n = x.size();
+    std::vector<std::pair<double, std::uint32_t>> order(n);
+    double largest = 0;
+    for (std::uint32_t i = 0; i < n; ++i) {
+        order[i] = {y[i] - slope * x[i], i};
+        largest = std::max({largest, std::abs(y[i]), std::abs(slope * x[i])});
+    }
+    std::sort(order.begin(), order.end());
+    const double rounding = largest * 1e-14;
+    const double middle = static_cast<double>(n - 1) / 2;
+    std::vector<double> ranks(n);
+    for (std::size_t begin = 0, end; begin < n; begin = end) {
+        for (end = begin + 1; end < n && order[end].first - order[end - 1].first <= rounding;)
+            ++end;
+        const double rank = static_cast<double>(begin + end - 1) / 2 - middle;
+        for (std::size_t i = begin; i < end; ++i) ranks[order[i].second] = rank;
+    }
+    return ranks;
+}
+
 /// By how much the variance of S is larger than for independent values. At least 1.
 inline double autocorrelation_factor(std::span<const double> x, std::span<const double> y,
                                      double slope) {
     const std::size_t n = x.size();
-    std::vector<std::pair<double, std::uint32_t>> order(n);
-    for (std::uint32_t i = 0; i < n; ++i) order[i] = {y[i] - slope * x[i], i};
-    std::sort(order.begin(), order.end());
-    std::vector<double> ranks(n);
-    const double middle = static_cast<double>(n - 1) / 2;
-    for (std::size_t i = 0; i < n; ++i) ranks[order[i].second] = static_cast<double>(i) - middle;
+    const std::vector<double> ranks = ranks_of_rest(x, y, slope);
     const double power = std::inner_product(ranks.begin(), ranks.end(), ranks.begin(), 0.0);
+    if (power <= 0) return 1; // all equal: nothing remains that could resemble itself
     const double significant = 1.96 / std::sqrt(static_cast<double>(n));
     const std::size_t lag_max = std::min<std::size_t>(n / 4, 30);
     double sum = 0;

@@ -59,6 +59,52 @@ TEST_CASE("the slope of rounded values, most of them equal, is right too") {
     }
 }
 
+// Its residuals are equal, or differ by rounding only; that is no resemblance of neighbours.
+TEST_CASE("a straight line is a trend as surely as can be") {
+    for (const double slope : {1.0, 0.1, -0.3, 1e-9}) {
+        std::vector<double> y;
+        for (const double time : count_to(20)) y.push_back(20 + slope * time);
+        const Trend trend = find_trend(count_to(20), y);
+        CHECK(trend.slope == Approx(slope));
+        // S = 190, its variance 950: (190 - 1) / sqrt(950) standard deviations
+        CHECK(trend.p_value == Approx(std::erfc(189 / std::sqrt(950.0) / std::sqrt(2.0))));
+    }
+}
+
+TEST_CASE("the p-value is that of Kendall's S with ties, where neighbours are independent") {
+    Prng prng(11);
+    int equal = 0;
+    for (std::size_t run = 0; run < 300; ++run) {
+        const std::size_t n = 5 + run % 60;
+        std::vector<double> y;
+        while (y.size() < n) y.push_back(std::floor(3 * normal(prng)));
+        double s = 0;
+        for (std::size_t i = 0; i < n; ++i)
+            for (std::size_t j = i + 1; j < n; ++j)
+                s += (y[j] > y[i] ? 1 : 0) - (y[j] < y[i] ? 1 : 0);
+        const auto count = static_cast<double>(n);
+        double variance = count * (count - 1) * (2 * count + 5);
+        for (double value = -20; value < 20; ++value) {
+            const auto ties = static_cast<double>(std::count(y.begin(), y.end(), value));
+            variance -= ties * (ties - 1) * (2 * ties + 5);
+        }
+        const double z = std::max(0.0, std::abs(s) - 1) / std::sqrt(variance / 18);
+        const double expected = std::erfc(z / std::sqrt(2.0));
+        const double found = find_trend(count_to(n), y).p_value;
+        CHECK(found >= expected - 1e-12); // autocorrelation may only make it larger
+        equal += found <= expected + 1e-12 ? 1 : 0;
+    }
+    CHECK(equal > 250);
+}
+
+TEST_CASE("many values at the same time are no more work than others") {
+    std::vector<double> x(10'000, 0.0), y;
+    x[9998] = 1;
+    x[9999] = 2;
+    for (std::size_t i = 0; i < x.size(); ++i) y.push_back(static_cast<double>(i % 100));
+    CHECK(find_trend(x, y).slope == Approx(median_slope_of_all_pairs(x, y)));
+}
+
 // The p-value must be one: of series without a trend a share of p falls below p.
 TEST_CASE("pure noise has a trend as often as the p-value says") {
     Prng prng(3);

@@ -13,6 +13,8 @@
 //     minute 0..4 | hour 5..9 | day 10..14 | since start 15
 //
 // Not thread-safe. Time never runs backwards here: what comes late counts where the latest counts.
+// Times before the clock's epoch are times like others: who loads what another process saved looks
+// back further than a clock that has just been started.
 #pragma once
 
 #include "everpool/core/dd_sketch.hpp"
@@ -57,8 +59,9 @@ public:
 
         void merge(const Counts& other) noexcept;
     };
+    static constexpr std::int64_t unused = std::numeric_limits<std::int64_t>::min();
     struct Slice {
-        std::int64_t number{-1}; ///< time divided by the slice's length; -1: never used
+        std::int64_t number{unused}; ///< how many slice's lengths after the epoch it begins
         std::uint64_t binned{0};
         Counts counts{};
     };
@@ -81,7 +84,7 @@ public:
     /// Bytes on the heap, and how many more a value of that duration would need.
     [[nodiscard]] std::size_t heap_bytes() const noexcept { return rows_.capacity() * sizeof(Row); }
     [[nodiscard]] std::size_t growth_bytes(Duration duration) const noexcept {
-        const std::int32_t index = map_.index(nanoseconds(duration));
+        const std::int32_t index = bin_of(nanoseconds(duration));
         if (has_row(index)) [[likely]]
             return 0;
         return growth_bytes_for(index);
@@ -92,6 +95,18 @@ public:
         constexpr std::array<Duration, 3> lengths{
             std::chrono::seconds(12), std::chrono::minutes(12), std::chrono::minutes(288)};
         return lengths[static_cast<std::size_t>(window)];
+    }
+
+    /// The number of the slice that a time lies in. \pre window != since_start
+    static constexpr std::int64_t slice_number(HistoryWindow window, TimePoint at) noexcept {
+        const Duration time = at.time_since_epoch(), length = slice_length(window);
+        return time / length - (time % length < Duration{} ? 1 : 0); // down, also below zero
+    }
+    /// Where a window's slice of that number stands. \pre window != since_start
+    static constexpr std::size_t column_of(HistoryWindow window, std::int64_t number) noexcept {
+        constexpr auto count = static_cast<std::int64_t>(slice_count);
+        return static_cast<std::size_t>(window) * slice_count +
+               static_cast<std::size_t>((number % count + count) % count);
     }
 
     // For those who write it to disk and read it again.
@@ -121,8 +136,10 @@ private:
     [[nodiscard]] Mask mask(HistoryWindow window, TimePoint now) const noexcept;
     static std::uint64_t sum(const Row& row, const Mask& mask) noexcept;
     static double nanoseconds(Duration duration) noexcept {
-        return static_cast<double>(std::max<Duration::rep>(duration.count(), 1));
+        return static_cast<double>(std::max<Duration::rep>(duration.count(), 0));
     }
+    /// Zero shares the bin of one nanosecond, and nobody can tell them apart.
+    static std::int32_t bin_of(double value) noexcept { return map_.index(std::max(value, 1.0)); }
 
     static constexpr LogBins map_{0.01};
     std::vector<Row> rows_;

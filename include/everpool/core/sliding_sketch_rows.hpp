@@ -19,7 +19,7 @@ inline void SlidingSketch::Counts::merge(const Counts& other) noexcept {
 inline void SlidingSketch::record_success(Duration duration, TimePoint now) {
     if (now >= roll_at_) roll(now);
     const double value = nanoseconds(duration);
-    Row& row = reach(map_.index(value));
+    Row& row = reach(bin_of(value));
     for (const std::uint8_t column : current_) {
         add(row, column, 1);
         Counts& counts = slices_[column].counts;
@@ -37,13 +37,16 @@ inline void SlidingSketch::record_failure(TimePoint now) {
 
 inline void SlidingSketch::roll(TimePoint now) {
     roll_at_ = never;
-    for (std::size_t window = 0; window < 3; ++window) {
-        const Duration length = slice_length(static_cast<HistoryWindow>(window));
-        const std::int64_t number = std::max<std::int64_t>(now.time_since_epoch() / length, 0);
-        const auto column = window * slice_count + static_cast<std::size_t>(number) % slice_count;
+    for (std::size_t i = 0; i < 3; ++i) {
+        const auto window = static_cast<HistoryWindow>(i);
+        std::int64_t number = slice_number(window, now);
+        // The newest may be newer than now, if it was merged or loaded.
+        for (std::size_t column = i * slice_count; column < (i + 1) * slice_count; ++column)
+            number = std::max(number, slices_[column].number);
+        const std::size_t column = column_of(window, number);
         if (slices_[column].number != number) begin_slice(column, number);
-        current_[window] = static_cast<std::uint8_t>(column);
-        roll_at_ = std::min(roll_at_, TimePoint(length * (number + 1)));
+        current_[i] = static_cast<std::uint8_t>(column);
+        roll_at_ = std::min(roll_at_, TimePoint(slice_length(window) * (number + 1)));
     }
     slices_[last_column].number = 0;
 }
@@ -142,12 +145,11 @@ inline SlidingSketch::Mask SlidingSketch::mask(HistoryWindow window, TimePoint n
         mask[last_column] = all;
         return mask;
     }
-    const std::int64_t number = now.time_since_epoch() / slice_length(window);
+    const std::int64_t oldest =
+        slice_number(window, now) - static_cast<std::int64_t>(slice_count) + 1;
     const std::size_t begin = static_cast<std::size_t>(window) * slice_count;
     for (std::size_t i = begin; i < begin + slice_count; ++i)
-        if (slices_[i].number >= 0 &&
-            slices_[i].number > number - static_cast<std::int64_t>(slice_count))
-            mask[i] = all;
+        if (slices_[i].number >= oldest) mask[i] = all;
     return mask;
 }
 
@@ -212,12 +214,12 @@ inline void SlidingSketch::merge(const SlidingSketch& other, TimePoint now) {
     for (std::size_t column = 0; column < column_count; ++column) {
         const Slice& theirs = other.slices_[column];
         Slice& ours = slices_[column];
-        if (theirs.number < 0 || theirs.number < ours.number) continue;
+        if (theirs.number == unused || theirs.number < ours.number) continue;
         if (theirs.number > ours.number) {
             // Of the window's time, but nothing was recorded here then; from the future if clocks
             // disagree, and then it is not believed.
             const auto window = static_cast<HistoryWindow>(column / slice_count);
-            if (theirs.number > now.time_since_epoch() / slice_length(window)) continue;
+            if (theirs.number > slice_number(window, now)) continue;
             begin_slice(column, theirs.number);
         }
         if (column == last_column) {

@@ -30,7 +30,6 @@ enum class HistoryErrc : std::uint8_t {
     not_a_history = 4,   ///< the bytes are something else
     unknown_version = 5, ///< written by a version that this one does not read
     damaged = 6,         ///< the checksum does not fit, or a field is impossible
-    too_large = 7,       ///< more than the configuration's limits admit
 };
 
 constexpr std::string_view name_of(HistoryErrc code) noexcept {
@@ -41,7 +40,6 @@ constexpr std::string_view name_of(HistoryErrc code) noexcept {
     case HistoryErrc::not_a_history: return "not_a_history";
     case HistoryErrc::unknown_version: return "unknown_version";
     case HistoryErrc::damaged: return "damaged";
-    case HistoryErrc::too_large: return "too_large";
     }
     return "unrecognised";
 }
@@ -61,8 +59,12 @@ public:
     T* operator->() noexcept { return &*value_; }
     const T* operator->() const noexcept { return &*value_; }
     /// \throws std::runtime_error naming the error if there is no value
-    T& value() {
+    const T& value() const {
         if (!value_) throw std::runtime_error("everpool history: " + std::string(name_of(error_)));
+        return *value_;
+    }
+    T& value() {
+        static_cast<void>(std::as_const(*this).value());
         return *value_;
     }
     /// \pre !has_value()
@@ -101,7 +103,12 @@ struct SeriesId {
 /// An operation that was started. From 1.
 using StartedOperation = StrongId<struct StartedOperationTag, std::uint64_t>;
 
-/// What is known of an operation when it ends. What is not known stays zero.
+/// What is known of an operation when it ends. What is not known stays zero, and counts as zero in
+/// averages: report a metric of all operations of a series, or of none.
+///
+/// Numbers that cannot be true are recorded as the nearest that can, and counted in
+/// HistoryCounts::corrected: durations below zero or above 146 years, more than 256 TiB, a
+/// throughput that is negative, above 10^12, or no number (which becomes 0).
 struct OperationMetrics {
     Duration duration{};   ///< from start to end; complete() fills it in if it is zero
     Duration queue{};      ///< waiting for a worker
@@ -184,6 +191,29 @@ constexpr std::string_view name_of(TrendDirection direction) noexcept {
     return "unrecognised";
 }
 
+/// Durations left what was usual in their series, and did not come back at once.
+struct DurationAlarm {
+    TimePoint at;
+    TrendDirection direction{TrendDirection::stable};
+};
+
+/// Under decay: what is a half-life older counts half.
+struct DecayedMean {
+    double mean{0}, variance{0};
+};
+
+/// A series as it is now, the past fading away.
+struct RecentStats {
+    double operations{0};        ///< how many of now its memory is worth
+    RateEstimate success_rate{}; ///< the posterior of the decayed counts
+    /// Of successes; all zero while there is none.
+    DecayedMean duration_ms{}, queue_ms{}, transfer_ms{}, compute_ms{}, memory_bytes{},
+        batch_size{}, throughput{};
+    DecayedMean failure_duration_ms{}; ///< zero while there is no failure
+    /// The latest alarm of the CUSUM over durations: a reason to ask for change points.
+    std::optional<DurationAlarm> last_alarm{};
+};
+
 /// When the durations changed their level for good.
 struct LevelChange {
     TimePoint at; ///< end of the first operation on the new level
@@ -250,7 +280,7 @@ struct BrowserRecommendation {
 
 enum class AdviceKind : std::uint8_t {
     prefer_browser,    ///< one browser and provider is best for a model, very likely
-    degrading_model,   ///< its durations rise
+    degrading_model,   ///< its durations rise, or have risen to another level
     incompatible_pair, ///< a model fails on a browser and provider more often than not, surely
     optimisation,      ///< more time goes elsewhere than into computing
 };
@@ -267,7 +297,8 @@ struct Advice {
 /// What the tracker has done with what it was given.
 struct HistoryCounts {
     std::uint64_t recorded{0};
-    std::uint64_t refused{0};          ///< stale series, names too long
+    std::uint64_t corrected{0};        ///< recorded with a metric that could not be true
+    std::uint64_t refused{0};          ///< stale series, names too long or not UTF-8
     std::uint64_t late{0};             ///< completed after it was given up, twice, or never started
     std::uint64_t abandoned{0};        ///< started, and given up by age or for want of room
     std::uint64_t series_forgotten{0}; ///< for the limits of memory and of series

@@ -10,7 +10,7 @@
 //     ...
 //     history.complete(operation, Errc::ok, {.compute = 12ms}, now);
 //     if (auto trend = history.analyze_performance_trends({.model = "bert"}, 1h, now))
-//         std::cout << name_of(trend->direction);
+//         std::cout << name_of(trend->trend_direction);
 //
 // What is kept
 //   Per series (model, browser type, provider, operation, recovery strategy): sketches of the
@@ -96,6 +96,11 @@ public:
     /// \pre 0 <= q <= 1
     [[nodiscard]] HistoryResult<Duration> quantile(SeriesId series, HistoryWindow window, double q,
                                                    TimePoint now) const;
+
+    /// What a series is like now: decayed means and variances of all metrics, decayed successes and
+    /// failures, the latest alarm. This host's only, whatever was merged. Errors: no_data (stale,
+    /// or nothing recorded that is not forgotten).
+    [[nodiscard]] HistoryResult<RecentStats> recent(SeriesId series, TimePoint now) const;
 
     /// One group per name that occurs in the window, in order of name.
     [[nodiscard]] std::vector<GroupStats> stats_by_browser(HistoryWindow window,
@@ -217,6 +222,8 @@ private:
     /// What a series costs beside its names and its sketch: also its node in the index.
     static constexpr std::size_t series_bytes = sizeof(history::Series) + 96;
 
+    /// \pre history::is_possible(metrics)
+    bool record_possible(SeriesId id, Errc outcome, const OperationMetrics& metrics, TimePoint now);
     history::Series* use(SeriesId id) noexcept;
     void link_newest(std::uint32_t slot) noexcept;
     void unlink(std::uint32_t slot) noexcept;

@@ -68,6 +68,7 @@ public:
         std::uint64_t failures{0}, minutes{0};
     };
     [[nodiscard]] const State& state() const noexcept { return state_; }
+    /// What is no covariance is noticed when it is used, and all is forgotten then.
     void restore(const State& state) noexcept { state_ = state; }
 
 private:
@@ -98,8 +99,14 @@ inline void HazardModel::observe(const WorkerSample& sample, bool has_failed) no
     const Vector x = features(sample);
     const double p = logistic(dot(state_.weights, x));
     const Vector direction = spread(x);
-    const double variance = p * (1 - p);
-    const double shrink = variance / (1 + variance * dot(x, direction));
+    const double variance = p * (1 - p), doubt = dot(x, direction);
+    // A sum of squares, unless the state came from a file that lies. (Written so that NaN is bad.)
+    constexpr double doubt_max = 1e6;
+    if (!(doubt >= 0 && doubt <= doubt_max && p >= 0)) {
+        state_ = {};
+        return observe(sample, has_failed);
+    }
+    const double shrink = variance / (1 + variance * doubt);
     for (std::size_t i = 0; i < size; ++i)
         for (std::size_t j = 0; j < size; ++j)
             state_.covariance[i][j] -= shrink * direction[i] * direction[j];
@@ -117,6 +124,10 @@ inline HazardEstimate HazardModel::estimate(const WorkerSample& sample,
     const double growth = sample.age > Duration{} ? static_cast<double>(step.count()) /
                                                         static_cast<double>(sample.age.count())
                                                   : 0;
+    // Before anything is known the doubt is some hundreds at most; a state that lies is not asked.
+    const Vector now = features(sample);
+    if (!std::isfinite(dot(state_.weights, now)) || !std::isfinite(dot(now, spread(now))))
+        return {.failure_probability = 0, .low = 0, .high = 1};
     double survival = 1, low_survival = 1, high_survival = 1;
     WorkerSample later = sample;
     for (std::int64_t i = 0; i < steps; ++i) {

@@ -41,7 +41,9 @@ inline double incomplete_beta(double a, double b, double x) noexcept {
     constexpr double tiny = 1e-300;
     const auto bounded = [](double value) { return std::abs(value) < tiny ? tiny : value; };
     double c = 1, d = 1 / bounded(1 - (a + b) * x / (a + 1)), result = d;
-    for (int m = 1; m < 500; ++m) {
+    // It takes some sqrt(a + b) steps; beyond 10^8 trials the last digits are not waited for.
+    constexpr int step_count_max = 20'000;
+    for (int m = 1; m < step_count_max; ++m) {
         const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
         d = 1 / bounded(1 + even * d);
         c = bounded(1 + even / c);

@@ -5,6 +5,7 @@
 // with their age in slices, and find their columns again when they are read.
 #pragma once
 
+#include "everpool/history/bounds.hpp"
 #include "everpool/history/bytes.hpp"
 #include "everpool/history/series.hpp"
 
@@ -12,7 +13,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -39,6 +39,12 @@ inline core::DecayedMoments read_moments(ByteReader& in) {
     return moments;
 }
 
+/// Not negative, and so little that times before and after it can be told apart without overflow.
+inline Duration read_age(ByteReader& in) noexcept {
+    constexpr Duration age_max = std::chrono::hours(24 * 365 * 100);
+    return std::clamp(Duration(in.fixed<Duration::rep>()), Duration{}, age_max);
+}
+
 inline void write(ByteWriter& out, const FadingNumbers& numbers, TimePoint now) {
     write(out, numbers.duration_ms);
     write(out, numbers.failure_duration_ms);
@@ -49,6 +55,8 @@ inline void write(ByteWriter& out, const FadingNumbers& numbers, TimePoint now) 
                                numbers.merged_failures, numbers.alarm.up, numbers.alarm.down})
         out.real(value);
     out.fixed((now - numbers.updated_at).count());
+    out.fixed(static_cast<std::uint8_t>(numbers.last_alarm));
+    out.fixed((now - numbers.last_alarm_at).count());
 }
 
 inline void read(ByteReader& in, FadingNumbers& numbers, TimePoint saved_at) {
@@ -60,16 +68,18 @@ inline void read(ByteReader& in, FadingNumbers& numbers, TimePoint saved_at) {
     for (double* value : {&numbers.successes, &numbers.failures, &numbers.merged_successes,
                           &numbers.merged_failures, &numbers.alarm.up, &numbers.alarm.down})
         *value = in.real(0, weight_max);
-    constexpr Duration::rep age_max = Duration(std::chrono::hours(24 * 365 * 100)).count();
-    numbers.updated_at =
-        saved_at - Duration(std::clamp<Duration::rep>(in.fixed<Duration::rep>(), 0, age_max));
+    numbers.updated_at = earlier(saved_at, read_age(in));
+    const auto alarm = in.fixed<std::uint8_t>();
+    if (alarm > static_cast<std::uint8_t>(core::CusumAlarm::down)) in.fail();
+    numbers.last_alarm = static_cast<core::CusumAlarm>(alarm);
+    numbers.last_alarm_at = earlier(saved_at, read_age(in));
 }
 
 /// Where the column's slice stands in time: in which window, and its number now.
 inline std::int64_t slice_number(std::size_t column, TimePoint at) noexcept {
     if (column == core::SlidingSketch::last_column) return 0;
     const auto window = static_cast<HistoryWindow>(column / core::SlidingSketch::slice_count);
-    return at.time_since_epoch() / core::SlidingSketch::slice_length(window);
+    return core::SlidingSketch::slice_number(window, at);
 }
 
 inline void write(ByteWriter& out, const core::SlidingSketch& sketch, TimePoint now) {
@@ -77,9 +87,9 @@ inline void write(ByteWriter& out, const core::SlidingSketch& sketch, TimePoint 
     std::array<bool, Sketch::column_count> is_written{};
     for (std::size_t column = 0; column < Sketch::column_count; ++column) {
         const Sketch::Slice& slice = sketch.slices()[column];
-        const std::int64_t age = slice_number(column, now) - slice.number;
-        const bool is_kept =
-            slice.number >= 0 && age >= 0 && age < static_cast<std::int64_t>(Sketch::slice_count);
+        const std::int64_t age =
+            slice.number == Sketch::unused ? -1 : slice_number(column, now) - slice.number;
+        const bool is_kept = age >= 0 && age < static_cast<std::int64_t>(Sketch::slice_count);
         out.fixed(static_cast<std::uint8_t>(is_kept ? age : 0xff));
         if (!is_kept) continue;
         is_written[column] = true;
@@ -105,7 +115,7 @@ inline void read(ByteReader& in, core::SlidingSketch& sketch, TimePoint saved_at
     for (std::size_t column = 0; column < Sketch::column_count; ++column) {
         const auto age = in.fixed<std::uint8_t>();
         if (age == 0xff) continue;
-        if (age >= Sketch::slice_count) in.fail();
+        if (age >= (column == Sketch::last_column ? 1 : Sketch::slice_count)) in.fail();
         Sketch::Slice slice{.number = slice_number(column, saved_at) - age};
         slice.counts.successes = in.count();
         slice.counts.failures = in.count();
@@ -116,10 +126,12 @@ inline void read(ByteReader& in, core::SlidingSketch& sketch, TimePoint saved_at
             slice.counts.min = min;
             slice.counts.max = max;
         }
-        if (slice.number < 0) continue; // this clock did not run yet
-        const std::size_t begin = column / Sketch::slice_count * Sketch::slice_count;
-        place[column] = begin + static_cast<std::size_t>(slice.number) % Sketch::slice_count;
-        if (slices[place[column]].number >= 0) in.fail(); // two of the same age
+        place[column] =
+            column == Sketch::last_column
+                ? column
+                : Sketch::column_of(static_cast<HistoryWindow>(column / Sketch::slice_count),
+                                    slice.number);
+        if (slices[place[column]].number != Sketch::unused) in.fail(); // two of the same age
         is_kept[column] = true;
         slices[place[column]] = slice;
     }
@@ -127,6 +139,7 @@ inline void read(ByteReader& in, core::SlidingSketch& sketch, TimePoint saved_at
     const auto first_bin = in.fixed<std::int32_t>();
     if (first_bin < -bin_max || first_bin > bin_max) in.fail();
     const auto row_count = static_cast<std::size_t>(in.count(Sketch::bin_count_max));
+    if (row_count % Sketch::rows_per_batch != 0) in.fail();
     std::vector<Sketch::Row> rows;
     for (std::size_t i = 0; i < row_count && !in.has_failed(); ++i) {
         rows.emplace_back();

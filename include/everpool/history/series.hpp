@@ -31,7 +31,8 @@ struct FadingNumbers {
     double merged_successes{0}, merged_failures{0};
     core::DecayedMoments merged_duration_ms;
     core::Cusum alarm;
-    TimePoint alarm_at{TimePoint::min()};
+    core::CusumAlarm last_alarm{core::CusumAlarm::none};
+    TimePoint last_alarm_at{};
     TimePoint updated_at{};
 
     /// Adds a success to what was aged to its time. One division serves all seven means.

@@ -2,14 +2,18 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // An operation whose end is never told must not be remembered for ever, nor be taken for one that
-// is still running. So the table is a ring over the numbers of operations: number n stands in slot
-// n modulo the size, and whoever is still there when its slot is wanted, or is too old, is given
-// up.
+// is still running: whoever is too old, or is the oldest when there is no room, is given up.
+//
+// Places are linked in the order of starting, and those that are free one after the other. An
+// operation's number is its place and how many were started before it, so that finding it needs no
+// look-up, and a number that was used is never used again.
 #pragma once
 
 #include "everpool/performance_history.hpp"
 #include "everpool/time.hpp"
 
+#include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,52 +21,79 @@
 
 namespace everpool::history {
 
+/// Allocates once.
 class StartedTable {
 public:
     struct Started {
         StartedOperation id{}; ///< 0: nobody
         SeriesId series;
         TimePoint at;
+        std::uint32_t newer{none}, older{none}; ///< of a free place: `older` is the next free one
     };
+    static constexpr std::uint32_t none = UINT32_MAX;
+    static constexpr std::uint32_t count_max_limit = 1U << 20;
 
-    explicit StartedTable(std::size_t count_max) : slots_(count_max) {}
+    /// \pre 0 < count_max < count_max_limit
+    explicit StartedTable(std::uint32_t count_max) : places_(count_max) {
+        assert(count_max > 0 && count_max < count_max_limit);
+        for (std::uint32_t place = 0; place + 1 < count_max; ++place)
+            places_[place].older = place + 1;
+    }
 
-    StartedOperation add(SeriesId series, TimePoint now) noexcept {
-        const StartedOperation id{++last_};
-        Started& slot = slots_[id.value % slots_.size()];
-        if (slot.id.value != 0) ++abandoned_;
-        slot = {id, series, now};
+    /// \param given_up counts the oldest, if it has to leave for this one
+    StartedOperation add(SeriesId series, TimePoint now, std::uint64_t& given_up) noexcept {
+        if (free_ == none) {
+            release(oldest_);
+            ++given_up;
+        }
+        const std::uint32_t place = free_;
+        Started& started = places_[place];
+        free_ = started.older;
+        const StartedOperation id{++last_ * count_max_limit + place};
+        // In order of time, too: what comes out of order counts as if it came now.
+        if (newest_ != none) now = std::max(now, places_[newest_].at);
+        started = {id, series, now, none, newest_};
+        (newest_ == none ? oldest_ : places_[newest_].newer) = place;
+        newest_ = place;
         return id;
     }
 
     std::optional<Started> take(StartedOperation id) noexcept {
-        Started& slot = slots_[id.value % slots_.size()];
-        if (id.value == 0 || slot.id != id) return std::nullopt;
-        const Started started = slot;
-        slot.id = {};
+        const std::uint64_t place = id.value % count_max_limit;
+        if (id.value == 0 || place >= places_.size() || places_[place].id != id)
+            return std::nullopt;
+        const Started started = places_[place];
+        release(static_cast<std::uint32_t>(place));
         return started;
     }
 
-    /// Gives up what was started before `time`.
-    void drop_before(TimePoint time) noexcept {
-        if (last_ - oldest_ > slots_.size()) oldest_ = last_ - slots_.size();
-        for (; oldest_ < last_; ++oldest_) {
-            Started& slot = slots_[(oldest_ + 1) % slots_.size()];
-            if (slot.id.value != oldest_ + 1) continue; // it has ended
-            if (slot.at >= time) return;
-            slot.id = {};
-            ++abandoned_;
-        }
+    /// Gives up what was started before `time`. \return how many that were
+    std::uint64_t drop_before(TimePoint time) noexcept {
+        std::uint64_t count = 0;
+        for (; oldest_ != none && places_[oldest_].at < time; ++count) release(oldest_);
+        return count;
     }
 
-    [[nodiscard]] const std::vector<Started>& slots() const noexcept { return slots_; }
-    [[nodiscard]] std::uint64_t abandoned() const noexcept { return abandoned_; }
+    /// Calls visit(started) for each, from the newest to the oldest.
+    template <class Visit>
+    void visit(Visit visit) const {
+        for (std::uint32_t place = newest_; place != none; place = places_[place].older)
+            visit(places_[place]);
+    }
 
 private:
-    std::vector<Started> slots_;
-    std::uint64_t last_{0};
-    std::uint64_t oldest_{0}; ///< all up to this one have ended or were given up
-    std::uint64_t abandoned_{0};
+    void release(std::uint32_t place) noexcept {
+        Started& started = places_[place];
+        (started.newer == none ? newest_ : places_[started.newer].older) = started.older;
+        (started.older == none ? oldest_ : places_[started.older].newer) = started.newer;
+        started = {};
+        started.older = free_;
+        free_ = place;
+    }
+
+    std::vector<Started> places_;
+    std::uint32_t newest_{none}, oldest_{none}, free_{0};
+    std::uint64_t last_{0}; ///< how many were started
 };
 
 } // namespace everpool::history

@@ -65,6 +65,12 @@ inline void advise_against(const std::string& model, const BrowserRecommendation
     }
 }
 
+/// Upwards at last, and above where it was at first.
+inline bool has_risen(const std::vector<LevelChange>& changes) noexcept {
+    return !changes.empty() && changes.back().after_ms > changes.back().before_ms &&
+           changes.back().after_ms > changes.front().before_ms;
+}
+
 /// The probability that one mean is larger than the other.
 inline double probability_larger(const core::DecayedMoments& one,
                                  const core::DecayedMoments& other) noexcept {
@@ -136,16 +142,31 @@ inline void PerformanceHistoryTracker::advise_degrading(const history::Series& s
                                                    .operation = series.operation,
                                                    .strategy = series.strategy},
                                                   window, now);
-    if (!trend || trend->trend_direction != TrendDirection::degrading) return;
+    if (!trend) return;
     const std::string place = history::place_name(series.browser, series.provider);
-    advice.push_back({.kind = AdviceKind::degrading_model,
-                      .key = series.model + " on " + place,
-                      .description = series.operation + " takes " +
-                                     history::decimal(trend->trend_magnitude) +
-                                     " ms longer with every hour",
-                      .recommendation = "look for what has changed, or restart its workers",
-                      .confidence = 1 - trend->p_value,
-                      .operations = static_cast<double>(trend->entries_analyzed)});
+    Advice found{.kind = AdviceKind::degrading_model,
+                 .key = series.model + " on " + place,
+                 .description = series.operation + " takes ",
+                 .recommendation = "look for what has changed, or restart its workers",
+                 .operations = static_cast<double>(trend->entries_analyzed)};
+    const bool is_rising = trend->trend_direction == TrendDirection::degrading;
+    const std::vector<LevelChange>& changes = trend->change_points;
+    // One jump says more than the slope of a line through it; several are the steps of a slope.
+    if (history::has_risen(changes) && (changes.size() == 1 || !is_rising)) {
+        const LevelChange& last = changes.back();
+        const auto age = std::chrono::duration_cast<std::chrono::minutes>(now - last.at);
+        found.description += history::decimal(last.after_ms) + " ms since " +
+                             std::to_string(age.count()) + " min ago, " +
+                             history::decimal(last.before_ms) + " ms before";
+        found.confidence = 1 - last.p_value;
+    } else if (is_rising) {
+        found.description +=
+            history::decimal(trend->trend_magnitude) + " ms longer with every hour";
+        found.confidence = 1 - trend->p_value;
+    } else {
+        return;
+    }
+    advice.push_back(std::move(found));
 }
 
 inline std::vector<Advice> PerformanceHistoryTracker::recommendations(core::Prng& prng,
@@ -163,10 +184,13 @@ inline std::vector<Advice> PerformanceHistoryTracker::recommendations(core::Prng
             history::advise_against(model, *found, advice);
         }
         std::array<core::DecayedMoments, history::metric_count> metrics{};
-        for (const auto& series : series_)
-            if (series && series->model == model)
-                for (std::size_t i = 0; i < history::metric_count; ++i)
-                    metrics[i].merge(series->numbers.metric(static_cast<history::Metric>(i)));
+        for (const auto& series : series_) {
+            if (!series || series->model != model || !series->strategy.empty()) continue;
+            history::FadingNumbers numbers = series->numbers;
+            numbers.age(decay_, now);
+            for (std::size_t i = 0; i < history::metric_count; ++i)
+                metrics[i].merge(numbers.metric(static_cast<history::Metric>(i)));
+        }
         history::advise_optimisation(model, metrics, advice);
     }
     std::stable_sort(advice.begin(), advice.end(), [](const Advice& a, const Advice& b) {

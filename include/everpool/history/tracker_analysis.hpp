@@ -5,6 +5,7 @@
 #include "everpool/core/change_points.hpp"
 #include "everpool/core/outliers.hpp"
 #include "everpool/core/trend.hpp"
+#include "everpool/history/bounds.hpp"
 #include "everpool/history/estimate_rate.hpp"
 #include "everpool/performance_history_tracker.hpp"
 
@@ -26,7 +27,7 @@ void PerformanceHistoryTracker::visit_entries(const HistoryFilter& filter, Durat
     std::vector<char> is_admitted(series_.size());
     for (std::size_t slot = 0; slot < series_.size(); ++slot)
         is_admitted[slot] = series_[slot] && filter.admits(series_[slot]->key());
-    for (std::size_t i = entries_.find(now - window); i < entries_.size(); ++i) {
+    for (std::size_t i = entries_.find(history::earlier(now, window)); i < entries_.size(); ++i) {
         const HistoryEntry& entry = entries_[i];
         if (!is_admitted[entry.series.slot] || !is_evidence(entry.outcome)) continue;
         const history::Series& series = *series_[entry.series.slot];
@@ -116,7 +117,10 @@ public:
     [[nodiscard]] std::vector<FailurePattern> patterns() const {
         constexpr std::uint64_t failures_min = 3;
         constexpr double p_value_max = 0.01;
-        const auto questions = static_cast<double>(places_.size() * failures_.size());
+        const auto is_asked = [&](const auto& place) { return place.second.operations != total_; };
+        const auto places = std::count_if(places_.begin(), places_.end(), is_asked);
+        const double questions =
+            static_cast<double>(places) * static_cast<double>(failures_.size());
         std::vector<FailurePattern> result;
         for (const auto& [where, place] : places_)
             for (const auto& [category, here] : place.failures) {
@@ -161,12 +165,14 @@ PerformanceHistoryTracker::analyze_performance_trends(const HistoryFilter& filte
     TrendReport report{.window = window};
     std::vector<double> hours, durations_ms;
     std::vector<TimePoint> times;
+    TimePoint first_at{};
     visit_entries(filter, window, now, [&](const HistoryEntry& entry, const SeriesKey&) {
         ++report.entries_analyzed;
         if (entry.outcome != Errc::ok) return;
         using Hours = std::chrono::duration<double, std::ratio<3600>>;
         using Milliseconds = std::chrono::duration<double, std::milli>;
-        hours.push_back(Hours(entry.completed_at - (now - window)).count());
+        if (times.empty()) first_at = entry.completed_at;
+        hours.push_back(Hours(entry.completed_at - first_at).count());
         durations_ms.push_back(Milliseconds(entry.metrics.duration).count());
         times.push_back(entry.completed_at);
     });

@@ -86,6 +86,7 @@ inline std::string PerformanceHistoryTracker::export_json(TimePoint now) const {
     wire::JsonWriter json(out);
     json.number("version", 1);
     json.number("recorded", counts_.recorded);
+    json.number("corrected", counts_.corrected);
     json.number("refused", counts_.refused);
     json.number("late", counts_.late);
     json.number("abandoned", counts_.abandoned);

@@ -58,8 +58,10 @@ inline void PerformanceHistoryTracker::merge(const PerformanceHistoryTracker& ot
     }
     merge_entries(other, ids);
     counts_.recorded += other.counts_.recorded;
+    counts_.corrected += other.counts_.corrected;
     counts_.refused += other.counts_.refused;
     counts_.late += other.counts_.late;
+    counts_.abandoned += other.counts_.abandoned;
     counts_.alarms += other.counts_.alarms;
     expire(now);
 }

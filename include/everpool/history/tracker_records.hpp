@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/history/bounds.hpp"
 #include "everpool/performance_history_tracker.hpp"
 #include "everpool/utf8.hpp"
 
@@ -92,19 +93,18 @@ inline StartedOperation PerformanceHistoryTracker::start(SeriesId series, TimePo
         ++counts_.refused;
         return {};
     }
-    const StartedOperation id = started_.add(series, now);
-    counts_.abandoned = started_.abandoned();
-    return id;
+    return started_.add(series, now, counts_.abandoned);
 }
 
 inline bool PerformanceHistoryTracker::complete(StartedOperation operation, Errc outcome,
                                                 OperationMetrics metrics, TimePoint now) {
+    expire(now);
     const auto started = started_.take(operation);
     if (!started) {
         ++counts_.late;
         return false;
     }
-    if (metrics.duration == Duration{}) metrics.duration = now - started->at;
+    if (metrics.duration == Duration{}) metrics.duration = std::max(now - started->at, Duration{});
     return record(started->series, outcome, metrics, now);
 }
 
@@ -116,6 +116,16 @@ inline bool PerformanceHistoryTracker::record(const SeriesKey& key, Errc outcome
 
 inline bool PerformanceHistoryTracker::record(SeriesId id, Errc outcome,
                                               const OperationMetrics& metrics, TimePoint now) {
+    if (history::is_possible(metrics)) [[likely]]
+        return record_possible(id, outcome, metrics, now);
+    const bool is_recorded = record_possible(id, outcome, history::make_possible(metrics), now);
+    counts_.corrected += is_recorded ? 1 : 0;
+    return is_recorded;
+}
+
+inline bool PerformanceHistoryTracker::record_possible(SeriesId id, Errc outcome,
+                                                       const OperationMetrics& metrics,
+                                                       TimePoint now) {
     history::Series* series = use(id);
     if (series == nullptr) {
         ++counts_.refused;
@@ -148,12 +158,14 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
     // Judged by what was expected before it came, and not before there is an expectation.
     constexpr double expected_from = 30;
     const core::DecayedMoments& durations = numbers.duration_ms;
-    if (durations.weight >= expected_from && durations.deviation > 0 &&
-        numbers.alarm.add((duration_ms - durations.mean) *
-                          std::sqrt(durations.weight / durations.deviation)) !=
-            core::CusumAlarm::none) {
-        numbers.alarm_at = now;
-        ++counts_.alarms;
+    if (durations.weight >= expected_from && durations.deviation > 0) {
+        const core::CusumAlarm alarm = numbers.alarm.add(
+            (duration_ms - durations.mean) * std::sqrt(durations.weight / durations.deviation));
+        if (alarm != core::CusumAlarm::none) [[unlikely]] {
+            numbers.last_alarm = alarm;
+            numbers.last_alarm_at = now;
+            ++counts_.alarms;
+        }
     }
     const std::array<double, history::metric_count> values{
         static_cast<double>(metrics.queue.count()) * ms_per_ns,
@@ -169,9 +181,8 @@ inline void PerformanceHistoryTracker::count_success(history::SeriesNumbers& num
 }
 
 inline void PerformanceHistoryTracker::expire(TimePoint now) {
-    entries_.drop_before(now - config_.entry_age_max);
-    started_.drop_before(now - config_.started_age_max);
-    counts_.abandoned = started_.abandoned();
+    entries_.drop_before(history::earlier(now, config_.entry_age_max));
+    counts_.abandoned += started_.drop_before(history::earlier(now, config_.started_age_max));
 }
 
 inline const history::Series* PerformanceHistoryTracker::find_series(SeriesId id) const noexcept {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/history/bounds.hpp"
 #include "everpool/history/group.hpp"
 #include "everpool/performance_history_tracker.hpp"
 
@@ -30,6 +31,36 @@ inline HistoryResult<Duration> PerformanceHistoryTracker::quantile(SeriesId id,
     if (counts.successes == 0)
         return counts.failures == 0 ? HistoryErrc::no_data : HistoryErrc::no_successes;
     return durations.quantile(window, q, now);
+}
+
+inline HistoryResult<RecentStats> PerformanceHistoryTracker::recent(SeriesId id,
+                                                                    TimePoint now) const {
+    const history::Series* series = find_series(id);
+    if (series == nullptr) return HistoryErrc::no_data;
+    history::FadingNumbers numbers = series->numbers;
+    numbers.age(decay_, now);
+    if (numbers.successes + numbers.failures <= 0) return HistoryErrc::no_data;
+    const auto mean_of = [](const core::DecayedMoments& moments) {
+        if (moments.weight <= 0) return DecayedMean{};
+        return DecayedMean{.mean = moments.mean, .variance = moments.variance()};
+    };
+    const auto metric = [&](history::Metric which) { return mean_of(numbers.metric(which)); };
+    RecentStats stats{.operations = numbers.successes + numbers.failures,
+                      .success_rate = history::estimate_rate(numbers.successes, numbers.failures),
+                      .duration_ms = mean_of(numbers.duration_ms),
+                      .queue_ms = metric(history::Metric::queue),
+                      .transfer_ms = metric(history::Metric::transfer),
+                      .compute_ms = metric(history::Metric::compute),
+                      .memory_bytes = metric(history::Metric::memory),
+                      .batch_size = metric(history::Metric::batch),
+                      .throughput = metric(history::Metric::throughput),
+                      .failure_duration_ms = mean_of(numbers.failure_duration_ms)};
+    if (numbers.last_alarm != core::CusumAlarm::none)
+        stats.last_alarm = {.at = numbers.last_alarm_at,
+                            .direction = numbers.last_alarm == core::CusumAlarm::up
+                                             ? TrendDirection::degrading
+                                             : TrendDirection::improving};
+    return stats;
 }
 
 inline std::vector<GroupStats> PerformanceHistoryTracker::grouped(
@@ -66,13 +97,13 @@ inline std::vector<GroupStats> PerformanceHistoryTracker::stats_by_strategy(Hist
 inline InFlight PerformanceHistoryTracker::in_flight(const HistoryFilter& filter,
                                                      TimePoint now) const {
     InFlight result;
-    for (const history::StartedTable::Started& started : started_.slots()) {
-        if (started.id.value == 0 || now - started.at > config_.started_age_max) continue;
+    const TimePoint oldest = history::earlier(now, config_.started_age_max);
+    started_.visit([&](const history::StartedTable::Started& started) {
         const history::Series* series = find_series(started.series);
-        if (series == nullptr || !filter.admits(series->key())) continue;
+        if (started.at < oldest || series == nullptr || !filter.admits(series->key())) return;
         ++result.count;
         result.oldest_age = std::max(result.oldest_age, now - started.at);
-    }
+    });
     return result;
 }
 

@@ -7,12 +7,12 @@
 // the newest, what was learnt of workers, the counts. Numbers as history/bytes.hpp writes them.
 #pragma once
 
+#include "everpool/history/bounds.hpp"
 #include "everpool/history/bytes.hpp"
 #include "everpool/history/numbers_codec.hpp"
 #include "everpool/performance_history_tracker.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -61,8 +61,8 @@ inline OperationMetrics read_metrics(ByteReader& in) {
         *duration = Duration(in.fixed<Duration::rep>());
     metrics.memory_bytes = in.count();
     metrics.batch_size = static_cast<std::uint32_t>(in.count(UINT32_MAX));
-    constexpr double float_max = std::numeric_limits<float>::max();
-    metrics.throughput = static_cast<float>(in.real(-float_max, float_max));
+    metrics.throughput = static_cast<float>(in.real(0, static_cast<double>(throughput_max)));
+    if (!is_possible(metrics)) in.fail();
     return metrics;
 }
 
@@ -117,8 +117,9 @@ inline std::vector<std::byte> PerformanceHistoryTracker::save(TimePoint now) con
         if (find_series(entries_[i].series) != nullptr)
             history::write(payload, entries_[i], number_of[entries_[i].series.slot], now);
     history::write(payload, workers_.model().state());
-    for (const std::uint64_t count : {counts_.recorded, counts_.refused, counts_.late,
-                                      counts_.series_forgotten, counts_.alarms})
+    for (const std::uint64_t count :
+         {counts_.recorded, counts_.corrected, counts_.refused, counts_.late, counts_.abandoned,
+          counts_.series_forgotten, counts_.alarms})
         payload.count(count);
 
     history::ByteWriter file;
@@ -162,16 +163,15 @@ inline bool PerformanceHistoryTracker::load_entries(history::ByteReader& reader,
                                                     const std::vector<SeriesId>& ids,
                                                     TimePoint saved_at) {
     const std::uint64_t count = reader.count();
-    constexpr Duration::rep age_max = Duration(std::chrono::hours(24 * 365 * 100)).count();
     for (std::uint64_t i = 0; i < count && !reader.has_failed(); ++i) {
         const std::uint64_t series = reader.count();
         if (series >= ids.size()) return false;
-        const auto age = std::clamp<Duration::rep>(reader.fixed<Duration::rep>(), 0, age_max);
+        const Duration age = history::read_age(reader);
         const auto outcome = static_cast<Errc>(reader.fixed<std::uint16_t>());
         const OperationMetrics metrics = history::read_metrics(reader);
         if (reader.has_failed()) return false;
         if (find_series(ids[series]) != nullptr)
-            entries_.push({saved_at - Duration(age), ids[series], outcome, metrics});
+            entries_.push({history::earlier(saved_at, age), ids[series], outcome, metrics});
     }
     return !reader.has_failed();
 }
@@ -183,15 +183,15 @@ PerformanceHistoryTracker::load(std::span<const std::byte> bytes, TimePoint now,
     const auto payload = history::open_file(bytes);
     if (!payload) return payload.error();
     history::ByteReader reader(*payload);
-    const TimePoint saved_at = now - elapsed;
+    const TimePoint saved_at = history::earlier(now, elapsed);
     std::vector<SeriesId> ids;
     if (!tracker.load_series(reader, ids, saved_at)) return HistoryErrc::damaged;
     const std::uint64_t forgotten = tracker.counts_.series_forgotten;
     if (!tracker.load_entries(reader, ids, saved_at)) return HistoryErrc::damaged;
     tracker.workers_.model().restore(history::read_hazard(reader));
     HistoryCounts& counts = tracker.counts_;
-    for (std::uint64_t* count : {&counts.recorded, &counts.refused, &counts.late,
-                                 &counts.series_forgotten, &counts.alarms})
+    for (std::uint64_t* count : {&counts.recorded, &counts.corrected, &counts.refused, &counts.late,
+                                 &counts.abandoned, &counts.series_forgotten, &counts.alarms})
         *count = reader.count();
     counts.series_forgotten += forgotten;
     if (reader.has_failed() || !reader.is_at_end()) return HistoryErrc::damaged;

@@ -171,6 +171,35 @@ TEST_CASE("advice names what to prefer, what does not work, what degrades and wh
     }
 }
 
+TEST_CASE("a model whose durations jumped is degrading, by so much and since when") {
+    PerformanceHistoryTracker history;
+    Prng prng(36);
+    TimePoint now = start;
+    for (int i = 0; i < 900; ++i, now += 2s)
+        history.record(on_firefox, Errc::ok,
+                       {.duration = (i < 750 ? 20ms : 30ms) +
+                                    Duration(static_cast<Duration::rep>(prng.below(2'000'000)))},
+                       now);
+    const auto advice = history.recommendations(prng, now);
+    REQUIRE(advice.size() == 1);
+    CHECK(advice[0].kind == AdviceKind::degrading_model);
+    CHECK(advice[0].description == "inference takes 31.0 ms since 5 min ago, 21.0 ms before");
+    CHECK(advice[0].confidence > 0.999);
+}
+
+TEST_CASE("recoveries wait for nothing that could be optimised") {
+    PerformanceHistoryTracker history;
+    SeriesKey recovery = on_firefox;
+    recovery.strategy = "restart";
+    for (int i = 0; i < 100; ++i)
+        for (const auto& [key, queue] : {std::pair{on_firefox, 1ms}, std::pair{recovery, 1000ms}})
+            history.record(key, Errc::ok, {.duration = 20ms, .queue = queue, .compute = 10ms},
+                           start + i * 1s);
+    Prng prng(37);
+    for (const Advice& advice : history.recommendations(prng, start + 100s))
+        CHECK(advice.kind != AdviceKind::optimisation);
+}
+
 TEST_CASE("a model that moves to a slower browser is not called degrading") {
     PerformanceHistoryTracker history;
     Prng prng(35);

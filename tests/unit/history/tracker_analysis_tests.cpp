@@ -67,6 +67,18 @@ TEST_CASE("noise is stable, with a magnitude of zero") {
     CHECK(report->outlier_count == 0);
 }
 
+TEST_CASE("ten operations of which each takes longer are enough, whatever the window") {
+    PerformanceHistoryTracker history;
+    for (int i = 0; i < 10; ++i)
+        history.record(bert, Errc::ok, {.duration = 10ms + i * 1ms}, start + i * 1min);
+    for (const Duration window : {Duration(1h), Duration::max()}) {
+        const auto report = history.analyze_performance_trends({}, window, start + 10min);
+        CHECK(report->trend_direction == TrendDirection::degrading);
+        CHECK(report->slope_ms_per_hour == Approx(60));
+        CHECK(report->p_value < 1e-4);
+    }
+}
+
 TEST_CASE("a change of level is reported with its time and both levels") {
     const auto history = recorded([](int i) { return i < 900 ? 20.0 : 24.0; });
     const auto report = history.analyze_performance_trends({}, 1h, end);

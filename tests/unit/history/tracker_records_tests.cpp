@@ -6,7 +6,12 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace everpool;
 using namespace std::chrono_literals;
@@ -136,6 +141,99 @@ TEST_CASE("memory stays below its cap whatever is recorded") {
     CHECK(history.counts().recorded == 20'000);
 }
 
+TEST_CASE("an operation that takes long is kept, however many others start and end meanwhile") {
+    PerformanceHistoryTracker history({.started_count_max = 8});
+    const SeriesId id = history.series(bert);
+    const StartedOperation slow = history.start(id, start);
+    for (int i = 0; i < 100; ++i)
+        CHECK(history.complete(history.start(id, start + i * 1s), Errc::ok, {}, start + i * 1s));
+    CHECK(history.in_flight({}, start + 100s).count == 1);
+    CHECK(history.complete(slow, Errc::ok, {}, start + 100s));
+    CHECK(history.counts().abandoned == 0);
+    CHECK(history.entries().back().metrics.duration == 100s);
+}
+
+TEST_CASE("metrics that cannot be true are recorded as the nearest that can, and counted") {
+    PerformanceHistoryTracker history;
+    const SeriesId id = history.series(bert);
+    const float not_a_number = std::numeric_limits<float>::quiet_NaN();
+    const float infinite = std::numeric_limits<float>::infinity();
+    history.record(id, Errc::ok, {.duration = 5ms, .throughput = not_a_number}, start);
+    history.record(id, Errc::ok, {.duration = -5ms, .queue = Duration::min()}, start);
+    history.record(id, Errc::ok, {.duration = Duration::max(), .throughput = infinite}, start);
+    history.record(id, Errc::worker_lost, {.duration = 5ms, .memory_bytes = UINT64_MAX}, start);
+    CHECK(history.counts().recorded == 4);
+    CHECK(history.counts().corrected == 4);
+    CHECK(history.entries()[0].metrics.throughput == 0);
+    CHECK(history.entries()[1].metrics.duration == 0ms);
+    CHECK(history.entries()[1].metrics.queue == 0ms);
+    const auto stats = history.stats({}, HistoryWindow::minute, start);
+    CHECK(stats->min == 0ms);
+    CHECK(stats->max > 24h * 365 * 100);
+    const auto recent = history.recent(id, start);
+    CHECK(std::isfinite(recent->throughput.mean));
+    CHECK(std::isfinite(recent->throughput.variance));
+    // One such page must not make the file of all others unreadable.
+    CHECK(PerformanceHistoryTracker::load(history.save(start), start));
+}
+
+TEST_CASE("an operation that ends before it began took no time") {
+    PerformanceHistoryTracker history;
+    const StartedOperation operation = history.start(history.series(bert), start);
+    CHECK(history.complete(operation, Errc::ok, {}, start - 1s));
+    const auto stats = history.stats({}, HistoryWindow::minute, start);
+    CHECK(stats->average == 0s);
+    CHECK(stats->p99 == 0s);
+    CHECK(history.counts().corrected == 0); // it was not the caller who said so
+}
+
+TEST_CASE("what is recent is the decayed mean and variance of each metric") {
+    PerformanceHistoryTracker history({.half_life = 10min});
+    const SeriesId id = history.series(bert);
+    CHECK(history.recent(id, start).error() == HistoryErrc::no_data);
+    CHECK(history.recent({}, start).error() == HistoryErrc::no_data);
+    core::Prng prng(9);
+    std::vector<std::pair<TimePoint, double>> values;
+    TimePoint now = start;
+    for (int i = 0; i < 200; ++i, now += Duration(prng.below(60'000'000'000))) {
+        const std::uint64_t ms = 10 + prng.below(100);
+        values.emplace_back(now, static_cast<double>(ms));
+        history.record(id, Errc::ok,
+                       {.duration = ms * 1ms, .queue = ms * 2ms, .memory_bytes = ms << 20}, now);
+        history.record(id, Errc::worker_lost, took(ms * 3ms), now);
+    }
+    now += 7min;
+    double weight = 0, mean = 0, variance = 0;
+    const auto weight_of = [&](TimePoint at) {
+        return std::exp2(-std::chrono::duration<double>(now - at) / 10min);
+    };
+    for (const auto& [at, value] : values) weight += weight_of(at);
+    for (const auto& [at, value] : values) mean += weight_of(at) * value / weight;
+    for (const auto& [at, value] : values)
+        variance += weight_of(at) * (value - mean) * (value - mean) / weight;
+    const auto recent = history.recent(id, now);
+    REQUIRE(recent);
+    CHECK(recent->operations == Approx(2 * weight));
+    CHECK(recent->success_rate.rate == Approx(0.5));
+    CHECK(recent->duration_ms.mean == Approx(mean));
+    CHECK(recent->duration_ms.variance == Approx(variance));
+    CHECK(recent->queue_ms.mean == Approx(2 * mean));
+    CHECK(recent->queue_ms.variance == Approx(4 * variance));
+    CHECK(recent->memory_bytes.mean == Approx(mean * (1 << 20)));
+    CHECK(recent->failure_duration_ms.mean == Approx(3 * mean));
+    CHECK_FALSE(recent->last_alarm);
+    CHECK(history.recent(id, now + 24h * 365).error() == HistoryErrc::no_data); // all faded
+}
+
+TEST_CASE("whoever keeps entries for ever may say so") {
+    PerformanceHistoryTracker history(
+        {.entry_age_max = Duration::max(), .started_age_max = Duration::max()});
+    const StartedOperation operation = history.start(history.series(bert), TimePoint{-1h});
+    CHECK(history.complete(operation, Errc::ok, {}, start));
+    CHECK(history.analyze_performance_trends({}, Duration::max(), start)->entries_analyzed == 1);
+    CHECK(history.analyze_performance_trends({}, -1h, start)->entries_analyzed == 1); // now only
+}
+
 TEST_CASE("a name that is too long is refused") {
     PerformanceHistoryTracker history;
     const std::string name(series_name_bytes_max + 1, 'x');
@@ -164,7 +262,10 @@ TEST_CASE("a lasting rise of the duration raises the alarm of its series") {
     for (int i = 0; i < 30; ++i, now += 1s)
         history.record(id, Errc::ok, took(11ms + (i % 5) * 100us), now);
     CHECK(history.counts().alarms >= 1);
-    CHECK(history.find_series(id)->numbers.alarm_at > start + 200s);
+    const auto alarm = history.recent(id, now)->last_alarm;
+    REQUIRE(alarm);
+    CHECK(alarm->at > start + 200s);
+    CHECK(alarm->direction == TrendDirection::degrading);
 }
 
 // --- what users of other libraries complain of ---------------------------------------------------
@@ -185,8 +286,8 @@ TEST_CASE("complaint: a result that comes late or twice does not count") {
     PerformanceHistoryTracker history({.started_age_max = 1min});
     const SeriesId id = history.series(bert);
     const StartedOperation late = history.start(id, start);
-    history.expire(start + 2min);
     CHECK_FALSE(history.complete(late, Errc::worker_lost, {}, start + 2min));
+    CHECK(history.counts().abandoned == 1);
     const StartedOperation twice = history.start(id, start + 2min);
     CHECK(history.complete(twice, Errc::ok, {}, start + 121s));
     CHECK_FALSE(history.complete(twice, Errc::ok, {}, start + 121s));

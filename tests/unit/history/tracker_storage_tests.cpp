@@ -118,6 +118,58 @@ TEST_CASE("what was saved long ago is in no short window, and weighs less") {
     CHECK(loaded->recommend_browser("bert", prng, now + 2h)->best.operations < 1);
 }
 
+// A machine that has just been started has a clock that shows little: what was saved is older than
+// the clock.
+TEST_CASE("what was saved before the clock began is as old as it is") {
+    PerformanceHistoryTracker history;
+    TimePoint now = start;
+    for (int i = 0; i < 100; ++i, now += 1min)
+        history.record(bert, Errc::ok, {.duration = 5ms}, now);
+    auto loaded = PerformanceHistoryTracker::load(history.save(now), TimePoint{2min}, 5min);
+    REQUIRE(loaded);
+    CHECK(loaded->stats({}, HistoryWindow::day, TimePoint{2min})->successes == 100);
+    CHECK(loaded->stats({}, HistoryWindow::hour, TimePoint{2min})->successes >= 40);
+    CHECK(loaded->stats({}, HistoryWindow::minute, TimePoint{2min}).error() ==
+          HistoryErrc::no_data);
+    CHECK(loaded->analyze_performance_trends({}, 24h, TimePoint{2min})->entries_analyzed == 100);
+    loaded->record(bert, Errc::ok, {.duration = 5ms}, TimePoint{2min});
+    CHECK(loaded->stats({}, HistoryWindow::day, TimePoint{2min})->successes == 101);
+    CHECK(loaded->stats({}, HistoryWindow::minute, TimePoint{2min})->successes == 1);
+}
+
+TEST_CASE("time that runs backwards after loading or merging empties no window") {
+    PerformanceHistoryTracker history, other;
+    for (int i = 0; i < 100; ++i) history.record(bert, Errc::ok, {.duration = 5ms}, start + i * 1s);
+    const TimePoint now = start + 100s;
+    const auto before = history.stats({}, HistoryWindow::minute, now)->successes;
+    auto loaded = PerformanceHistoryTracker::load(history.save(now), now);
+    loaded->record(bert, Errc::ok, {.duration = 5ms}, start - 1min);
+    CHECK(loaded->stats({}, HistoryWindow::minute, now)->successes == before + 1);
+    other.record(bert, Errc::ok, {.duration = 5ms}, start - 1min);
+    history.merge(other, start - 1min);
+    history.record(bert, Errc::ok, {.duration = 5ms}, now);
+    CHECK(history.stats({}, HistoryWindow::minute, now)->successes == before + 1);
+}
+
+TEST_CASE("counts and alarms are saved too") {
+    PerformanceHistoryTracker history({.started_count_max = 1});
+    const SeriesId id = history.series(bert);
+    history.start(id, start);
+    history.start(id, start);
+    TimePoint now = start;
+    for (int i = 0; i < 300; ++i, now += 1s)
+        history.record(id, Errc::ok, {.duration = (i < 200 ? 20ms : 10ms) + i % 5 * 100us}, now);
+    history.record(id, Errc::ok, {.duration = -1ms}, now);
+    auto loaded = PerformanceHistoryTracker::load(history.save(now), now + 1h, 1h);
+    REQUIRE(loaded);
+    CHECK(loaded->counts().abandoned == 1);
+    CHECK(loaded->counts().corrected == 1);
+    const auto alarm = loaded->recent(loaded->series(bert), now + 1h)->last_alarm;
+    REQUIRE(alarm);
+    CHECK(alarm->at == history.recent(id, now)->last_alarm->at);
+    CHECK(alarm->direction == TrendDirection::improving);
+}
+
 TEST_CASE("what was learnt of workers is saved too") {
     PerformanceHistoryTracker history;
     TimePoint now = start;

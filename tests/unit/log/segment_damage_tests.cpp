@@ -22,7 +22,8 @@ namespace {
 /// the end. Records are synced by the eight.
 TestSegment damage_log(std::uint64_t seed) {
     core::Prng chance(seed);
-    TestSegment segment({.log = some_log(static_cast<std::uint8_t>(seed)), .index = seed, .first = {1}});
+    TestSegment segment(
+        {.log = some_log(static_cast<std::uint8_t>(seed)), .index = seed, .first = {1}});
     const auto append = [&](std::size_t bytes) {
         const std::uint64_t lsn = segment.writer.next().value;
         segment.append(bytes, Lsn{(lsn - 1) / 8 * 8}, chance.ratio(1, 4));

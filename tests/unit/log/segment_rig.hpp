@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -88,7 +89,9 @@ struct Reading {
 inline bool is_same(const LogRecord& read, const WrittenRecord& written) {
     return read.lsn == written.lsn && read.synced == written.synced &&
            read.is_compressed == written.is_compressed && read.offset == written.begin &&
-           std::equal(read.body.begin(), read.body.end(), written.body.begin(), written.body.end());
+           read.body.size() == written.body.size() &&
+           (read.body.empty() ||
+            std::memcmp(read.body.data(), written.body.data(), read.body.size()) == 0);
 }
 
 /// Goes on reading; `reader` stands after the first `count` records.

@@ -1,0 +1,86 @@
+// Everpool log: whole files, and what the system's errors mean to a ledger.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/error.hpp"
+#include "everpool/log/file_system.hpp"
+
+#include <boost/system/errc.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace everpool::log::detail {
+
+inline constexpr std::string_view manifest_name = "MANIFEST";
+inline constexpr std::string_view manifest_draft_name = "MANIFEST.tmp";
+inline constexpr std::string_view quarantine_prefix = "quarantine-";
+
+/// What a system's error means to the host.
+inline Errc meaning_of(error_code cause) noexcept {
+    namespace errc = boost::system::errc;
+#ifdef EDQUOT
+    if (cause.category() == boost::system::system_category() && cause.value() == EDQUOT)
+        return Errc::storage_full;
+#endif
+    if (cause == errc::no_space_on_device || cause == errc::file_too_large)
+        return Errc::storage_full;
+    if (cause == errc::read_only_file_system || cause == errc::permission_denied ||
+        cause == errc::operation_not_permitted)
+        return Errc::storage_not_writable;
+    return Errc::storage_failed;
+}
+
+/// "<file>: <what was done>: <the system's words>"
+inline error_code storage_error(error_code cause, std::string_view file, std::string_view what,
+                                Diagnostics& diagnostics) {
+    const Errc meaning = meaning_of(cause);
+    diagnostics = {};
+    diagnostics.message = std::string(file) + ": " + std::string(what) + ": " + cause.message();
+    if (meaning == Errc::storage_full) diagnostics.remedy = "free some room on the disk";
+    diagnostics.last_cause = cause;
+    return meaning;
+}
+
+inline bool is_absent(error_code cause) noexcept {
+    return cause == boost::system::errc::no_such_file_or_directory;
+}
+
+/// Reads the file from its beginning, `bytes_max` of it at most; `bytes` keeps its memory.
+inline error_code read_file(Directory& directory, std::string_view name, std::uint64_t bytes_max,
+                            std::vector<std::byte>& bytes) {
+    std::unique_ptr<File> file;
+    if (error_code ec = directory.open(name, OpenMode::read, file)) return ec;
+    std::uint64_t size = 0;
+    if (error_code ec = file->size(size)) return ec;
+    bytes.resize(static_cast<std::size_t>(std::min(size, bytes_max)));
+    std::size_t count = 0;
+    if (error_code ec = file->read(0, bytes, count)) return ec;
+    bytes.resize(count);
+    return {};
+}
+
+/// Makes the file anew, whatever was there, and syncs it; its name is not durable yet.
+inline error_code write_file(Directory& directory, std::string_view name,
+                             std::span<const std::byte> begin, std::span<const std::byte> rest) {
+    std::unique_ptr<File> file;
+    error_code ec = directory.open(name, OpenMode::create, file);
+    if (ec == boost::system::errc::file_exists) {
+        if (ec = directory.remove(name); ec) return ec;
+        ec = directory.open(name, OpenMode::create, file);
+    }
+    if (ec) return ec;
+    if (ec = file->write(0, begin); ec) return ec;
+    if (!rest.empty())
+        if (ec = file->write(begin.size(), rest); ec) return ec;
+    return file->sync();
+}
+
+} // namespace everpool::log::detail

@@ -200,6 +200,8 @@ struct DurationAlarm {
 /// Under decay: what is a half-life older counts half.
 struct DecayedMean {
     double mean{0}, variance{0};
+
+    friend bool operator==(const DecayedMean&, const DecayedMean&) = default;
 };
 
 /// A series as it is now, the past fading away.

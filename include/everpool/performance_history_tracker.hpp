@@ -14,20 +14,26 @@
 //
 // What is kept
 //   Per series (model, browser type, provider, operation, recovery strategy): sketches of the
-//   successes' durations over the last minute, hour and day and since the start, 1 % exact; decayed
-//   means and variances of all metrics; decayed counts of successes and failures; a CUSUM alarm.
-//   And the last entry_count_max operations of all series one by one.
+//   successes' durations over the last minute, hour and day and since the start; decayed means and
+//   variances of all metrics; decayed counts of successes and failures; a CUSUM alarm. And the last
+//   entry_count_max operations of all series one by one.
+//
+//   Quantiles are within 1 % of the exact ones as far down as a factor of 5 * 10^7 below the
+//   largest value (a microsecond beside most of a minute); what is smaller still counts as that. A
+//   window slides in fifths: "the last minute" is the last 48 to 60 seconds.
 //
 // What does not count
 //   An outcome that says nothing about the browser (is_evidence) is an entry, and neither a success
 //   nor a failure. Durations of failures are in no quantile: they may be short or a timeout.
 //
 // Limits. Entries by count and age, series by count, everything by memory_bytes_max; at a limit the
-// oldest entry or the least recently used series is forgotten, never the newest refused. In steady
-// state (all series known, their ranges seen) recording does not allocate.
+// oldest entry or the least recently used series is forgotten, never the newest refused. Beside it
+// stand less than 1 MiB for the lives of 4096 workers, and, while merge() works, a second set of
+// entries. In steady state (all series known, their ranges seen) recording does not allocate.
 //
-// Time is passed in and never read; what comes out of order counts as if it came now. Chance is a
-// Prng argument. Statistics use double, deterministically (not with -ffast-math).
+// Time is passed in and never read; what comes out of order counts as if it came now. Times lie
+// within a hundred years of the clock's epoch: `never` is none. Chance is a Prng argument.
+// Statistics use double, deterministically (not with -ffast-math).
 //
 // Thread safety: none; it belongs to the strand of who uses it. Const functions may run together.
 // Lifetime: references and SeriesKeys that are returned are valid until the next call that is not
@@ -63,11 +69,12 @@ public:
 
     // --- recording -------------------------------------------------------------------------------
 
-    /// The place of a series, which is made if it is not known. None if a name is too long (counted
-    /// as refused). May forget the least recently used series.
+    /// The place of a series, which is made if it is not known. None if a name is too long or not
+    /// UTF-8 (counted as refused). May forget the least recently used series.
     SeriesId series(const SeriesKey& key);
 
-    /// An operation begins: it is seen in `in_flight` until it is completed or given up.
+    /// An operation begins: it is seen in `in_flight` until it is completed or given up. 0, and
+    /// counted as refused, if the series is stale or none.
     StartedOperation start(SeriesId series, TimePoint now);
 
     /// It has ended; `metrics.duration` is the time since start() if it is zero. What was given up,
@@ -177,13 +184,15 @@ public:
     /// Adds another host's history, whose times are those of this clock: load() it with the time
     /// since it was saved. Windows, sums and entries become those of both. For recommendations the
     /// other's operations count as merged_evidence_max at most, and what was learnt of its workers
-    /// stays there. Merging the same history twice counts it twice.
+    /// stays there. Merging the same history twice counts it twice. \pre &other != this
     void merge(const PerformanceHistoryTracker& other, TimePoint now);
 
-    /// All series with their statistics in each window, and the counts: one JSON object.
+    /// All series with their statistics in each window and what is recent, and the counts: one JSON
+    /// object. Windows and metrics without a value are left out.
     [[nodiscard]] std::string export_json(TimePoint now) const;
 
-    /// The entries, oldest first, one line each after a line of names (RFC 4180).
+    /// The entries, oldest first, one line each after a line of names (RFC 4180). A name that a
+    /// spreadsheet would take for a formula begins with a quote mark.
     [[nodiscard]] std::string export_csv(TimePoint now) const;
 
     // --- state -----------------------------------------------------------------------------------

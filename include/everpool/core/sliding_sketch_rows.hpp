@@ -192,7 +192,7 @@ inline Duration SlidingSketch::quantile(HistoryWindow window, double q, TimePoin
     }
     i = std::min(i, rows_.size() - 1); // if a count was at its limit, the sum is short
     const double value = map_.middle(first_ + static_cast<std::int32_t>(i));
-    return Duration(static_cast<Duration::rep>(std::clamp(value, counts.min, counts.max)));
+    return Duration(static_cast<Duration::rep>(std::clamp(value, counts.min, counts.max) + 0.5));
 }
 
 inline DdSketch SlidingSketch::sketch(HistoryWindow window, TimePoint now) const {

@@ -31,7 +31,7 @@ public:
                                                        static_cast<double>(counts_.failures))};
         if (counts_.successes == 0) return stats;
         const auto duration = [](double nanoseconds) {
-            return Duration(static_cast<Duration::rep>(std::min(nanoseconds, 9e18)));
+            return Duration(static_cast<Duration::rep>(std::min(nanoseconds + 0.5, 9e18)));
         };
         stats.average = duration(counts_.sum / static_cast<double>(counts_.successes));
         stats.min = duration(counts_.min);

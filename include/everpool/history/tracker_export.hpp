@@ -6,6 +6,8 @@
 #include "everpool/performance_history_tracker.hpp"
 #include "everpool/wire/json_writer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <utility>
@@ -35,7 +37,30 @@ inline void export_window(std::string& out, const GroupStats& stats) {
     json.close();
 }
 
-inline void export_series(std::string& out, const Series& series, TimePoint now) {
+inline void export_recent(std::string& out, const RecentStats& stats) {
+    wire::JsonWriter json(out);
+    json.number("operations", stats.operations);
+    json.number("success_rate", stats.success_rate.rate);
+    json.number("success_rate_low", stats.success_rate.low);
+    json.number("success_rate_high", stats.success_rate.high);
+    for (const auto& [name, value] :
+         {std::pair{"duration_ms", stats.duration_ms},
+          std::pair{"failure_duration_ms", stats.failure_duration_ms},
+          std::pair{"queue_ms", stats.queue_ms}, std::pair{"transfer_ms", stats.transfer_ms},
+          std::pair{"compute_ms", stats.compute_ms}, std::pair{"memory_bytes", stats.memory_bytes},
+          std::pair{"batch_size", stats.batch_size}, std::pair{"throughput", stats.throughput}}) {
+        if (value == DecayedMean{}) continue; // not known
+        json.begin(name);
+        wire::JsonWriter mean(out);
+        mean.number("mean", value.mean);
+        mean.number("variance", value.variance);
+        mean.close();
+    }
+    json.close();
+}
+
+inline void export_series(std::string& out, const Series& series,
+                          const HistoryResult<RecentStats>& recent, TimePoint now) {
     wire::JsonWriter json(out);
     json.text("model", series.model);
     json.text("browser", name_of(series.browser));
@@ -52,6 +77,10 @@ inline void export_series(std::string& out, const Series& series, TimePoint now)
         json.begin(name);
         export_window(out, group.stats({}));
     }
+    if (recent) {
+        json.begin("recent");
+        export_recent(out, *recent);
+    }
     json.close();
 }
 
@@ -62,16 +91,24 @@ void export_number(std::string& out, Number value) {
     out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
-/// Quoted when it has to be. A cell that a spreadsheet would take for a formula gets a quote mark
-/// in front: names may come from pages.
+/// Would a spreadsheet compute it? Full-width signs are signs in some languages' spreadsheets.
+inline bool is_formula(std::string_view value) noexcept {
+    constexpr std::array<std::string_view, 11> starts{
+        "=", "+", "-", "@", "\t", "\r", "\n", "\uFF1D", "\uFF0B", "\uFF0D", "\uFF20"};
+    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+    return std::any_of(starts.begin(), starts.end(),
+                       [&](std::string_view start) { return value.starts_with(start); });
+}
+
+/// Quoted when it has to be. What could be a formula gets a quote mark in front: names may come
+/// from pages.
 inline void export_cell(std::string& out, std::string_view value) {
-    const bool is_formula = !value.empty() && std::string_view("=+-@\t\r").find(value.front()) !=
-                                                  std::string_view::npos;
-    if (!is_formula && value.find_first_of(",\"\r\n") == std::string_view::npos) {
+    const bool is_disarmed = is_formula(value);
+    if (!is_disarmed && value.find_first_of(",\"\r\n") == std::string_view::npos) {
         out += value;
         return;
     }
-    out += is_formula ? "\"'" : "\"";
+    out += is_disarmed ? "\"'" : "\"";
     for (const char character : value) {
         if (character == '"') out += '"';
         out += character;
@@ -97,10 +134,10 @@ inline std::string PerformanceHistoryTracker::export_json(TimePoint now) const {
     json.begin("series");
     json.put("[");
     bool is_first = true;
-    for (const auto& series : series_) {
-        if (!series) continue;
+    for (std::uint32_t slot = 0; slot < series_.size(); ++slot) {
+        if (!series_[slot]) continue;
         if (!std::exchange(is_first, false)) json.put(",");
-        history::export_series(out, *series, now);
+        history::export_series(out, *series_[slot], recent({slot, generations_[slot]}, now), now);
     }
     json.put("]");
     json.close();

@@ -77,6 +77,16 @@ TEST_CASE("quantiles of a window are within 1 % of the exact ones, and only of t
     CHECK(sketch.sketch(HistoryWindow::hour, now).count() == 6000);
 }
 
+TEST_CASE("durations of some nanoseconds, and of none, are exact") {
+    SlidingSketch sketch;
+    for (int i = 0; i < 50; ++i) sketch.record_success(0ns, start);
+    CHECK(sketch.quantile(HistoryWindow::minute, 0.5, start) == 0ns);
+    CHECK(sketch.counts(HistoryWindow::minute, start).max == 0);
+    for (int i = 1; i < 50; ++i) sketch.record_success(i * 1ns, start);
+    for (int i = 1; i < 49; ++i)
+        CHECK(sketch.quantile(HistoryWindow::minute, (49.1 + i) / 98, start) == i * 1ns);
+}
+
 TEST_CASE("failures are counted and have no duration") {
     SlidingSketch sketch;
     sketch.record_failure(start);

@@ -356,6 +356,28 @@ TEST_CASE("without failures nobody is retired, however old") {
          [&](int) { CHECK_FALSE(history.hazard({3}, 10h, now)->should_retire()); });
 }
 
+// It may come from a file whose checksum somebody has made fit.
+TEST_CASE("what is no covariance is forgotten, and is never a probability that is none") {
+    for (const double value : {-1e6, 1e6, 1e-3}) {
+        core::HazardModel::State state;
+        for (auto& row : state.covariance) row.fill(value);
+        state.covariance[1][2] = -1e6;
+        core::HazardModel model;
+        model.restore(state);
+        for (int minute = 0; minute < 1000; ++minute) {
+            const core::WorkerSample sample{.age = minute * 1min,
+                                            .operations = 100,
+                                            .memory_mib_per_minute = minute % 7 * 10.0,
+                                            .error_rate = minute % 3 / 2.0};
+            model.observe(sample, minute % 100 == 99);
+            const auto estimate = model.estimate(sample, 1h);
+            REQUIRE(estimate.failure_probability >= 0); // and a number
+            REQUIRE(estimate.failure_probability <= 1);
+            REQUIRE(estimate.low <= estimate.high);
+        }
+    }
+}
+
 TEST_CASE("operations and ends of workers that were not started change nothing") {
     PerformanceHistoryTracker history;
     CHECK_FALSE(history.on_worker_operation({1}, Errc::ok, 0, start));

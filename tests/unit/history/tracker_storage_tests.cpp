@@ -345,6 +345,34 @@ TEST_CASE("the JSON export is JSON, and has each series with its windows") {
           Approx(static_cast<double>(expected->p99.count()) * 1e-6));
     CHECK(series[2].at("model").as_string() == "quote\" and \n");
     CHECK_FALSE(series[2].at("day").as_object().contains("p99_ms")); // no success, no duration
+    const auto recent =
+        history.recent(history.series({"vit", BrowserType::chromium, "wasm", "inference"}), now);
+    CHECK(found.at("recent").at("compute_ms").at("mean").to_number<double>() == Approx(7));
+    CHECK(found.at("recent").at("duration_ms").at("variance").as_double() ==
+          Approx(recent->duration_ms.variance));
+    CHECK_FALSE(series[2].at("recent").as_object().contains("duration_ms"));
+}
+
+TEST_CASE("names of all characters are exported, and what is not UTF-8 is refused") {
+    PerformanceHistoryTracker history;
+    std::string name;
+    for (char character = 0; character >= 0 && character < 127; ++character) name += character;
+    CHECK(history.record({name, BrowserType::edge, "", ""}, Errc::ok, {.duration = 1ms}, start));
+    for (const char* bad : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xe2\x82"})
+        CHECK_FALSE(history.record({bad, BrowserType::edge, "", ""}, Errc::ok, {}, start));
+    CHECK(history.counts().refused == 4);
+    const boost::json::value json = boost::json::parse(history.export_json(start));
+    CHECK(json.at("series").as_array().at(0).at("model").as_string() == name);
+}
+
+TEST_CASE("no name becomes a formula") {
+    for (const char* name : {"=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "  =1", "\uFF1D1"}) {
+        PerformanceHistoryTracker history;
+        history.record({name, BrowserType::edge, "", ""}, Errc::ok, {.duration = 1ms}, start);
+        CAPTURE(name);
+        CHECK(history.export_csv(start).find(",\"'" + std::string(name) + "\",edge") !=
+              std::string::npos);
+    }
 }
 
 TEST_CASE("the CSV export has a line per entry, and no cell that a spreadsheet would execute") {

@@ -1,7 +1,10 @@
 // Everpool: everything a host application includes. To read the library, read these in this order.
 // SPDX-License-Identifier: BSL-1.0
+//
+// It costs a translation unit some seconds. Who uses one class of these includes that class.
 #pragma once
 
+// clang-format off: sorted for the reader
 #include "everpool/request.hpp"                // what is asked, what comes back
 #include "everpool/resource_pool.hpp"          // the pool itself
 #include "everpool/runtime.hpp"                // the same, blocking
@@ -14,3 +17,13 @@
 #include "everpool/error.hpp"                  // trouble
 #include "everpool/ids.hpp"
 #include "everpool/time.hpp"
+
+// Each of these can be used without a pool, and needs everpool::core only.
+#include "everpool/circuit_breaker.hpp"             // when not to call
+#include "everpool/circuit_breaker_registry.hpp"    // one for each peer
+#include "everpool/call_guarded.hpp"                // a call through it
+#include "everpool/fleet_guard.hpp"                 // some must stay in use, whatever they do
+#include "everpool/retry_budget.hpp"                // when not to call again
+#include "everpool/adaptive_throttle.hpp"           // when to call less
+#include "everpool/performance_history_tracker.hpp" // how it went, and what follows from it
+// clang-format on

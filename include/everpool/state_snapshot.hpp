@@ -69,6 +69,18 @@ public:
     [[nodiscard]] std::size_t resource_count() const noexcept { return views_->resources.size(); }
     [[nodiscard]] std::size_t metric_count() const noexcept { return views_->metrics.size(); }
 
+private:
+    /// Tables by name are kept by its digest, which is no order for people.
+    template <class View>
+    [[nodiscard]] static auto by_name(const View& view) {
+        std::vector<typename View::Pointer> records;
+        records.reserve(view.size());
+        view.visit([&records](std::uint64_t, const auto& record) { records.push_back(&record); });
+        std::ranges::sort(records, [](auto a, auto b) { return core::is_before(*a, *b); });
+        return records;
+    }
+
+public:
     /// Each calls visit(record) for all of them: by id ascending, models and metrics by name.
     template <class Visitor>
     void visit_browsers(Visitor&& visit) const {
@@ -100,16 +112,6 @@ public:
     }
 
 private:
-    /// Tables by name are kept by its digest, which is no order for people.
-    template <class View>
-    [[nodiscard]] static auto by_name(const View& view) {
-        std::vector<typename View::Pointer> records;
-        records.reserve(view.size());
-        view.visit([&records](std::uint64_t, const auto& record) { records.push_back(&record); });
-        std::ranges::sort(records, [](auto a, auto b) { return core::is_before(*a, *b); });
-        return records;
-    }
-
     std::shared_ptr<const core::StateViews> views_;
 };
 

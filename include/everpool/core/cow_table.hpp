@@ -44,6 +44,7 @@ template <class T, unsigned leaf_bits>
 class CowView {
 public:
     using Key = std::uint64_t;
+    using Record = T;
     using Pointer = const T*;
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -183,6 +184,7 @@ class CowTable : private CowView<T, leaf_bits> { // private: sliced, it would be
 
 public:
     using typename View::Key;
+    using typename View::Record;
     using View::find;
     using View::is_empty;
     using View::size;

@@ -134,8 +134,8 @@ inline bool StateCore::has_operation_of_another_life(WorkerId worker) const {
 inline void StateCore::roll_back() {
     visit_journals([this](auto& table) {
         table.roll_back([this](const auto* now, const auto* then) {
-            if (now != nullptr) account(*now, false);
-            if (then != nullptr) account(*then, true);
+            if (now != nullptr) this->account(*now, false);
+            if (then != nullptr) this->account(*then, true);
         });
     });
     header_ = header_before_;

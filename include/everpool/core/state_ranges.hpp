@@ -32,7 +32,7 @@ struct RangeCheck {
             require(member.bytes().size() <= state_payload_bytes_max, "payloads are not too long");
         else if constexpr (std::same_as<T, StateSettings>) check_settings(member);
         else if constexpr (std::same_as<T, Change>)
-            std::visit([this](const auto& change) { check(change); }, member);
+            std::visit([this](const auto& change) { this->check(change); }, member);
         else if constexpr (is_list<T>) check_list(member);
         else if constexpr (is_optional<T>) {
             if (member) check(*member);

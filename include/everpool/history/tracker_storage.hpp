@@ -179,9 +179,10 @@ inline bool PerformanceHistoryTracker::load_entries(history::ByteReader& reader,
 inline HistoryResult<PerformanceHistoryTracker>
 PerformanceHistoryTracker::load(std::span<const std::byte> bytes, TimePoint now, Duration elapsed,
                                 const PerformanceHistoryConfig& config) {
-    PerformanceHistoryTracker tracker(config);
+    check_config(config); // whatever the bytes are
     const auto payload = history::open_file(bytes);
     if (!payload) return payload.error();
+    PerformanceHistoryTracker tracker(config); // not before: it is a megabyte and more
     history::ByteReader reader(*payload);
     const TimePoint saved_at = history::earlier(now, elapsed);
     std::vector<SeriesId> ids;

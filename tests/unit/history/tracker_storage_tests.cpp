@@ -201,11 +201,12 @@ TEST_CASE("what is no history, of another version, cut short or damaged is refus
     PerformanceHistoryTracker history;
     history.record(bert, Errc::ok, {.duration = 5ms}, start);
     const auto bytes = history.save(start);
-    const auto error_of = [](std::vector<std::byte> file) {
+    const auto error_of = [](const std::vector<std::byte>& file) {
         const auto loaded = PerformanceHistoryTracker::load(file, start);
         return loaded ? HistoryErrc{} : loaded.error();
     };
     CHECK(error_of(bytes) == HistoryErrc{});
+    CHECK_THROWS(PerformanceHistoryTracker::load({}, start, {}, {.entry_count_max = 0}));
     CHECK(error_of({}) == HistoryErrc::truncated);
     CHECK(error_of(std::vector<std::byte>(100)) == HistoryErrc::not_a_history);
     auto other_version = bytes;
@@ -238,6 +239,8 @@ TEST_CASE("fields that lie do no harm") {
     PerformanceHistoryTracker history;
     const TimePoint now = fill(history, 45, start);
     const auto bytes = history.save(now);
+    // Room for all that is in the file, and not for a megabyte that is cleared each time.
+    const PerformanceHistoryConfig config{.entry_count_max = 1000, .started_count_max = 10};
     Prng prng(46);
     int loaded_count = 0;
     for (int i = 0; i < 3000; ++i) {
@@ -245,7 +248,7 @@ TEST_CASE("fields that lie do no harm") {
         for (std::uint64_t n = prng.below(4) + 1; n > 0; --n)
             file[20 + prng.below(file.size() - 24)] = static_cast<std::byte>(prng.below(256));
         seal(file);
-        auto loaded = PerformanceHistoryTracker::load(file, now);
+        auto loaded = PerformanceHistoryTracker::load(file, now, {}, config);
         if (!loaded) continue;
         ++loaded_count;
         for (const HistoryWindow window : windows) {

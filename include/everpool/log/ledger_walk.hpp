@@ -62,6 +62,7 @@ public:
           segments_(segments),
           cuts_(cuts),
           next_segment_(first_segment_for(segments, covered)),
+          covered_(covered),
           expected_{covered.value + 1},
           skips_bad_(skips_bad) {}
 
@@ -95,6 +96,7 @@ private:
     const std::span<const WalkSegment> segments_;
     const std::span<const LogCut> cuts_;
     std::size_t next_segment_; ///< the first one that was not entered or passed over
+    const Lsn covered_;
     Lsn expected_;
     const bool skips_bad_;
 
@@ -220,15 +222,18 @@ inline bool LogWalk::enter(std::size_t place) {
     return true;
 }
 
-/// Behind a bad record that is not needed, or, in salvage, any.
+/// Behind a bad record that is not needed, or, in salvage, any. What is not needed is in a checkpoint,
+/// which makes it a damage that does no harm; or it is a repetition that a crash cut short.
 inline bool LogWalk::skip_bad() {
     if (reader_) {
         const Lsn missing = reader_->end().expected;
         const bool is_needed = missing >= expected_;
         if ((!is_needed || skips_bad_) && reader_->skip() &&
             (reader_->expected() <= expected_ || skips_bad_)) {
-            records_skipped_ += reader_->expected().value - missing.value;
-            expected_ = std::max(expected_, reader_->expected());
+            const Lsn found = reader_->expected();
+            const Lsn bad_end = is_needed ? found : std::min(found, Lsn{covered_.value + 1});
+            if (bad_end > missing) records_skipped_ += bad_end.value - missing.value;
+            expected_ = std::max(expected_, found);
             return true;
         }
     }

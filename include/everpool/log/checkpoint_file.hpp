@@ -105,6 +105,7 @@ inline std::uint32_t whole_file_crc(const std::byte* header,
 }
 
 constexpr bool is_possible_checkpoint(std::uint8_t kind, Lsn lsn, Lsn parent) noexcept {
+    if (lsn.value > number_max) return false;
     if (kind == static_cast<std::uint8_t>(CheckpointKind::full)) return parent == Lsn{};
     return kind == static_cast<std::uint8_t>(CheckpointKind::delta) && parent <= lsn;
 }

@@ -29,6 +29,8 @@
 namespace everpool::log {
 
 inline constexpr std::size_t file_header_bytes = 64;
+/// No record or segment on disk has a higher number, so that one more is always a number.
+inline constexpr std::uint64_t number_max = UINT64_MAX / 2;
 
 /// What is wrong with a file, as far as its beginning tells, or with a body in it.
 enum class FormatError : std::uint8_t {

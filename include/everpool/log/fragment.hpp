@@ -149,8 +149,8 @@ inline std::uint32_t seal_fragment(std::byte* fragment, const FragmentHeader& he
 inline bool FragmentDecoder::is_possible(const FragmentHeader& header, std::uint32_t reserved,
                                          std::uint64_t offset) noexcept {
     const std::size_t room = left_of_block(offset) - fragment_header_bytes;
-    if (header.length > room || header.lsn <= header.synced || header.flags > flag_compressed ||
-        reserved != 0)
+    if (header.length > room || header.lsn <= header.synced || header.lsn.value > number_max ||
+        header.flags > flag_compressed || reserved != 0)
         return false;
     switch (header.type) {
     case FragmentType::full: return true;

@@ -85,7 +85,8 @@ inline bool is_possible(const Manifest& manifest) noexcept {
     };
     return manifest.checkpoints.size() <= manifest_checkpoints_max &&
            manifest.cuts.size() <= manifest_cuts_max &&
-           manifest.first_segment <= manifest.next_segment &&
+           manifest.first_segment <= manifest.next_segment && manifest.next_segment <= number_max &&
+           manifest.number <= number_max &&
            std::is_sorted(manifest.checkpoints.begin(), manifest.checkpoints.end(), is_lower) &&
            std::adjacent_find(manifest.cuts.begin(), manifest.cuts.end(), does_not_grow) ==
                manifest.cuts.end();

@@ -76,7 +76,7 @@ inline std::string hex_of(std::uint64_t value) {
     return digits;
 }
 
-/// The number in "<prefix><16 digits><suffix>".
+/// The number in "<prefix><16 digits><suffix>", up to number_max.
 inline std::optional<std::uint64_t> number_in(std::string_view name, std::string_view prefix,
                                               std::string_view suffix) noexcept {
     if (name.size() != prefix.size() + 16 + suffix.size() || !name.starts_with(prefix) ||
@@ -86,6 +86,7 @@ inline std::optional<std::uint64_t> number_in(std::string_view name, std::string
     if (digits.find_first_not_of("0123456789abcdef") != digits.npos) return std::nullopt;
     std::uint64_t value = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (value > number_max) return std::nullopt;
     return value;
 }
 
@@ -116,7 +117,8 @@ inline FormatError decode_segment_header(std::span<const std::byte> file,
     header.synced.value = load<std::uint64_t>(file.data() + 48);
     header.chain = load<std::uint32_t>(file.data() + 56);
     const bool is_possible = load<std::uint32_t>(file.data() + 12) == 0 && header.index != 0 &&
-                             header.first.value != 0 && header.synced < header.first;
+                             header.index <= number_max && header.first.value <= number_max &&
+                             header.synced < header.first;
     return is_possible ? FormatError::ok : FormatError::damaged;
 }
 
@@ -132,7 +134,8 @@ inline std::string segment_name(std::uint64_t index) {
 }
 
 inline std::optional<std::uint64_t> segment_index_of(std::string_view name) noexcept {
-    return detail::number_in(name, "segment-", ".log");
+    const auto index = detail::number_in(name, "segment-", ".log");
+    return index && *index == 0 ? std::nullopt : index;
 }
 
 } // namespace everpool::log

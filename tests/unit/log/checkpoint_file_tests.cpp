@@ -130,6 +130,8 @@ TEST_CASE("a checkpoint that contradicts itself is damaged, even with the right 
     CHECK(with(14, std::uint16_t{1}) == FormatError::damaged);
     CHECK(with(40, std::uint64_t{951}) == FormatError::damaged); // a parent after it
     CHECK(with(48, std::uint64_t{99}) == FormatError::damaged);
+    CHECK(with(32, number_max) == FormatError::ok);
+    CHECK(with(32, number_max + 1) == FormatError::damaged);
 }
 
 TEST_CASE("a checkpoint's name holds its kind and its record") {

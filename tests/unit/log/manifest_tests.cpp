@@ -118,6 +118,8 @@ TEST_CASE("a manifest that contradicts itself is damaged, even with the right ch
         return judge_sealed(std::move(file));
     };
     CHECK(with(32, std::uint64_t{1}) == FormatError::ok);
+    CHECK(with(32, number_max + 1) == FormatError::damaged);
+    CHECK(with(48, number_max + 1) == FormatError::damaged);
     CHECK(with(12, std::uint16_t{5}) == FormatError::damaged);
     CHECK(with(12, std::uint16_t{0xffff}) == FormatError::damaged);
     CHECK(with(40, std::uint64_t{10}) == FormatError::damaged);     // begins after its end

@@ -346,6 +346,23 @@ TEST_CASE("salvage takes a record in the wrong place, but never one that was the
     CHECK(numbers == std::vector<std::uint64_t>{1, 2, 3, 4, 6, 10});
 }
 
+TEST_CASE("a record's number is bounded, so that the next one never comes round to 0") {
+    // Found by fuzz_log_segment: salvage took the highest number there is, and went on with 0.
+    for (const std::uint64_t number : {number_max, number_max + 1, UINT64_MAX}) {
+        TestSegment segment = log_of(4);
+        forge(segment, segment.records[2].begin,
+              [&](FragmentHeader& header) { header.lsn.value = number; });
+        SegmentReader reader(segment.bytes, segment.header);
+        std::vector<std::uint64_t> numbers;
+        LogRecord record;
+        do
+            while (reader.next(record)) numbers.push_back(record.lsn.value);
+        while (reader.skip());
+        CHECK(numbers == (number == number_max ? std::vector<std::uint64_t>{1, 2, number_max}
+                                               : std::vector<std::uint64_t>{1, 2, 4}));
+    }
+}
+
 TEST_CASE("looking for what follows is bounded, even in bytes made to be looked at") {
     // Every place that can look like a header does, and asks for a checksum over its whole block.
     TestSegment segment;

@@ -101,13 +101,19 @@ TEST_CASE("a header that contradicts itself is damaged, even with the right chec
     CHECK(with(40, 0) == FormatError::damaged);  // first record 0
     CHECK(with(48, 77) == FormatError::damaged); // synced before it was written
     CHECK(with(48, 76) == FormatError::ok);
+    CHECK(with(32, number_max) == FormatError::ok);
+    CHECK(with(32, number_max + 1) == FormatError::damaged);
+    CHECK(with(40, number_max) == FormatError::ok);
+    CHECK(with(40, number_max + 1) == FormatError::damaged);
 }
 
 TEST_CASE("a segment's name holds its index, and sorts by it") {
     CHECK(segment_name(0xa7) == "segment-00000000000000a7.log");
     CHECK(segment_name(9) < segment_name(10));
     CHECK(segment_index_of(segment_name(0xa7)) == 0xa7u);
-    CHECK(segment_index_of(segment_name(UINT64_MAX)) == UINT64_MAX);
+    CHECK(segment_index_of(segment_name(number_max)) == number_max);
+    CHECK_FALSE(segment_index_of(segment_name(number_max + 1)));
+    CHECK_FALSE(segment_index_of(segment_name(0)));
     for (const char* name :
          {"", "segment-.log", "segment-00000000000000A7.log", "segment-0000000000000a7.log",
           "segment-00000000000000a7.log~", "quarantine-segment-00000000000000a7.log",

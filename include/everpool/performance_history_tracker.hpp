@@ -109,7 +109,8 @@ public:
     /// or nothing recorded that is not forgotten).
     [[nodiscard]] HistoryResult<RecentStats> recent(SeriesId series, TimePoint now) const;
 
-    /// One group per name that occurs in the window, in order of name.
+    /// One group per name that occurs in the window, in order of name. Recoveries are operations of
+    /// their browser and model, too.
     [[nodiscard]] std::vector<GroupStats> stats_by_browser(HistoryWindow window,
                                                            TimePoint now) const;
     [[nodiscard]] std::vector<GroupStats> stats_by_model(HistoryWindow window, TimePoint now) const;

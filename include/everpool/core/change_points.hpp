@@ -22,6 +22,7 @@
 #include "everpool/core/statistics.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -186,6 +187,7 @@ inline std::size_t best_level_split(std::span<const double> series, std::size_t 
 inline std::vector<ChangePoint> find_change_points(std::span<const double> series,
                                                    const ChangePointOptions& options) {
     using namespace change_points_detail;
+    assert(options.window >= 4); // below two, windows would stand still
     std::vector<ChangePoint> points;
     if (series.size() < 4) return points;
     std::vector<double> smooth;

@@ -37,7 +37,7 @@ public:
 
     /// True: done to the end. False: something failed; see what(). The ledger is closed then.
     bool run() {
-        if (!open()) return false;
+        if (!reopen()) return false;
         for (std::uint32_t i = 0; i < options_.transactions; ++i)
             if (!step(i)) return false;
         if (!is_ok(ledger_->sync(), "sync")) return false;

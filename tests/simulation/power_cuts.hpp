@@ -70,7 +70,9 @@ public:
             cut(disk, journal, Loss::by_chance);
             cut(disk, journal, Loss::torn);
         }
-        if (options_.is_nested) cut_twice(disk, journal);
+        if (!options_.is_nested) return;
+        live_on(disk.after_power_cut(Loss::by_chance, prng_.next()), journal, "twice: ");
+        live_on(disk.after_kill(prng_.next()), journal, "after a kill: ");
     }
 
 private:
@@ -84,22 +86,25 @@ private:
         if (ledger && prng_.ratio(1, 3)) go_on(*left, truth, loss);
     }
 
-    /// A power cut while what the first one left is recovered, and written on.
-    void cut_twice(const SimulatedDisk& disk, const LedgerJournal& journal) {
-        const auto left = disk.after_power_cut(Loss::by_chance, prng_.next());
-        LedgerJournal truth = journal;
+    /// Recovers what is left and writes on; the power is cut at every change of the disk meanwhile.
+    void live_on(const std::unique_ptr<SimulatedDisk>& left, LedgerJournal truth,
+                 const std::string& when) {
         left->on_change = [&] {
-            ++findings_.nested_cuts;
-            const auto less = left->after_power_cut(Loss::by_chance, prng_.next());
-            LedgerJournal nested = truth;
-            recover(*less, nested, Loss::by_chance, "twice: ");
+            for (const Loss loss : {Loss::all, Loss::by_chance}) {
+                ++findings_.nested_cuts;
+                const auto less = left->after_power_cut(loss, prng_.next());
+                LedgerJournal nested = truth;
+                recover(*less, nested, loss, when);
+            }
         };
-        auto ledger = recover(*left, truth, Loss::by_chance, "before the second: ");
+        auto ledger = recover(*left, truth, Loss::by_chance, "before " + when);
         if (!ledger) return;
-        for (int i = 0; i < 2; ++i) append(*ledger, truth);
-        if (!ledger->sync()) truth.promise(ledger->durable());
-        append(*ledger, truth);
-        if (!ledger->sync()) truth.promise(ledger->durable());
+        for (int i = 0; i < 2; ++i) {
+            append(*ledger, truth);
+            append(*ledger, truth);
+            if (ledger->sync()) return findings_.note(when + "cannot be synced");
+            truth.promise(ledger->durable());
+        }
     }
 
     std::optional<log::Ledger> recover(SimulatedDisk& disk, LedgerJournal& truth, Loss loss,

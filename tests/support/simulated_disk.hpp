@@ -88,8 +88,9 @@ public:
     [[nodiscard]] std::unique_ptr<SimulatedDisk> after_power_cut(Loss loss,
                                                                  std::uint64_t seed) const;
 
-    /// Another disk with the same files, all durable.
-    [[nodiscard]] std::unique_ptr<SimulatedDisk> copy() const;
+    /// What is found if the program is killed now, and the machine is not: a new disk, without a plan,
+    /// where a power cut would still take what was not synced.
+    [[nodiscard]] std::unique_ptr<SimulatedDisk> after_kill(std::uint64_t seed) const;
 
     /// What a file holds, as readers see it; null: there is no such file.
     [[nodiscard]] const std::vector<std::byte>* contents(std::string_view name) const;
@@ -163,8 +164,7 @@ public:
         const std::scoped_lock lock(disk_.mutex_);
         const auto outcome = disk_.begin();
         if (!is_writable_) return SimulatedDisk::errno_code(EBADF);
-        if (outcome == SimulatedDisk::Outcome::failed)
-            inode_->write(offset, bytes.first(disk_.prng_.below(bytes.size() + 1)));
+        if (outcome == SimulatedDisk::Outcome::failed) write_part(offset, bytes);
         if (outcome != SimulatedDisk::Outcome::done) return disk_.failure(outcome);
         inode_->write(offset, bytes);
         return disk_.change() ? disk_.failure(SimulatedDisk::Outcome::off) : error_code{};
@@ -211,6 +211,13 @@ public:
     }
 
 private:
+    /// Some sectors from the beginning.
+    void write_part(std::uint64_t offset, std::span<const std::byte> bytes) {
+        const std::uint64_t end = offset + disk_.prng_.below(bytes.size() + 1);
+        const std::uint64_t sector_end = end - end % SimulatedInode::sector_bytes;
+        if (sector_end > offset) inode_->write(offset, bytes.first(sector_end - offset));
+    }
+
     SimulatedDisk& disk_;
     SimulatedDisk::Inode inode_;
     bool is_writable_;
@@ -315,10 +322,20 @@ inline std::unique_ptr<SimulatedDisk> SimulatedDisk::after_power_cut(Loss loss,
     return disk;
 }
 
-inline std::unique_ptr<SimulatedDisk> SimulatedDisk::copy() const {
+inline std::unique_ptr<SimulatedDisk> SimulatedDisk::after_kill(std::uint64_t seed) const {
     const std::scoped_lock lock(mutex_);
-    auto disk = std::make_unique<SimulatedDisk>();
-    for (const auto& [name, inode] : names_) disk->put(name, inode->bytes());
+    auto disk = std::make_unique<SimulatedDisk>(seed);
+    std::map<const SimulatedInode*, Inode> known;
+    const auto twin = [&](const Inode& inode) -> Inode {
+        if (!inode) return nullptr;
+        Inode& found = known[inode.get()];
+        if (!found) found = std::make_shared<SimulatedInode>(*inode);
+        return found;
+    };
+    for (const auto& [name, inode] : names_) disk->names_[name] = twin(inode);
+    for (const auto& [name, inode] : durable_names_) disk->durable_names_[name] = twin(inode);
+    for (const auto& [name, meanings] : dirty_names_)
+        for (const Inode& inode : meanings) disk->dirty_names_[name].push_back(twin(inode));
     return disk;
 }
 
@@ -331,7 +348,7 @@ inline const std::vector<std::byte>* SimulatedDisk::contents(std::string_view na
 inline void SimulatedDisk::put(std::string_view name, std::vector<std::byte> bytes) {
     const std::scoped_lock lock(mutex_);
     const auto inode = std::make_shared<SimulatedInode>();
-    inode->set(std::move(bytes));
+    inode->set(std::make_shared<std::vector<std::byte>>(std::move(bytes)));
     names_[std::string(name)] = durable_names_[std::string(name)] = inode;
     dirty_names_.erase(std::string(name));
 }

@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace everpool::tests {
@@ -29,20 +31,21 @@ class SimulatedInode {
 public:
     static constexpr std::size_t sector_bytes = 512;
     using Sector = std::array<std::byte, sector_bytes>;
+    using Contents = std::shared_ptr<std::vector<std::byte>>; ///< never changed while it is shared
 
-    [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return seen_; }
+    [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return *seen_; }
 
     void write(std::uint64_t offset, std::span<const std::byte> bytes) {
         if (bytes.empty()) return;
         const std::uint64_t end = offset + bytes.size();
-        if (end > seen_.size()) resize(end);
-        std::memcpy(seen_.data() + offset, bytes.data(), bytes.size());
+        if (end > seen_->size()) resize(end);
+        std::memcpy(own().data() + offset, bytes.data(), bytes.size());
         touch(offset, end);
     }
 
     void resize(std::uint64_t bytes) {
-        const std::uint64_t before = seen_.size();
-        seen_.resize(bytes);
+        const std::uint64_t before = seen_->size();
+        own().resize(bytes);
         sizes_.push_back(bytes);
         if (bytes < before) touch(bytes, before); // what comes back later comes back as zeroes
     }
@@ -59,25 +62,26 @@ public:
         forget();
     }
 
-    [[nodiscard]] std::vector<std::byte> after_power_cut(Loss loss, core::Prng& prng) const {
-        if (loss == Loss::nothing || loss == Loss::names) return is_clean() ? durable_ : kept();
-        std::vector<std::byte> left = durable_;
-        if (loss == Loss::all || loss == Loss::bytes || is_clean()) return left;
-        const std::uint64_t choice = prng.below(sizes_.size() + 1);
-        left.resize(choice == 0 ? durable_.size() : sizes_[choice - 1]);
+    [[nodiscard]] Contents after_power_cut(Loss loss, core::Prng& prng) const {
+        if (is_clean() || loss == Loss::all || loss == Loss::bytes) return durable_;
+        const bool is_last = loss == Loss::nothing || loss == Loss::names;
+        const std::size_t choice = is_last ? sizes_.size() : prng.below(sizes_.size() + 1);
+        auto left = std::make_shared<std::vector<std::byte>>(*durable_);
+        if (choice != 0) left->resize(sizes_[choice - 1]);
+        // Not `seen_`: after a sync that failed the two differ where nothing is dirty.
         for (const auto& [index, versions] : dirty_) {
-            const Sector state = chosen(index, versions, loss, prng);
             const std::uint64_t offset = index * sector_bytes;
-            if (offset >= left.size()) continue;
-            std::memcpy(left.data() + offset, state.data(),
-                        std::min<std::uint64_t>(sector_bytes, left.size() - offset));
+            const Sector state = is_last ? versions.back() : chosen(index, versions, loss, prng);
+            if (offset < left->size())
+                std::memcpy(left->data() + offset, state.data(),
+                            std::min<std::uint64_t>(sector_bytes, left->size() - offset));
         }
         return left;
     }
 
-    /// What a disk holds after it was taken out of service in good order, or for a test: changed
-    /// behind the back of whoever has it open.
-    void set(std::vector<std::byte> bytes) {
+    /// Makes these the contents, durable: as after a power cut, or behind the back of whoever has it
+    /// open.
+    void set(Contents bytes) {
         seen_ = std::move(bytes);
         sync();
     }
@@ -90,17 +94,10 @@ private:
         sizes_.clear();
     }
 
-    // Not `seen_`: after a sync that failed the two differ where nothing is dirty.
-    [[nodiscard]] std::vector<std::byte> kept() const {
-        std::vector<std::byte> left = durable_;
-        left.resize(sizes_.empty() ? durable_.size() : sizes_.back());
-        for (const auto& [index, versions] : dirty_) {
-            const std::uint64_t offset = index * sector_bytes;
-            if (offset >= left.size()) continue;
-            std::memcpy(left.data() + offset, versions.back().data(),
-                        std::min<std::uint64_t>(sector_bytes, left.size() - offset));
-        }
-        return left;
+    /// To be written to: not what another one, or the past, shares.
+    std::vector<std::byte>& own() {
+        if (seen_.use_count() > 1) seen_ = std::make_shared<std::vector<std::byte>>(*seen_);
+        return *seen_;
     }
 
     [[nodiscard]] static Sector sector_of(const std::vector<std::byte>& bytes,
@@ -115,13 +112,13 @@ private:
 
     void touch(std::uint64_t begin, std::uint64_t end) {
         for (std::uint64_t index = begin / sector_bytes; index * sector_bytes < end; ++index)
-            dirty_[index].push_back(sector_of(seen_, index));
+            dirty_[index].push_back(sector_of(*seen_, index));
     }
 
     [[nodiscard]] Sector chosen(std::uint64_t index, const std::vector<Sector>& versions, Loss loss,
                                 core::Prng& prng) const {
         const auto version = [&](std::uint64_t number) {
-            return number == 0 ? sector_of(durable_, index) : versions[number - 1];
+            return number == 0 ? sector_of(*durable_, index) : versions[number - 1];
         };
         const std::uint64_t number = prng.below(versions.size() + 1);
         Sector state = version(number);
@@ -133,10 +130,11 @@ private:
         return state;
     }
 
-    std::vector<std::byte> seen_;    ///< by who reads it while the machine is on
-    std::vector<std::byte> durable_; ///< after the last sync
-    std::map<std::uint64_t, std::vector<Sector>> dirty_; ///< what each sector was since then
-    std::vector<std::uint64_t> sizes_;                   ///< what the size was since then
+    // Shared as long as nobody writes: a disk is copied thousands of times.
+    Contents seen_{std::make_shared<std::vector<std::byte>>()}; ///< while the machine is on
+    Contents durable_{seen_};                                   ///< after the last sync
+    std::map<std::uint64_t, std::vector<Sector>> dirty_;        ///< what each sector was since then
+    std::vector<std::uint64_t> sizes_;                          ///< what the size was since then
 };
 
 } // namespace everpool::tests

@@ -26,8 +26,8 @@
 //   * after a crash at any moment open() succeeds, and gives every record up to durable(); those
 //     after it may be there or not, but none without all those before it;
 //   * nothing is given that was not appended; what a crash cut off never comes back;
-//   * open() changes nothing when it returns an error, and no file is ever removed that the kept
-//     checkpoints need; what they do not need is renamed first, and removed two checkpoints later;
+//   * open() destroys nothing, least of all when it returns an error; and no file is ever removed that
+//     the kept checkpoints need: what they do not need is renamed first, and removed two later;
 //   * a segment that was recovered is never written again: the log goes on in a new one. What may
 //     have been read from the system's cache alone (it was never known to be durable) is written
 //     there once more, with the first batch.
@@ -89,7 +89,8 @@ public:
     /// Recovers the log in `directory`, or makes a new one, named `fresh_id`, if there is none. The
     /// directory must outlive the ledger. Files that are not the log's are left alone. `report` is
     /// filled in as far as it went, with an error too. Throws std::invalid_argument for a
-    /// configuration that is out of range. Errors, and then nothing has changed:
+    /// configuration that is out of range. Errors, and then no segment and no checkpoint has changed
+    /// (at most the manifest was replaced already, by one that says where the log was cut):
     ///   storage_damaged       the log is not whole, and the mode forbids a cut; or the manifest, or
     ///                         everything that could be a beginning, is lost (mode salvage tries)
     ///   storage_newer_format  written by a newer version of this library

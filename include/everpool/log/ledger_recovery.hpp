@@ -18,7 +18,10 @@
 namespace everpool::log {
 
 /// One run of Ledger::open(). Nothing is written before all has been read and found good enough for
-/// the mode; then at most the manifest is, by the usual replacement.
+/// the mode; then the manifest is, by the usual replacement. Always, even if it says the same: the
+/// one that was read may be in the system's cache alone, by this name, if whoever wrote it was killed
+/// before the directory was synced, or that failed. Nothing that is written later may be durable
+/// before it is.
 class Recovery {
 public:
     Recovery(Directory& directory, const LedgerConfig& config, RecoveryVisitor& visitor,
@@ -71,8 +74,8 @@ private:
     std::vector<CheckpointName> checkpoints_; ///< all there are
     std::vector<std::string> quarantine_;
     bool has_manifest_{false};
-    bool is_manifest_changed_{false};
     bool is_beginning_lost_{false};
+    error_code unread_; ///< of a checkpoint that the system could not read
     std::vector<std::byte> bytes_;
     Manifest manifest_;
     std::vector<WalkSegment> segments_; ///< that count
@@ -99,7 +102,7 @@ inline error_code Recovery::run(const LogId& fresh_id, std::optional<Ledger>& ou
     if (error_code ec = read_manifest(is_new)) return ec;
     if (is_new) {
         manifest_ = {.log = fresh_id};
-        report_.is_new = is_manifest_changed_ = true;
+        report_.is_new = true;
     }
     // Those before first_segment are not needed; they wait to be cleared away.
     std::vector<std::uint64_t> needed;
@@ -114,8 +117,7 @@ inline error_code Recovery::run(const LogId& fresh_id, std::optional<Ledger>& ou
     if (error_code ec = replay()) return ec;
     if (error_code ec = check_ending()) return ec;
     cut_log();
-    if (is_manifest_changed_)
-        if (error_code ec = write_manifest()) return ec;
+    if (error_code ec = write_manifest()) return ec;
     build(out);
     return {};
 }
@@ -188,7 +190,6 @@ inline error_code Recovery::rebuild_manifest(std::string_view why) {
     if (!indexes_.empty()) manifest_.first_segment = indexes_.front();
     manifest_.next_segment = manifest_.first_segment;
     for (const auto& [name, entry] : found) manifest_.checkpoints.push_back(entry);
-    is_manifest_changed_ = true;
     return {};
 }
 
@@ -225,6 +226,8 @@ inline error_code Recovery::choose_checkpoints() {
             return segment.state == FormatError::ok && segment.header.first == Lsn{1};
         });
     is_beginning_lost_ = !was_empty && !reaches_back;
+    if (is_beginning_lost_ && unread_ && !salvages())
+        return detail::storage_error(unread_, "the checkpoints", "read", diagnostics_);
     return {};
 }
 
@@ -234,6 +237,7 @@ inline error_code Recovery::give_checkpoint(const CheckpointEntry& entry, std::s
     if (error_code ec =
             detail::read_file(directory_, name, file_header_bytes + checkpoint_bytes_max, bytes_)) {
         complaint = ec.message();
+        if (!detail::is_absent(ec)) unread_ = ec;
         return {};
     }
     CheckpointHeader header;
@@ -317,7 +321,6 @@ inline void Recovery::cut_log() {
                 cut);
     // The log goes on in the right place without the oldest, too: see ledger_walk.hpp.
     if (cuts.size() > manifest_cuts_max) cuts.erase(cuts.begin());
-    is_manifest_changed_ = true;
 }
 
 inline error_code Recovery::write_manifest() {

@@ -30,9 +30,11 @@
 //
 // When the disk fails: a commit whose durability could not be had returns storage_full or
 // storage_failed; the state in memory has the transaction all the same, and goes on. After a full
-// disk has room again, the next commit writes what is missing. After an error while syncing, nothing
-// written since the last good sync is certain, and asking again would prove nothing: the log stays
-// closed (health() says so) until the directory is opened anew.
+// disk has room again, the next commit writes what is missing. There are two ends to that: after an
+// error while syncing nothing written since the last good sync is certain, and asking again would
+// prove nothing; and what waits to be written is bounded (64 MiB). From then on the log is closed,
+// as health() says, until the directory is opened anew: it ends with the last transaction that it
+// could take, and never has a gap.
 //
 // Thread safety: every function may be called from any thread at any time; construction and
 // destruction may not overlap with anything. A snapshot is immutable and may be shared freely.
@@ -59,8 +61,10 @@ namespace everpool {
 
 /// What became of a commit.
 struct CommitResult {
-    /// invalid_transaction: an invariant forbids it, nothing was changed, `diagnostics` says which.
-    /// storage_full, storage_failed: applied in memory, but not as durable as was asked for.
+    /// invalid_transaction: an invariant forbids it, `diagnostics` says which; message_too_large:
+    /// it does not fit into a record of the log (64 MiB). Nothing was changed.
+    /// storage_full, storage_not_writable, storage_failed: applied in memory, but not as durable as
+    /// was asked for.
     error_code code{};
     std::uint64_t number{0}; ///< of the transaction, from 1 without gaps; 0: it was not applied
     Diagnostics diagnostics{};
@@ -70,7 +74,8 @@ struct CommitResult {
 struct OrphanedOperation {
     /// Where it stands now: queued (`may_run_again`), outcome_unknown or cancelled.
     OperationState operation;
-    bool may_run_again{false}; ///< idempotent, or never sent: whoever knows its inputs may repeat it
+    bool may_run_again{
+        false}; ///< idempotent, or never sent: whoever knows its inputs may repeat it
 };
 
 /// How the log is doing, and what it has cost.
@@ -85,9 +90,10 @@ struct StateStorageHealth {
     std::uint64_t checkpoint_failures{0}; ///< checkpoints that could not be written
 };
 
-enum class CheckpointKind : std::uint8_t {
-    automatic, ///< a delta, unless the chain is as long as it may be
-    full,
+/// Which checkpoint is wanted.
+enum class CheckpointDemand : std::uint8_t {
+    any,  ///< a delta, unless there is nothing to build on, or the chain is as long as it may be
+    full, ///< the whole state
 };
 
 class BrowserStateManager {
@@ -138,7 +144,7 @@ public:
 
     /// Writes one now, by this thread; commits go on meanwhile. Without a directory: does nothing.
     /// \return storage_full, storage_failed: the checkpoints before it still count.
-    error_code checkpoint(CheckpointKind kind = CheckpointKind::automatic);
+    error_code checkpoint(CheckpointDemand demand = CheckpointDemand::any);
 
     // --- trust, but verify -----------------------------------------------------------------------
 
@@ -148,9 +154,9 @@ public:
     [[nodiscard]] std::vector<std::string> verify() const;
 
     /// Merges another view of the same things (a standby's, a browser's own account) into the
-    /// state. The rule: of each record the higher version counts; of equal versions the one changed
-    /// later, then ours; a final status of an operation is never undone. One transaction, which
-    /// also says what was merged from whom.
+    /// state, record by record: a final status of an operation wins, else the higher version, else
+    /// the later wall time, else ours (core/state_merge.hpp says it in full). One transaction, which
+    /// tells what was decided about whose view; number 0 and no error: there was nothing to merge.
     CommitResult reconcile(const StateSnapshot& other, std::string_view whose);
 
     // --- audit -----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ struct BrowserStateManagerConfig {
     FaultToleranceLevel fault_tolerance{FaultToleranceLevel::medium};
 
     /// A commit with Durability::group is durable this much later at the latest: what a power cut
-    /// may cost. Default 5 ms; range 100 us to 10 s.
+    /// may cost. Default 5 ms; range 1 ms to 10 s.
     Duration commit_interval{std::chrono::milliseconds{5}};
 
     /// What to do when the log is not whole. Default point_in_time.
@@ -55,21 +55,22 @@ struct BrowserStateManagerConfig {
     Duration checkpoint_interval{std::chrono::seconds{60}};
 
     /// Checkpoints that are kept, those that they build on besides. What the oldest kept one covers
-    /// is removed from the log. Default 5; range 1 to 1000.
+    /// is removed from the log. Default 5; range 1 to 100.
     std::uint32_t checkpoint_count_kept{5};
 
-    /// Deltas after one full checkpoint, at most. Default 8; range 0 to 1000; 0: full ones only.
+    /// Deltas after one full checkpoint, at most. Default 8; range 0 to 100; 0: full ones only.
     std::uint32_t delta_chain_max{8};
 
     /// Critical components only: checkpoints hold browsers, models, resources and unfinished
     /// operations, but neither finished operations nor metrics, which then reach back as far as the
-    /// log does. Smaller and faster. Default false.
+    /// log does. Smaller, and never a delta. Default false.
     bool is_checkpoint_selective{false};
 
     // --- who else wants to know ------------------------------------------------------------------
 
     /// Told of every transaction, in order, once it has been applied (not: once it is durable), by
-    /// the thread that committed it. May read the manager, must not commit. Default: nobody.
+    /// the thread that committed it; others that commit wait meanwhile. May read the manager, must
+    /// not commit, must not throw. Default: nobody.
     std::function<void(const Transaction&)> on_transaction{};
 
     /// Whether a browser's process still exists; asked while recovering, for each browser that was
@@ -78,9 +79,8 @@ struct BrowserStateManagerConfig {
 
     // --- limits ----------------------------------------------------------------------------------
 
-    /// Finished operations that the state remembers; the log remembers more. Default 10000; range 0
-    /// to 10 million.
-    std::uint32_t finished_operations_kept{10'000};
+    /// What the state holds at most; see state_change.hpp.
+    StateLimits limits{};
 
     /// Transactions that last_transactions() can give without a directory. Default 1000; range 0
     /// to 1 million.

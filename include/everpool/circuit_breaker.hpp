@@ -127,7 +127,7 @@ private:
     std::optional<Permit> take_probe(core::BreakerWord word, TimePoint now,
                                      std::size_t lane) noexcept;
     [[nodiscard]] TimePoint call_deadline(TimePoint now) const noexcept {
-        return core::time_after(now, config_.call_timeout);
+        return later(now, config_.call_timeout);
     }
     Permit admit(std::uint32_t epoch, TimePoint now, TimePoint deadline, std::size_t lane) noexcept;
     Permit reject(Rejection why, TimePoint now, TimePoint retry_at) noexcept;

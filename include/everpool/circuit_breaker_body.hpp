@@ -55,7 +55,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
         case State::forced_open: return reject(Rejection::forced_open, now, never);
         case State::open:
             if (left != 0)
-                return reject(Rejection::open, now, core::time_after(now, core::duration_of(left)));
+                return reject(Rejection::open, now, later(now, core::duration_of(left)));
             change(word,
                    word.next(State::half_open, word.strikes,
                              core::tick_after(now, config_.half_open_max_wait)),
@@ -89,7 +89,7 @@ auto BasicCircuitBreaker<Traits>::acquire_slowly(TimePoint now, std::size_t lane
 template <class Traits>
 auto BasicCircuitBreaker<Traits>::take_probe(core::BreakerWord word, TimePoint now,
                                              std::size_t lane) noexcept -> std::optional<Permit> {
-    const TimePoint overdue_at = core::time_after(now, core::duration_of(ticks_left(word, now)));
+    const TimePoint overdue_at = later(now, core::duration_of(ticks_left(word, now)));
     std::uint64_t bits = probes_.load(std::memory_order_relaxed);
     for (;;) {
         core::ProbeWord probes = core::ProbeWord::unpack(bits);

@@ -154,10 +154,10 @@ constexpr std::string_view name_of(Errc code) noexcept {
 /// What a person needs beside the code. `message` is written by this library. `remote_text` was
 /// written by a browser, a page or a model runtime: it is bounded, escaped and shown as theirs.
 struct Diagnostics {
-    std::string message;     ///< names the culprit: "model 'mlp', input 'x': expected ..., got ..."
-    std::string remedy;      ///< what to do about it; empty where nothing sensible can be said
-    std::string remote_text; ///< the remote side's own words, escaped, at most 1024 bytes
-    error_code last_cause;   ///< the cause beneath: the last attempt's error, an errno
+    std::string message{};     ///< names the culprit: "model 'mlp', input 'x': expected ..., got ..."
+    std::string remedy{};      ///< what to do about it; empty where nothing sensible can be said
+    std::string remote_text{}; ///< the remote side's own words, escaped, at most 1024 bytes
+    error_code last_cause{};   ///< the cause beneath: the last attempt's error, an errno
 
     /// "message; remedy [remote: ...]" on one line.
     [[nodiscard]] std::string text() const;
@@ -165,7 +165,8 @@ struct Diagnostics {
     friend bool operator==(const Diagnostics&, const Diagnostics&) = default;
 };
 
-/// Thrown by the blocking calls of `Runtime` only: a system_error that carries its diagnostics.
+/// A system_error that carries its diagnostics. Thrown by what has no other way to tell: the
+/// blocking calls of `Runtime`, and BrowserStateManager's constructor. Never by async_ functions.
 class Error : public boost::system::system_error {
 public:
     Error(error_code code, Diagnostics diagnostics)

@@ -55,8 +55,8 @@ struct RecoveryReport {
     RecoveryMode mode{};
     bool is_new{false}; ///< the directory was empty: there was nothing to recover
 
-    std::uint64_t checkpoint_record{0}; ///< where the state began; 0: without one
-    std::uint32_t checkpoints_read{0};  ///< full and delta, those that count
+    std::uint64_t checkpoint_record{0};            ///< where the state began; 0: without one
+    std::uint32_t checkpoints_read{0};             ///< full and delta, those that count
     std::vector<std::string> checkpoints_rejected; ///< "checkpoint-...: checksum differs"
 
     std::uint32_t segments_read{0};
@@ -66,10 +66,10 @@ struct RecoveryReport {
     std::uint64_t last_record{0};     ///< number of the last one that counts; 0: none
 
     LogEnding ending{LogEnding::clean};
-    std::string cut_file;            ///< where the log was cut; empty: nowhere
-    std::uint64_t cut_offset{0};     ///< bytes of that file that count
-    std::uint64_t cut_bytes{0};      ///< bytes after them that held something
-    std::string cut_reason;          ///< "record 12: checksum differs"
+    std::string cut_file;             ///< where the log was cut; empty: nowhere
+    std::uint64_t cut_offset{0};      ///< bytes of that file that count
+    std::uint64_t cut_bytes{0};       ///< bytes after them that held something
+    std::string cut_reason;           ///< "record 12: checksum differs"
     bool is_durable_data_lost{false}; ///< a record that had been made durable is not there any more
 
     /// All of it in a few lines, for a person.

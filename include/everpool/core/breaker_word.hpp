@@ -69,19 +69,13 @@ inline constexpr Duration breaker_time_max = std::chrono::hours{24};
 /// By how much the clocks of two threads may differ: about a second.
 inline constexpr Tick clock_difference_max = 1000;
 
-/// `now + delay`, saturating at `never`, for any `now`: a simulation's clock may well begin before
-/// its epoch. \pre 0 <= delay <= breaker_time_max, or a Tick's duration
-constexpr TimePoint time_after(TimePoint now, Duration delay) noexcept {
-    return now > never - delay ? never : now + delay;
-}
-
 /// The tick in which `now` lies.
 constexpr Tick tick_at(TimePoint now) noexcept {
     return static_cast<Tick>(now.time_since_epoch().count() >> tick_bits);
 }
 /// The first tick that lies wholly behind `now + delay`, so that nothing happens early.
 constexpr Tick tick_after(TimePoint now, Duration delay) noexcept {
-    return static_cast<Tick>((time_after(now, delay).time_since_epoch().count() >> tick_bits) + 1);
+    return static_cast<Tick>((later(now, delay).time_since_epoch().count() >> tick_bits) + 1);
 }
 /// Ticks from `now` until `due`, which was at most `longest` ahead when it was set; 0 if it has
 /// come.

@@ -104,8 +104,10 @@ private:
         return out;
     }
     Payload payload() {
-        return Payload(
-            std::vector<std::byte>(prng_.below(40), static_cast<std::byte>(prng_.next())));
+        std::vector<std::byte> bytes;
+        for (std::uint64_t i = prng_.below(40); i > 0; --i)
+            bytes.push_back(static_cast<std::byte>(prng_.next()));
+        return Payload(std::move(bytes));
     }
     ConnectionStatus connection() {
         return prng_.ratio(1, 3) ? static_cast<ConnectionStatus>(prng_.below(8))

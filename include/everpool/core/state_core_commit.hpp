@@ -7,7 +7,9 @@
 #include "everpool/core/state_ranges.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace everpool::core {
 
@@ -21,7 +23,9 @@ inline StateSnapshot StateCore::snapshot() {
 }
 
 inline Errc StateCore::restore(const StateSnapshot& snapshot, Diagnostics& diagnostics) {
-    if (const auto broken = check_state(snapshot)) {
+    std::optional<std::string_view> broken = check_state(snapshot);
+    if (snapshot.clock() >= state_count_max) broken = "a state's clock has room to go on";
+    if (broken) {
         diagnostics.message = "not a consistent state: " + std::string(*broken);
         return Errc::storage_damaged;
     }

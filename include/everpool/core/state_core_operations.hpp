@@ -50,7 +50,7 @@ inline StateCore::Refusal StateCore::make(const OperationDispatched& change) {
         return "an operation is dispatched to the worker's present generation";
     update(operations_, record_key(change.id), [&](OperationState& edited) {
         edited.status = OperationStatus::running;
-        ++edited.attempts;
+        edited.attempts += edited.attempts != UINT32_MAX ? 1 : 0;
         edited.worker = change.worker;
         edited.generation = change.generation;
         edited.started_at = header_.at;
@@ -166,6 +166,7 @@ inline StateCore::Refusal StateCore::make(const MetricRecorded& change) {
 
 /// What results is checked as a whole, by check_end().
 inline StateCore::Refusal StateCore::make(const Reconciled& change) {
+    if (change.clock >= state_count_max) return "a clock has room to go on";
     bool is_known = true;
     const auto remove = [&](auto& table, const auto& names) {
         for (const auto& name : names) {

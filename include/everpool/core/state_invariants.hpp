@@ -92,7 +92,8 @@ private:
     }
 
     void metric(const MetricState& r) {
-        require(r.count != 0 && r.failures <= r.count, "a metric counts what was recorded");
+        require(r.count != 0 && r.count < state_count_max && r.failures <= r.count,
+                "a metric counts what was recorded");
         require(Duration::zero() <= r.min && r.min <= r.last && r.last <= r.max &&
                     r.max <= metric_duration_max && r.max <= r.sum,
                 "a metric's durations are in order");

@@ -57,6 +57,10 @@ inline bool is_before(const MetricState& a, const MetricState& b) noexcept {
 /// Neighbouring ids share a leaf; digests have no neighbours.
 inline constexpr unsigned id_leaf_bits = 3, digest_leaf_bits = 0;
 
+/// Beyond any count of transactions: a clock or count above it was not counted by this library, and
+/// is refused, so that none ever overflows.
+inline constexpr std::uint64_t state_count_max = 1ULL << 63;
+
 struct StateHeader {
     std::uint64_t version{0}; ///< number of the last transaction
     std::uint64_t clock{0};   ///< no record's version is above it

@@ -341,7 +341,7 @@ inline error_code Ledger::done(Batch&& batch) {
         written_ = std::max(written_, piece.last);
         unwritten_bytes_ -= piece.bytes.size();
     }
-    current_ = batch.current_;
+    if (batch.current_) current_ = batch.current_;
     durable_ = std::max(durable_, batch.sealed_);
     if (batch.is_synced_) durable_ = written_;
     take_back(batch.pieces_);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
+#include "everpool/fault_tolerance_options.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/pool_event.hpp"
 #include "everpool/time.hpp"
@@ -66,6 +67,9 @@ struct ResourcePoolConfig {
     /// Told of everything that happens to workers. Default: nobody. See pool_event.hpp for what it
     /// may do; it is not called any more when the pool's destructor has returned.
     PoolEventListener on_event{};
+
+    /// What is remembered of all this, and whether it survives the host. Default: in memory only.
+    FaultToleranceOptions fault_tolerance{};
 
     // --- when a worker counts as failed ----------------------------------------------------------
 

@@ -2,38 +2,25 @@
 #include "facade/config_check.hpp"
 
 #include "everpool/request.hpp"
+#include "everpool/state_change.hpp"
+#include "facade/range_check.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
-#include <stdexcept>
 #include <string_view>
 
 namespace everpool::facade {
 
 namespace {
 
-constexpr std::size_t name_count_max = 256;
 constexpr std::size_t name_bytes_max = 128;
 
+const RangeCheck check_range("ResourcePoolConfig");
+
 [[noreturn]] void refuse(std::string_view member, std::string_view must, std::string_view got) {
-    throw std::invalid_argument(
-        fmt::format("ResourcePoolConfig::{} must be {}, but is {}", member, must, got));
-}
-
-void check_range(std::string_view member, std::uint64_t value, std::uint64_t min,
-                 std::uint64_t max) {
-    if (value < min || value > max)
-        refuse(member, fmt::format("{} to {}", min, max), fmt::to_string(value));
-}
-
-void check_range(std::string_view member, Duration value, Duration min, Duration max) {
-    using Milliseconds = std::chrono::duration<double, std::milli>;
-    if (value < min || value > max)
-        refuse(member,
-               fmt::format("{} ms to {} ms", Milliseconds(min).count(), Milliseconds(max).count()),
-               fmt::format("{} ms", Milliseconds(value).count()));
+    check_range.refuse(member, must, got);
 }
 
 void check_name(std::string_view member, std::string_view name) {
@@ -49,7 +36,7 @@ void check_name(std::string_view member, std::string_view name) {
 }
 
 void check_models(const ResourcePoolConfig& config) {
-    check_range("models.size()", config.models.size(), 0, name_count_max);
+    check_range("models.size()", config.models.size(), 0, model_count_max);
     std::set<std::string_view> seen;
     for (const ModelSpec& model : config.models) {
         check_name("models[].name", model.name);
@@ -68,7 +55,7 @@ void check_models(const ResourcePoolConfig& config) {
 }
 
 void check_modules(const ResourcePoolConfig& config) {
-    check_range("modules.size()", config.modules.size(), 0, name_count_max);
+    check_range("modules.size()", config.modules.size(), 0, model_count_max);
     std::set<std::string_view> seen{"echo", "inference", "compute"};
     for (const OperationModule& module : config.modules) {
         check_name("modules[].name", module.name);
@@ -76,6 +63,22 @@ void check_modules(const ResourcePoolConfig& config) {
             refuse("modules[].name", "unique and not the name of a built-in operation",
                    '\'' + module.name + '\'');
     }
+}
+
+void check_fault_tolerance(const FaultToleranceOptions& options) {
+    using namespace std::chrono_literals;
+    const std::string_view directory = "fault_tolerance.state_directory";
+    const bool is_kept = durability_of(options.level) != Durability::none;
+    if (!is_kept && !options.state_directory.empty())
+        refuse(directory, fmt::format("empty at level {}", name_of(options.level)),
+               '\'' + escape_remote_text(options.state_directory.string(), 200) + '\'');
+    if (options.level == FaultToleranceLevel::critical && options.state_directory.empty())
+        refuse(directory, "given at level critical", "empty");
+    check_range("fault_tolerance.request_bytes_kept", options.request_bytes_kept, 0,
+                state_payload_bytes_max);
+    if (options.checkpoint_interval != 0ns)
+        check_range("fault_tolerance.checkpoint_interval", options.checkpoint_interval, 10ms, 24h);
+    check_range("fault_tolerance.commit_interval", options.commit_interval, 100us, 10s);
 }
 
 } // namespace
@@ -90,6 +93,7 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("browsers (sum of count)", workers, 1, worker_count_max);
     check_models(config);
     check_modules(config);
+    check_fault_tolerance(config.fault_tolerance);
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
     check_range("start_timeout", config.start_timeout, 1s, 1h);

@@ -12,6 +12,9 @@ namespace everpool::facade {
 /// Workers of one pool, at most.
 inline constexpr std::uint32_t worker_count_max = 64;
 
+/// Models of one pool, and operation modules, at most.
+inline constexpr std::uint32_t model_count_max = 256;
+
 /// \throws std::invalid_argument naming the member, its range and the value given.
 void check_config(const ResourcePoolConfig& config);
 

@@ -55,6 +55,36 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.frame_bytes_max = 1024; }), "frame_bytes_max"));
 }
 
+TEST_CASE("what is kept, and where, is checked member by member") {
+    using everpool::FaultToleranceLevel;
+    const auto with = [](auto change) {
+        return complaint([&](auto& c) { change(c.fault_tolerance); });
+    };
+    CHECK(with([](auto& f) { f.commit_interval = 1us; }) ==
+          "ResourcePoolConfig::fault_tolerance.commit_interval must be 0.1 ms to 10000 ms, but is "
+          "0.001 ms");
+    CHECK(names(with([](auto& f) { f.checkpoint_interval = 1ms; }),
+                "fault_tolerance.checkpoint_interval"));
+    CHECK(with([](auto& f) { f.checkpoint_interval = 0s; }).empty());
+    CHECK(names(with([](auto& f) { f.request_bytes_kept = (16 << 20) + 1; }),
+                "fault_tolerance.request_bytes_kept"));
+    CHECK(with([](auto& f) { f.request_bytes_kept = 0; }).empty());
+    // A host that names a directory expects to find something there.
+    for (const auto level : {FaultToleranceLevel::none, FaultToleranceLevel::low})
+        CHECK(names(with([&](auto& f) {
+                        f.level = level;
+                        f.state_directory = "/tmp/state";
+                    }),
+                    "fault_tolerance.state_directory must be empty at level"));
+    CHECK(with([](auto& f) { f.level = FaultToleranceLevel::critical; }) ==
+          "ResourcePoolConfig::fault_tolerance.state_directory must be given at level critical, "
+          "but is empty");
+    CHECK(with([](auto& f) {
+              f.level = FaultToleranceLevel::critical;
+              f.state_directory = "/tmp/state";
+          }).empty());
+}
+
 TEST_CASE("the longest restart delay is not below the shortest") {
     CHECK(names(complaint([](auto& c) {
                     c.restart_delay_min = 2s;

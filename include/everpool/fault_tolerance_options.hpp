@@ -1,0 +1,93 @@
+// Everpool: what a ResourcePool remembers, and where.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     ResourcePoolConfig config{.fault_tolerance = {.state_directory = "/var/lib/myapp/pool"}};
+//
+// With that line the pool writes down which browsers it runs, which model is where, and what becomes
+// of every operation. A host that was killed and is started again with the same directory goes on
+// where it was: models that were registered are loaded again, also if the configuration does not
+// name them; operations that were under way are executed again where that is allowed; ids go on
+// above those that were used. ResourcePool::state() gives the history.
+//
+// The directory belongs to one pool at a time. One that is in use makes async_start complete with
+// Errc::storage_in_use, and the diagnostics name the process that has it.
+#pragma once
+
+#include "everpool/browser_state.hpp"
+#include "everpool/browser_state_manager_config.hpp"
+#include "everpool/error.hpp"
+#include "everpool/fault_tolerance.hpp"
+#include "everpool/recovery_report.hpp"
+#include "everpool/request.hpp"
+#include "everpool/time.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+
+namespace everpool {
+
+/// An operation that a previous host left unfinished, and how it ended now.
+struct RecoveredOperation {
+    /// As it was found. Its status is what OrphanPolicy made of it: `queued` if it may be executed
+    /// again, else the final one.
+    OperationState operation;
+
+    /// False: it was not given to a worker again; `code` and Result::diagnostics say why.
+    bool was_executed_again{false};
+
+    /// No error: it has been executed, and `result` is the answer. outcome_unknown, cancelled: it
+    /// was not executed again, by OrphanPolicy or because its request had not been kept. Otherwise
+    /// what ResourcePool::async_run could have completed with.
+    error_code code{};
+    Result result{};
+};
+
+/// Called on the pool's strand, between the begin of async_start and the pool's destruction: be
+/// quick, never block, never throw (an exception is swallowed).
+using RecoveredListener = std::function<void(const RecoveredOperation&)>;
+
+struct FaultToleranceOptions {
+    /// What a pool may forget. Default medium.
+    ///
+    ///   none      nothing is remembered, and nothing is spent on it
+    ///   low       the state is in memory, for state(), and dies with the host
+    ///   medium,   the state is on disk, if there is a directory. No answer waits for the disk: the
+    ///   high      last commit_interval of the host's life may be missing after a power cut; what a
+    ///             SIGKILL of the host alone may cost is less, as the system has most of it
+    ///   critical  an operation is sent to a worker once the record of that is durable, and answered
+    ///             once the record of its end is: two waits for the disk an operation (which
+    ///             operations at the same time share). If the disk fails, operations that have not
+    ///             been sent complete with storage_full or storage_failed and are not executed; one
+    ///             that has been executed completes with the same code, and Result has its outputs.
+    FaultToleranceLevel level{FaultToleranceLevel::medium};
+
+    /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level
+    /// medium on; level critical demands it.
+    std::filesystem::path state_directory{};
+
+    /// What becomes of operations that a previous host left unfinished. Default redispatch: those
+    /// that are idempotent, or were never sent, are executed again if their request was kept.
+    OrphanPolicy orphans{OrphanPolicy::redispatch};
+
+    /// Told of each of them once, when its fate is known. Default: nobody.
+    RecoveredListener on_recovered{};
+
+    /// Requests whose encoding (head and tensors) is at most this large are kept in the state until
+    /// they have finished, so that they can be executed again after the host's death. Of larger ones
+    /// only a digest is kept. Default 64 KiB; range 0 to 16 MiB; 0: of none.
+    std::uint32_t request_bytes_kept{64 << 10};
+
+    /// A checkpoint is written this often, if anything has changed. Default 60 s; range 10 ms to
+    /// 24 h; 0: never.
+    Duration checkpoint_interval{std::chrono::seconds{60}};
+
+    /// What a power cut may cost at levels medium and high. Default 5 ms; range 100 us to 10 s.
+    Duration commit_interval{std::chrono::milliseconds{5}};
+
+    /// What to do if the state on disk is not whole. Default point_in_time. Leave alone unless
+    /// async_start says storage_damaged.
+    RecoveryMode recovery{RecoveryMode::point_in_time};
+};
+
+} // namespace everpool

@@ -1,4 +1,4 @@
-// Everpool facade: the host's event listener, until its pool is destroyed.
+// Everpool facade: a listener of the host's, until its pool is destroyed.
 // SPDX-License-Identifier: BSL-1.0
 //
 // What a listener captured commonly dies with the pool, or right after it, on another thread than
@@ -8,17 +8,21 @@
 
 #include "everpool/pool_event.hpp"
 
+#include <functional>
 #include <mutex>
 #include <utility>
 
 namespace everpool::facade {
 
-class ListenerGate {
+template <class Told>
+class GateFor {
 public:
-    explicit ListenerGate(PoolEventListener listener) : listener_(std::move(listener)) {}
+    using Listener = std::function<void(const Told&)>;
+
+    explicit GateFor(Listener listener) : listener_(std::move(listener)) {}
 
     /// An exception of the listener's ends here: the pool is not what should suffer from it.
-    void tell(const PoolEvent& event) noexcept {
+    void tell(const Told& event) noexcept {
         const std::scoped_lock lock(mutex_);
         if (!is_open_ || !listener_) return;
         try {
@@ -36,8 +40,10 @@ public:
 
 private:
     std::recursive_mutex mutex_; ///< recursive: a listener may destroy its pool
-    const PoolEventListener listener_;
+    const Listener listener_;
     bool is_open_{true};
 };
+
+using ListenerGate = GateFor<PoolEvent>;
 
 } // namespace everpool::facade

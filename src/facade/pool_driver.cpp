@@ -51,10 +51,19 @@ ResourcePoolConfig checked(ResourcePoolConfig config) {
 PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig config)
     : executor_(executor), strand_(boost::asio::make_strand(executor)),
       config_(checked(std::move(config))), listener_(std::exchange(config_.on_event, nullptr)),
+      recovered_listener_(std::exchange(config_.fault_tolerance.on_recovered, nullptr)),
       models_(config_.models),
       core_(core_config(config_), seed_of(config_)), timer_(strand_) {}
 
-PoolDriver::~PoolDriver() = default;
+PoolDriver::~PoolDriver() {
+    if (mailbox_) mailbox_->close(); // where abort() has not done it: the executor never ran again
+}
+
+/// Anew, when more models have become known. Nothing has happened in it yet.
+void PoolDriver::make_core() {
+    models_ = ModelRegistry(config_.models);
+    core_ = core::PoolCore(core_config(config_), seed_of(config_));
+}
 
 TimePoint PoolDriver::now() noexcept {
     return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
@@ -95,8 +104,14 @@ void PoolDriver::work_off() {
     while (!inbox_.empty()) {
         const core::Event next = std::move(inbox_.front());
         inbox_.pop_front();
+        if (scribe_) {
+            if (const auto* reply = std::get_if<core::Replied>(&next)) scribe_->answered(*reply);
+            if (const auto* failure = std::get_if<core::WorkerStartFailed>(&next))
+                scribe_->start_failed(*failure);
+        }
         core_.on(next, now(), actions_);
         perform_all();
+        if (!again_.empty() && inbox_.empty()) run_again();
     }
     performing_ = false;
     refresh_counters();
@@ -104,8 +119,11 @@ void PoolDriver::work_off() {
 }
 
 void PoolDriver::perform_all() {
-    for (const core::Action& action : actions_)
-        std::visit([this](const auto& one) { perform(one); }, action);
+    if (scribe_) write_down();
+    for (const core::Action& action : actions_) {
+        if (!held_.is_empty() && is_to_be_held(action)) hold(action);
+        else std::visit([this](const auto& one) { perform(one); }, action);
+    }
     actions_.clear();
     if (core_.is_broken() && !std::exchange(has_told_broken_, true)) tell_broken();
 }
@@ -147,6 +165,9 @@ void PoolDriver::refresh_counters() {
     for (std::uint32_t i = 0; i < workers_.size(); ++i)
         counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}),
                                            std::memory_order_relaxed);
+    if (!scribe_) return;
+    counters.transactions.store(scribe_->transactions(), std::memory_order_relaxed);
+    counters.transactions_refused.store(scribe_->refused(), std::memory_order_relaxed);
 }
 
 void PoolDriver::publish_workers() {
@@ -189,6 +210,9 @@ void PoolDriver::start(StartHandler handler) {
     error_code ec;
     try {
         ec = prepare(diagnostics);
+    } catch (const Error& error) { // of the kept state
+        ec = error.code();
+        diagnostics = error.diagnostics();
     } catch (const boost::system::system_error& error) {
         ec = error.code();
         diagnostics.message = error.what();
@@ -223,6 +247,7 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         browser.executable = io::find_browser(browser, ec, diagnostics);
         if (ec) return ec;
     }
+    if (const error_code ec = open_state(browsers, diagnostics)) return ec;
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
     bridge_config.frame_bytes_max = config_.frame_bytes_max;
@@ -242,10 +267,13 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     surroundings_ = std::make_unique<WorkerSurroundings>(WorkerSurroundings{
         strand_, *nest_, *bridge_, models_, config_.stop_grace,
         [this](const core::Event& event) { feed(event); },
-        [this](PoolEvent event) { tell(std::move(event)); }});
-    for (std::uint32_t i = 0; i < browsers.size(); ++i)
+        [this](PoolEvent event) { tell(std::move(event)); },
+        [this](WorkerId id) { on_launched(id); }});
+    for (std::uint32_t i = 0; i < browsers.size(); ++i) {
         workers_.push_back(
             std::make_unique<WorkerDriver>(WorkerId{i}, std::move(browsers[i]), *surroundings_));
+        if (i < providers_used_.size()) workers_.back()->prefer(std::move(providers_used_[i]));
+    }
     return {};
 }
 
@@ -301,6 +329,7 @@ void PoolDriver::perform(const core::StopFinished&) {
     // The doors are open to the callers of this function: close them from the executor. Until then
     // the pool is not stopped, so that another async_stop waits for that too.
     boost::asio::post(strand_, [self = shared_from_this()] {
+        self->settle_held();
         self->phase_ = Phase::stopped;
         self->close_doors();
         for (auto& handler : std::exchange(self->stop_handlers_, {}))
@@ -315,15 +344,18 @@ void PoolDriver::close_doors() {
     workers_.clear();
     bridge_.reset();
     nest_.reset();
+    close_state();
 }
 
 void PoolDriver::abort() {
     phase_ = Phase::stopped;
+    if (scribe_) scribe_->end_all();
     close_doors();
     for (auto& [id, pending] : std::exchange(requests_, {})) {
         Result result;
         result.diagnostics.message = "the pool was destroyed";
-        complete(pending.handler, error_code(Errc::cancelled), std::move(result));
+        if (pending.handler)
+            complete(pending.handler, error_code(Errc::cancelled), std::move(result));
     }
     for (auto& [id, waiting] : std::exchange(waiting_leases_, {}))
         complete(waiting, error_code(Errc::cancelled), Lease{});

@@ -6,14 +6,25 @@
 // that fails at once, a listener that submits) waits in the inbox until they are done, so the core
 // sees one event at a time and the actions of one event are never interleaved with those of
 // another.
+//
+// What is remembered (FaultToleranceOptions) is written down by the StateScribe before the actions
+// of an event are performed. At level critical, operations wait for the disk in between: they are
+// given to workers, and answered, when their step is durable (HeldActions). What became of them
+// meanwhile is asked again then: a held dispatch whose request was cancelled is not sent, one whose
+// worker has begun another life neither.
 #pragma once
 
 #include "everpool/core/action.hpp"
 #include "everpool/core/pool_core.hpp"
 #include "everpool/resource_pool.hpp"
+#include "facade/held_actions.hpp"
+#include "facade/kept_request.hpp"
 #include "facade/listener_gate.hpp"
 #include "facade/model_registry.hpp"
+#include "facade/pool_resume.hpp"
 #include "facade/snapshot_board.hpp"
+#include "facade/state_scribe.hpp"
+#include "facade/strand_mailbox.hpp"
 #include "facade/waiting_handler.hpp"
 #include "facade/worker_driver.hpp"
 #include "io/bridge.hpp"
@@ -26,13 +37,19 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 namespace everpool::facade {
 
+/// Counts requests as they are made, on any thread. Their ids follow on the strand: they go on above
+/// those that a previous host has used, which are known once its state has been read.
+using RequestTicket = StrongId<struct RequestTicketTag, std::uint64_t>;
+
 class PoolDriver final : public io::BridgeListener,
+                         private ScribeSources,
                          public std::enable_shared_from_this<PoolDriver> {
 public:
     using Strand = boost::asio::strand<boost::asio::any_io_executor>;
@@ -46,19 +63,25 @@ public:
         return executor_;
     }
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
-    [[nodiscard]] RequestId next_request_id() noexcept { return {++last_request_}; }
+    [[nodiscard]] RequestTicket next_request() noexcept { return {++last_request_}; }
+    [[nodiscard]] KeptRequest kept(const Request& request) const;
+    [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
-    /// The listener is not called any more when this returns.
-    void close_listener() noexcept { listener_.close(); }
+    /// No listener is called any more when this returns.
+    void close_listeners() noexcept {
+        listener_.close();
+        recovered_listener_.close();
+    }
 
     // On the strand.
     void start(StartHandler handler);
-    void run(RequestId id, LeaseId lease, Request request, RunHandler handler);
+    void run(RequestTicket ticket, LeaseId lease, Request request, KeptRequest kept,
+             RunHandler handler);
     void acquire(LeaseId id, AcquireRequest request, AcquireHandler handler);
     void drain(PlainHandler handler);
     void stop(PlainHandler handler);
     void abort(); ///< the ResourcePool has been destroyed
-    void cancel(RequestId id) { feed(core::Cancel{id}); }
+    void cancel(RequestTicket ticket) { feed(core::Cancel{id_of(ticket)}); }
     void withdraw(LeaseId id); ///< acquire() is cancelled
     void release(LeaseId id);
     void crash_page(WorkerId worker);
@@ -73,6 +96,10 @@ private:
         WorkerId worker{WorkerId::none()};
         Generation generation{};
         bool was_checked{false};
+        bool is_held{false};      ///< given to its worker, and waits for the record of that
+        bool is_concluded{false}; ///< its answer is there, and waits for the record of that
+        /// As a previous host left it; null: it is a caller's of this one.
+        std::unique_ptr<OperationState> recovered;
         std::optional<wire::RunResult> reply;
         Diagnostics diagnostics;
     };
@@ -106,10 +133,40 @@ private:
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
     void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
     [[nodiscard]] Pending* asked_last(const WorkerDriver&, RequestId, std::uint32_t attempt);
+    [[nodiscard]] bool is_held(RequestId id) const noexcept;
     void on_reply(WorkerDriver&, wire::RunResult&&);
     void on_reply(WorkerDriver&, const wire::RemoteError&);
 
+    // pool_state.cpp: what is remembered
+    error_code open_state(const std::vector<BrowserSpec>& browsers, Diagnostics& diagnostics);
+    error_code resume(ResumePlan plan, Diagnostics& diagnostics);
+    error_code commit_plan(std::vector<Change> changes, Diagnostics& diagnostics);
+    void warn_of_recovery(const ResumePlan& plan);
+    void make_core();
+    void run_again();
+    void run_again(ResumePlan::Again again);
+    void tell_recovered(const Pending& pending, error_code code, Result result);
+    void write_down();
+    [[nodiscard]] bool is_to_be_held(const core::Action& action) const noexcept;
+    void hold(const core::Action& action);
+    void work_off_held();
+    void perform_late(const core::Action& action, error_code storage);
+    void dispatch_late(const core::Dispatch& action, error_code storage);
+    void settle_held();
+    void close_state();
+    void on_launched(WorkerId worker);
+    void complain(const CommitResult& result, bool is_refused);
+    [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
+    [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
+    [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
+
     error_code prepare(Diagnostics& diagnostics);
+    [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
+        return {request_base_ + ticket.value};
+    }
+    void submit(RequestId id, LeaseId lease, const Request& request, KeptRequest kept,
+                Pending pending);
+    void finish(const core::Complete& action, error_code storage);
     Errc admit(const Request& request, wire::Run& run, ModelId& model, Diagnostics& out) const;
     core::RequestMeta meta_of(RequestId, LeaseId, const Request&, const Pending&) const;
     [[nodiscard]] std::uint32_t preferred_browsers(std::optional<BrowserType> first,
@@ -128,8 +185,9 @@ private:
 
     boost::asio::any_io_executor executor_;
     Strand strand_;
-    ResourcePoolConfig config_; ///< without on_event
+    ResourcePoolConfig config_; ///< without its listeners; with the models of a previous host
     ListenerGate listener_;
+    GateFor<RecoveredOperation> recovered_listener_;
     ModelRegistry models_;
     core::PoolCore core_;
     std::deque<core::Event> inbox_;
@@ -145,6 +203,15 @@ private:
     std::unique_ptr<io::Bridge> bridge_;
     std::unique_ptr<WorkerSurroundings> surroundings_;
     std::vector<std::unique_ptr<WorkerDriver>> workers_;
+
+    mutable std::mutex state_mutex_; ///< for state(), which any thread may ask for
+    std::shared_ptr<BrowserStateManager> state_;
+    std::unique_ptr<StateScribe> scribe_; ///< null: nothing is remembered
+    HeldActions held_;
+    std::shared_ptr<StrandMailbox> mailbox_;
+    std::vector<ProvidersUsed> providers_used_; ///< by a previous host, by worker
+    std::deque<ResumePlan::Again> again_;       ///< of a previous host, not submitted yet
+    std::uint64_t request_base_{0};
 
     std::unordered_map<std::uint64_t, Pending> requests_;
     std::unordered_map<std::uint64_t, WaitingHandler<void(error_code, Lease)>> waiting_leases_;

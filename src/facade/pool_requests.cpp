@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace everpool::facade {
@@ -56,7 +57,8 @@ Errc answer_of_page(Errc code) noexcept {
 
 } // namespace
 
-void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler handler) {
+void PoolDriver::run(RequestTicket ticket, LeaseId lease, Request request, KeptRequest kept,
+                     RunHandler handler) {
     Pending pending;
     pending.submitted = now();
     pending.handler = {std::move(handler), executor_};
@@ -69,10 +71,30 @@ void PoolDriver::run(RequestId id, LeaseId lease, Request request, RunHandler ha
         result.diagnostics = std::move(pending.diagnostics);
         return complete(pending.handler, error_code(refused), std::move(result));
     }
-    pending.run.id = id.value;
     pending.run.tensors = std::move(request.inputs);
     pending.run.parameters = std::move(request.parameters);
-    const core::RequestMeta meta = meta_of(id, lease, request, pending);
+    submit(id_of(ticket), lease, request, std::move(kept), std::move(pending));
+}
+
+/// Of an admitted request, but for what `pending` has taken of it.
+void PoolDriver::submit(RequestId id, LeaseId lease, const Request& request, KeptRequest kept,
+                        Pending pending) {
+    pending.run.id = id.value;
+    core::RequestMeta meta = meta_of(id, lease, request, pending);
+    if (scribe_ && pending.recovered) {
+        scribe_->adopted(*pending.recovered);
+    } else if (scribe_) {
+        const auto wall_now = std::chrono::system_clock::now().time_since_epoch();
+        const Duration left = meta.deadline - pending.submitted;
+        const bool is_endless = meta.deadline == never || left > WallTime::max() - WallTime(wall_now);
+        scribe_->submitted({.id = id,
+                            .operation = pending.run.operation,
+                            .model = pending.run.model,
+                            .inputs_digest = kept.inputs_digest,
+                            .deadline = is_endless ? WallTime{} : WallTime(wall_now + left),
+                            .is_idempotent = meta.idempotent,
+                            .payload = std::move(kept.payload)});
+    }
     requests_.emplace(id.value, std::move(pending));
     SnapshotBoard::add(board_.counters.submitted);
     feed(core::Submit{meta});
@@ -226,7 +248,8 @@ PoolDriver::Pending* PoolDriver::asked_last(const WorkerDriver& worker, RequestI
     const auto found = requests_.find(id.value);
     if (found == requests_.end()) return nullptr;
     Pending& pending = found->second;
-    const bool is_asked_last = pending.worker == worker.id() &&
+    const bool is_asked_last = !pending.is_held && !pending.is_concluded &&
+                               pending.worker == worker.id() &&
                                pending.generation == worker.generation() &&
                                pending.run.attempt == attempt;
     return is_asked_last ? &pending : nullptr;
@@ -235,6 +258,7 @@ PoolDriver::Pending* PoolDriver::asked_last(const WorkerDriver& worker, RequestI
 void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
     const RequestId id{result.id};
     const std::uint32_t attempt = result.attempt;
+    if (is_held(id)) return; // it cannot know what it was not sent
     if (Pending* const pending = asked_last(worker, id, attempt)) {
         pending->replied = now();
         pending->reply = std::move(result);
@@ -244,6 +268,7 @@ void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
 
 void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) {
     const RequestId id{error.id};
+    if (is_held(id)) return;
     if (Pending* const pending = asked_last(worker, id, error.attempt)) {
         pending->diagnostics.remote_text = escape_remote_text(error.message);
         pending->diagnostics.last_cause = error.code;
@@ -252,16 +277,35 @@ void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) 
                        answer_of_page(error.code)});
 }
 
-void PoolDriver::perform(const core::Complete& action) {
+bool PoolDriver::is_held(RequestId id) const noexcept {
+    if (held_.is_empty()) return false;
+    const auto found = requests_.find(id.value);
+    return found != requests_.end() && found->second.is_held;
+}
+
+void PoolDriver::perform(const core::Complete& action) { finish(action, {}); }
+
+/// `storage`: why the record of its end is not durable, where that was to be waited for.
+void PoolDriver::finish(const core::Complete& action, error_code storage) {
     const auto found = requests_.find(action.request.value);
     if (found == requests_.end()) return;
     Pending pending = std::move(found->second);
     requests_.erase(found);
-    SnapshotBoard::add(action.code == Errc::ok ? board_.counters.succeeded
-                                               : board_.counters.failed);
+    error_code code = action.code == Errc::ok ? error_code{} : error_code(action.code);
     Result result = result_of(pending, action);
-    complete(pending.handler, action.code == Errc::ok ? error_code{} : error_code(action.code),
-             std::move(result));
+    if (storage && !code) {
+        code = storage;
+        result.diagnostics.message = fmt::format(
+            "operation '{}' was executed, and its outputs are here, but the record of that could "
+            "not be made durable: {}",
+            pending.run.operation, storage.message());
+        result.diagnostics.remedy = "see ResourcePool::state()->health(); do not repeat what must "
+                                    "not be executed twice";
+        result.diagnostics.last_cause = storage;
+    }
+    SnapshotBoard::add(code ? board_.counters.failed : board_.counters.succeeded);
+    if (pending.recovered) tell_recovered(pending, code, std::move(result));
+    else complete(pending.handler, code, std::move(result));
 }
 
 Result PoolDriver::result_of(Pending& pending, const core::Complete& done) {

@@ -49,11 +49,13 @@ void start(const std::shared_ptr<PoolDriver>& driver, StartHandler handler) {
 
 void run(const std::shared_ptr<PoolDriver>& driver, LeaseId lease, Request request,
          RunHandler handler) {
-    const RequestId id = driver->next_request_id();
+    const RequestTicket id = driver->next_request();
+    KeptRequest kept = driver->kept(request); // by the caller's thread: it may be much to read
     honour_cancellation(driver, handler, [id](PoolDriver& self) { self.cancel(id); });
     on_strand(driver, std::move(handler),
-              [id, lease, request = std::move(request)](PoolDriver& self, RunHandler h) mutable {
-                  self.run(id, lease, std::move(request), std::move(h));
+              [id, lease, request = std::move(request),
+               kept = std::move(kept)](PoolDriver& self, RunHandler h) mutable {
+                  self.run(id, lease, std::move(request), std::move(kept), std::move(h));
               });
 }
 
@@ -83,13 +85,15 @@ ResourcePool::ResourcePool(executor_type executor, ResourcePoolConfig config)
     : driver_(std::make_shared<facade::PoolDriver>(std::move(executor), std::move(config))) {}
 
 ResourcePool::~ResourcePool() {
-    driver_->close_listener();
+    driver_->close_listeners();
     boost::asio::post(driver_->strand(), [driver = driver_] { driver->abort(); });
 }
 
 ResourcePool::executor_type ResourcePool::get_executor() const { return driver_->executor(); }
 
 ResourcePoolSnapshot ResourcePool::snapshot() const { return driver_->snapshot(); }
+
+std::shared_ptr<BrowserStateManager> ResourcePool::state() const { return driver_->state(); }
 
 void ResourcePool::crash_page(WorkerId worker) {
     boost::asio::post(driver_->strand(),

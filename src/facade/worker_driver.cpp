@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace everpool::facade {
@@ -103,6 +104,7 @@ void WorkerDriver::launch() {
         in_this_life([](WorkerDriver& self, error_code ec, Diagnostics diagnostics) {
             if (ec) return self.start_failed(ec, std::move(diagnostics));
             self.version_ = self.life_ ? self.life_->browser->version() : std::string();
+            if (self.life_ && self.with_.launched) self.with_.launched(self.id_);
             self.open_page();
         }));
 }
@@ -180,7 +182,17 @@ void WorkerDriver::load_model(ModelId model) {
     question_ = {++question_count_, model, false};
     send_question(wire::LoadModel{question_.id, entry.spec.name,
                                   io::Bridge::model_path(entry.spec.name), entry.file_bytes,
-                                  entry.spec.providers});
+                                  providers_of(entry.spec)});
+}
+
+/// In the order of preference, but for one that was in use when a previous host died.
+std::vector<Provider> WorkerDriver::providers_of(const ModelSpec& model) const {
+    std::vector<Provider> out = model.providers;
+    const auto preferred = preferred_.find(model.name);
+    if (generation_ != Generation{1} || preferred == preferred_.end()) return out;
+    const auto at = std::find(out.begin(), out.end(), preferred->second);
+    if (at != out.end()) std::rotate(out.begin(), at, at + 1);
+    return out;
 }
 
 void WorkerDriver::warm_up_model(ModelId model) {
@@ -247,6 +259,8 @@ void WorkerDriver::on(wire::Ready& ready) {
     auto& entry = with_.models.at(question_.model);
     if (!entry.signature)
         entry.signature = ModelSignature{std::move(ready.inputs), std::move(ready.outputs)};
+    if (loaded_.size() < with_.models.size()) loaded_.resize(with_.models.size());
+    loaded_[question_.model.value] = ready.provider;
     with_.report(core::ModelLoaded{id_, generation_, question_.model});
 }
 

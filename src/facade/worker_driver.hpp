@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct WorkerSurroundings {
     std::function<void(const core::Event&)> report;
     /// For model_loading, page_message and warning, which the core does not care about.
     std::function<void(PoolEvent)> tell;
+    /// The browser's process runs, and has said which version it is.
+    std::function<void(WorkerId)> launched{};
 };
 
 class WorkerDriver {
@@ -46,6 +49,11 @@ public:
     ~WorkerDriver(); ///< kills the browser, if any
     WorkerDriver(const WorkerDriver&) = delete;
     WorkerDriver& operator=(const WorkerDriver&) = delete;
+
+    /// Loads these models with these providers first, in its first life.
+    void prefer(std::map<std::string, Provider, std::less<>> providers) {
+        preferred_ = std::move(providers);
+    }
 
     // What the core wants.
     void start(Generation generation, core::RestartLevel level);
@@ -68,6 +76,10 @@ public:
     [[nodiscard]] const std::string& version() const noexcept { return version_; }
     [[nodiscard]] const wire::Capabilities& capabilities() const noexcept { return capabilities_; }
     [[nodiscard]] int process_id() const noexcept;
+    /// What the page loaded the model with, in this life or the last; empty: it did not.
+    [[nodiscard]] std::optional<Provider> provider_of(ModelId model) const noexcept {
+        return model.value < loaded_.size() ? loaded_[model.value] : std::nullopt;
+    }
     /// Why it last failed to start or was lost, in words.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
 
@@ -88,6 +100,7 @@ private:
     void start_failed(error_code ec, Diagnostics diagnostics);
     void lost(core::LossCause cause, std::string message);
     void model_rejected(Errc code, Diagnostics diagnostics);
+    [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
     void send_question(const wire::Message& message);
     [[nodiscard]] bool is_asked(std::uint64_t id) const noexcept;
     /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
@@ -111,6 +124,8 @@ private:
     bool has_control_{false}, has_data_{false};
     Question question_;
     std::uint64_t question_count_{0};
+    std::map<std::string, Provider, std::less<>> preferred_;
+    std::vector<std::optional<Provider>> loaded_; ///< by model
     std::string version_;
     wire::Capabilities capabilities_;
     Diagnostics trouble_;

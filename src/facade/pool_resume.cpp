@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/pool_resume.hpp"
+
+#include "everpool/wire/limits.hpp"
+#include "facade/config_check.hpp"
+#include "facade/file_check.hpp"
+#include "facade/kept_model.hpp"
+#include "facade/kept_request.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace everpool::facade {
+
+namespace {
+
+constexpr std::string_view model_prefix = "model.";
+
+// --- models --------------------------------------------------------------------------------------
+
+const ModelSpec* find_spec(const std::vector<ModelSpec>& specs, std::string_view name) {
+    const auto found = std::ranges::find(specs, name, &ModelSpec::name);
+    return found == specs.end() ? nullptr : &*found;
+}
+
+/// Why a model of the state cannot be registered again; empty if it can.
+std::string obstacle(const std::optional<ModelSpec>& spec) {
+    if (!spec) return "what is kept of its warm-up cannot be read";
+    try {
+        ResourcePoolConfig alone;
+        alone.models = {*spec};
+        check_config(alone);
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    if (const FileCheck file = check_file(spec->file); file.ec)
+        return fmt::format("cannot read '{}': {}", spec->file.string(), file.why);
+    return {};
+}
+
+void plan_models(const StateSnapshot& state, const ResourcePoolConfig& config, ResumePlan& plan) {
+    state.visit_models([&](const ModelState& model) {
+        if (find_spec(config.models, model.name) != nullptr) return; // the configuration counts
+        std::optional<ModelSpec> spec = spec_of(model);
+        std::string why = obstacle(spec);
+        if (why.empty() && config.models.size() + plan.models.size() >= model_count_max)
+            why = fmt::format("a pool has at most {} models", model_count_max);
+        if (why.empty()) return plan.models.push_back(std::move(*spec));
+        plan.warnings.push_back(
+            {fmt::format("model '{}' of the kept state is not registered again: {}",
+                         escape_remote_text(model.name, 128), why),
+             "name it in ResourcePoolConfig::models, or remove it from the state",
+             {},
+             {}});
+    });
+    for (const ModelSpec& spec : config.models) {
+        ModelState wanted = state_of(spec);
+        const ModelState* known = state.find_model(spec.name);
+        if (known != nullptr && is_same_model(*known, wanted)) continue;
+        if (known != nullptr) plan.changes.emplace_back(ModelRemoved{spec.name});
+        plan.changes.emplace_back(ModelRegistered{std::move(wanted)});
+    }
+}
+
+// --- workers -------------------------------------------------------------------------------------
+
+ProvidersUsed providers_in(const StateSettings& settings) {
+    ProvidersUsed out;
+    for (const auto& [name, value] : settings)
+        if (name.starts_with(model_prefix))
+            if (const auto provider = provider_from(value))
+                out.emplace(name.substr(model_prefix.size()), *provider);
+    return out;
+}
+
+void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
+               ResumePlan& plan) {
+    ScribeSlot slot{.browser = spec.type};
+    const BrowserState* known = state.find_browser(id);
+    ProvidersUsed providers;
+    if (known != nullptr && known->type != spec.type) {
+        plan.changes.emplace_back(BrowserRemoved{id});
+        known = nullptr;
+    }
+    if (known != nullptr) {
+        slot.generation_base = known->generation.value;
+        slot.restarts_base = known->restarts;
+        slot.settings = known->settings;
+        if (known->connection != ConnectionStatus::stopped) providers = providers_in(slot.settings);
+        // What a previous life had is gone, whether or not its process is already.
+        if (!is_gone(known->connection))
+            plan.changes.emplace_back(
+                BrowserChanged{.id = id, .connection = ConnectionStatus::lost});
+        plan.changes.emplace_back(BrowserChanged{.id = id,
+                                                 .connection = ConnectionStatus::disconnected,
+                                                 .health = HealthStatus::unknown,
+                                                 .process = ProcessIdentity{}});
+    } else {
+        plan.changes.emplace_back(BrowserAdded{{.id = id, .type = spec.type}});
+    }
+    plan.slots.push_back(std::move(slot));
+    plan.providers.push_back(std::move(providers));
+}
+
+void plan_workers(const StateSnapshot& state, const std::vector<BrowserSpec>& browsers,
+                  ResumePlan& plan) {
+    state.visit_browsers([&](const BrowserState& known) {
+        if (known.id.value >= browsers.size()) plan.changes.emplace_back(BrowserRemoved{known.id});
+    });
+    for (std::uint32_t i = 0; i < browsers.size(); ++i)
+        plan_slot(state, WorkerId{i}, browsers[i], plan);
+}
+
+// --- operations ----------------------------------------------------------------------------------
+
+/// Ends an operation that waits in the state and cannot be executed.
+void give_up(const OperationState& operation, Errc code, std::string why, ResumePlan& plan) {
+    RecoveredOperation told{.operation = operation, .code = code};
+    told.result.attempts = operation.attempts;
+    told.result.diagnostics.message =
+        fmt::format("operation {} of a previous host: {}", operation.id.value, why);
+    if (operation.status == OperationStatus::queued) {
+        OperationStatus status = OperationStatus::failed;
+        if (code == Errc::cancelled) status = OperationStatus::cancelled;
+        if (code == Errc::outcome_unknown) status = OperationStatus::outcome_unknown;
+        plan.changes.emplace_back(
+            OperationFinished{.id = operation.id, .status = status, .code = code});
+    }
+    if (code == Errc::outcome_unknown)
+        told.result.diagnostics.remedy =
+            "it may or may not have been executed: find out before repeating it";
+    plan.settled.push_back(std::move(told));
+}
+
+void plan_operation(const OrphanedOperation& orphan, ResumePlan& plan) {
+    const OperationState& operation = orphan.operation;
+    if (is_final(operation.status))
+        return give_up(operation, operation.code,
+                       "the host died with it, and it must not be executed again", plan);
+    const Errc fate = operation.attempts == 0 ? Errc::cancelled : Errc::outcome_unknown;
+    if (!orphan.may_run_again)
+        return give_up(operation, fate, "it must not be executed again", plan);
+    if (operation.payload.is_empty())
+        return give_up(operation, fate,
+                       "its request was not kept (see FaultToleranceOptions::request_bytes_kept)",
+                       plan);
+    std::optional<Request> request = request_of(operation.payload);
+    if (!request)
+        return give_up(operation, fate, "what is kept of its request cannot be read", plan);
+    request->idempotent = operation.is_idempotent;
+    plan.again.push_back({operation, std::move(*request)});
+}
+
+} // namespace
+
+Errc plan_resume(const StateSnapshot& state, const std::vector<OrphanedOperation>& orphans,
+                 const ResourcePoolConfig& config, const std::vector<BrowserSpec>& browsers,
+                 ResumePlan& plan, Diagnostics& diagnostics) {
+    state.visit_operations([&](const OperationState& operation) {
+        plan.request_base = std::max(plan.request_base, operation.id.value);
+    });
+    // Ten million requests a second for a hundred days, before the pages' numbers are not exact.
+    constexpr std::uint64_t request_base_max = wire::integer_max - (1ULL << 46);
+    if (plan.request_base > request_base_max) {
+        diagnostics.message = fmt::format("the kept state has an operation with id {}, which "
+                                          "leaves no room for ids above it",
+                                          plan.request_base);
+        diagnostics.remedy = "use another FaultToleranceOptions::state_directory";
+        return Errc::storage_damaged;
+    }
+    for (const OrphanedOperation& orphan : orphans) plan_operation(orphan, plan);
+    plan_workers(state, browsers, plan);
+    plan_models(state, config, plan);
+    return Errc::ok;
+}
+
+} // namespace everpool::facade

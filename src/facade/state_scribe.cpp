@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/state_scribe.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+namespace everpool::facade {
+
+namespace {
+
+constexpr std::size_t text_bytes_max = 2048;
+
+constexpr OperationStatus status_of(Errc code) noexcept {
+    switch (code) {
+    case Errc::ok: return OperationStatus::completed;
+    case Errc::cancelled: return OperationStatus::cancelled;
+    case Errc::outcome_unknown: return OperationStatus::outcome_unknown;
+    default: return OperationStatus::failed;
+    }
+}
+
+/// Does the time that it took say anything about who had it?
+constexpr bool is_measure(Errc code) noexcept {
+    switch (code) {
+    case Errc::cancelled:
+    case Errc::invalid_request:
+    case Errc::invalid_input:
+    case Errc::message_too_large:
+    case Errc::storage_full:
+    case Errc::storage_failed: return false;
+    default: return true;
+    }
+}
+
+bool completes(const core::Actions& step, RequestId id) noexcept {
+    return std::ranges::any_of(step, [id](const core::Action& action) {
+        const auto* const complete = std::get_if<core::Complete>(&action);
+        return complete != nullptr && complete->request == id;
+    });
+}
+
+Errc code_of_completion(const core::Actions& step, RequestId id) noexcept {
+    for (const core::Action& action : step)
+        if (const auto* const complete = std::get_if<core::Complete>(&action);
+            complete != nullptr && complete->request == id)
+            return complete->code;
+    return Errc::internal_error;
+}
+
+} // namespace
+
+StateScribe::StateScribe(FaultToleranceLevel level, std::vector<ScribeSlot> slots,
+                         const ScribeSources& sources, Commit commit, Complain complain)
+    : level_(level), sources_(sources), commit_(std::move(commit)),
+      complain_(std::move(complain)) {
+    for (ScribeSlot& slot : slots) slots_.push_back({std::move(slot)});
+}
+
+// --- between steps -------------------------------------------------------------------------------
+
+void StateScribe::submitted(const Submission& submission) {
+    Live& live = live_[submission.id.value];
+    live.operation = submission.operation;
+    live.model = submission.model;
+    put(OperationSubmitted{.id = submission.id,
+                           .operation = live.operation,
+                           .model = live.model,
+                           .inputs_digest = submission.inputs_digest,
+                           .deadline = submission.deadline,
+                           .is_idempotent = submission.is_idempotent,
+                           .payload = submission.payload});
+}
+
+void StateScribe::adopted(const OperationState& operation) {
+    Live& live = live_[operation.id.value];
+    live.operation = operation.operation;
+    live.model = operation.model;
+}
+
+void StateScribe::launched(WorkerId worker, std::string_view version, ProcessIdentity process) {
+    put(BrowserChanged{.id = worker,
+                       .process = process,
+                       .browser_version = escape_remote_text(version, 256)});
+    commit_all({});
+}
+
+void StateScribe::start_failed(const core::WorkerStartFailed& event) {
+    const Slot& slot = slots_.at(event.worker.value);
+    const bool is_starting = slot.connection == ConnectionStatus::connecting ||
+                             slot.connection == ConnectionStatus::connected;
+    if (event.generation != slot.generation || !is_starting) return;
+    BrowserChanged& change = change_of(event.worker, ConnectionStatus::lost);
+    change.health = HealthStatus::unhealthy;
+    change.last_failure = sources_.trouble_of(event.worker).substr(0, text_bytes_max);
+}
+
+// --- steps ---------------------------------------------------------------------------------------
+
+bool StateScribe::must_wait(const core::Actions& actions) const noexcept {
+    return durability_of(level_) == Durability::sync &&
+           std::ranges::any_of(actions, [](const core::Action& action) {
+               return std::holds_alternative<core::Dispatch>(action) ||
+                      std::holds_alternative<core::Complete>(action);
+           });
+}
+
+void StateScribe::write(const core::Actions& actions, TimePoint now, WhenDone when_durable) {
+    settle_answer(actions);
+    for (const core::Action& action : actions) {
+        if (const auto* dispatch = std::get_if<core::Dispatch>(&action)) note(*dispatch, now);
+        else if (const auto* end = std::get_if<core::Complete>(&action))
+            finish(end->request, end->code, now);
+        else if (const auto* notice = std::get_if<core::Notice>(&action))
+            note(*notice, actions, now);
+        else if (const auto* start = std::get_if<core::StartWorker>(&action)) note(*start);
+        else if (const auto* stop = std::get_if<core::StopWorker>(&action)) note(*stop);
+        else if (std::holds_alternative<core::StopFinished>(action)) note_stopped();
+    }
+    commit_all(std::move(when_durable));
+}
+
+void StateScribe::end_all() {
+    std::vector<RequestId> ids;
+    for (const auto& [id, live] : live_) ids.push_back({id});
+    std::ranges::sort(ids);
+    for (const RequestId id : ids) finish(id, Errc::cancelled, {});
+    note_stopped();
+    commit_all({});
+}
+
+/// The core takes an operation back without saying so. It has done that if the answer was for the
+/// attempt in force and did not complete it.
+void StateScribe::settle_answer(const core::Actions& step) {
+    const auto answer = std::exchange(answer_, std::nullopt);
+    if (!answer || answer->code == Errc::ok) return;
+    const auto found = live_.find(answer->request.value);
+    if (found == live_.end() || completes(step, answer->request)) return;
+    Live& live = found->second;
+    if (live.is_running && live.worker == answer->worker &&
+        live.generation == answer->generation && live.attempt == answer->attempt)
+        requeue(answer->request, live, answer->code);
+}
+
+// --- operations ----------------------------------------------------------------------------------
+
+void StateScribe::note(const core::Dispatch& action, TimePoint now) {
+    const auto found = live_.find(action.request.value);
+    if (found == live_.end()) return;
+    Live& live = found->second;
+    if (live.is_running) requeue(action.request, live, Errc::worker_lost);
+    live.is_running = true;
+    live.worker = action.worker;
+    live.generation = action.generation;
+    live.attempt = action.attempt;
+    live.dispatched = now;
+    const std::uint64_t base = slots_.at(action.worker.value).generation_base;
+    put(OperationDispatched{.id = action.request,
+                            .worker = action.worker,
+                            .generation = {base + action.generation.value}});
+}
+
+void StateScribe::requeue(RequestId id, Live& live, Errc code) {
+    put(OperationRequeued{.id = id, .worker = live.worker, .code = code});
+    live.is_running = false;
+}
+
+void StateScribe::finish(RequestId id, Errc code, TimePoint now) {
+    const auto found = live_.find(id.value);
+    if (found == live_.end()) return; // finished with the worker that was lost
+    const Live live = std::move(found->second);
+    live_.erase(found);
+    put(OperationFinished{.id = id,
+                          .worker = live.is_running ? live.worker : WorkerId::none(),
+                          .status = status_of(code),
+                          .code = code});
+    if (!live.is_running || !is_measure(code)) return;
+    const Slot& slot = slots_.at(live.worker.value);
+    // What is no inference has no provider: compute is WebGPU's, the rest runs in the page itself.
+    Provider provider = live.operation == "compute" ? Provider::webgpu : Provider::wasm;
+    if (const auto used = slot.settings.find("model." + live.model); used != slot.settings.end())
+        provider = provider_from(used->second).value_or(provider);
+    put(MetricRecorded{.key = {live.model, slot.browser, provider, live.operation},
+                       .duration = std::clamp(now - live.dispatched, Duration::zero(),
+                                              metric_duration_max),
+                       .is_failure = code != Errc::ok});
+}
+
+// --- browsers and models -------------------------------------------------------------------------
+
+BrowserChanged& StateScribe::change_of(WorkerId worker, ConnectionStatus connection) {
+    slots_.at(worker.value).connection = connection;
+    put(BrowserChanged{.id = worker, .connection = connection});
+    return std::get<BrowserChanged>(changes_.back());
+}
+
+void StateScribe::note(const core::StartWorker& action) {
+    Slot& slot = slots_.at(action.worker.value);
+    slot.generation = action.generation;
+    BrowserChanged& change = change_of(action.worker, ConnectionStatus::connecting);
+    change.health = HealthStatus::unknown;
+    change.generation = Generation{slot.generation_base + action.generation.value};
+    change.restarts =
+        slot.restarts_base + static_cast<std::uint32_t>(action.generation.value - 1);
+    if (action.level == core::RestartLevel::process) change.process = ProcessIdentity{};
+}
+
+void StateScribe::note(const core::StopWorker& action) {
+    if (is_gone(slots_.at(action.worker.value).connection)) return; // its last words are said
+    change_of(action.worker, ConnectionStatus::draining);
+}
+
+void StateScribe::note(const core::Notice& notice, const core::Actions& step, TimePoint now) {
+    using What = core::Notice::What;
+    switch (notice.what) {
+    case What::worker_connected: change_of(notice.worker, ConnectionStatus::connected); break;
+    case What::worker_ready:
+        change_of(notice.worker, ConnectionStatus::ready).health = HealthStatus::healthy;
+        break;
+    case What::worker_lost: note_lost(notice, step, now); break;
+    case What::worker_failed:
+        change_of(notice.worker, ConnectionStatus::failed).process = ProcessIdentity{};
+        break;
+    case What::worker_stopped:
+        change_of(notice.worker, ConnectionStatus::stopped).process = ProcessIdentity{};
+        break;
+    case What::model_ready: note_model(notice); break;
+    case What::worker_starting:
+    case What::model_rejected:
+    case What::request_redispatched: break;
+    }
+}
+
+/// See the head of state_scribe.hpp for the order.
+void StateScribe::note_lost(const core::Notice& notice, const core::Actions& step, TimePoint now) {
+    std::vector<RequestId> ids;
+    for (const auto& [id, live] : live_)
+        if (live.is_running && live.worker == notice.worker) ids.push_back({id});
+    std::ranges::sort(ids);
+    for (const RequestId id : ids) {
+        if (completes(step, id)) finish(id, code_of_completion(step, id), now);
+        else requeue(id, live_.at(id.value), Errc::worker_lost);
+    }
+    BrowserChanged& change = change_of(notice.worker, ConnectionStatus::lost);
+    change.health = HealthStatus::unhealthy;
+    change.last_failure = sources_.trouble_of(notice.worker).substr(0, text_bytes_max);
+    if (notice.cause == core::LossCause::process_exited) change.process = ProcessIdentity{};
+}
+
+void StateScribe::note_model(const core::Notice& notice) {
+    const std::string name(sources_.model_name_of(notice.model));
+    const ModelAssignment assignment = sources_.assignment_of(notice.worker, notice.model);
+    put(ModelAssigned{.name = name, .assignment = assignment});
+    // The browser remembers which provider it was, beyond the life of the assignment.
+    StateSettings& settings = slots_.at(notice.worker.value).settings;
+    std::string& provider = settings["model." + name];
+    if (provider == name_of(assignment.provider)) return;
+    provider = name_of(assignment.provider);
+    put(BrowserChanged{.id = notice.worker, .settings = settings});
+}
+
+/// The pool stands still: also what did not stop in time is none of its browsers any more.
+void StateScribe::note_stopped() {
+    for (std::uint32_t i = 0; i < slots_.size(); ++i)
+        if (const ConnectionStatus now = slots_[i].connection;
+            now != ConnectionStatus::stopped && now != ConnectionStatus::failed)
+            change_of(WorkerId{i}, ConnectionStatus::stopped).process = ProcessIdentity{};
+}
+
+// --- transactions --------------------------------------------------------------------------------
+
+void StateScribe::commit_all(WhenDone when_durable) {
+    while (changes_.size() > transaction_changes_max) {
+        const auto cut = changes_.begin() + transaction_changes_max;
+        std::vector<Change> first(std::make_move_iterator(changes_.begin()),
+                                  std::make_move_iterator(cut));
+        changes_.erase(changes_.begin(), cut);
+        commit_some(std::move(first), {});
+    }
+    if (!changes_.empty()) {
+        commit_some(std::exchange(changes_, {}), std::move(when_durable));
+    } else if (when_durable) {
+        when_durable({}); // nothing is owed to the disk
+    }
+}
+
+void StateScribe::commit_some(std::vector<Change> changes, WhenDone when_durable) {
+    // Only what somebody waits for is worth a sync of its own; the rest is durable before it.
+    const Durability usual = std::min(durability_of(level_), Durability::group);
+    Transaction step{.actor = "pool", .changes = std::move(changes)};
+    const CommitResult result =
+        commit_(std::move(step), when_durable ? Durability::sync : usual, when_durable);
+    if (result.number != 0) {
+        ++transactions_;
+        if (std::exchange(trouble_, result.code) != result.code && result.code)
+            complain_(result, false);
+        return;
+    }
+    ++refused_;
+    if (std::has_single_bit(refused_)) complain_(result, true); // one bug may make many of them
+    if (when_durable) when_durable(result.code);
+}
+
+} // namespace everpool::facade

@@ -67,6 +67,8 @@
 
 namespace everpool {
 
+class BrowserStateManager; // browser_state_manager.hpp
+
 namespace facade {
 class PoolDriver;
 }
@@ -142,8 +144,11 @@ public:
     /// Completion: void(error_code, StartReport), once every worker is ready or has been given up.
     /// No error if at least one worker is ready. A model that every worker rejects does not fail
     /// the start: requests for it complete with model_rejected, the others are served.
+    /// A state directory is recovered first, before anything is started; that blocks the strand (a
+    /// log of 1 GiB takes some seconds).
     /// Errors: model_file_missing, browser_not_found, browser_launch_failed, no_worker_available,
-    /// already_started, cancelled (stopped meanwhile), and errors of the operating system: a
+    /// already_started, cancelled (stopped meanwhile), storage_in_use, storage_damaged,
+    /// storage_newer_format, storage_not_writable, storage_full, storage_failed, and errors of the operating system: a
     /// module's file that cannot be read, no room for the browsers' directories, no port. After an
     /// error the pool is stopped if nothing was started, else it waits for async_stop.
     template <class Token = boost::asio::deferred_t>
@@ -157,7 +162,8 @@ public:
     /// unknown_operation, invalid_input, queue_full, pool_not_running, pool_draining,
     /// internal_error; later invalid_input, model_rejected, message_too_large,
     /// provider_unavailable, operation_failed, device_lost, worker_lost, outcome_unknown,
-    /// worker_unresponsive, no_worker_available, deadline_exceeded, cancelled.
+    /// worker_unresponsive, no_worker_available, deadline_exceeded, cancelled; at
+    /// FaultToleranceLevel::critical also storage_full and storage_failed.
     template <class Token = boost::asio::deferred_t>
     auto async_run(Request request, Token&& token = {});
 
@@ -182,6 +188,13 @@ public:
 
     /// The state now. Never waits for the strand; its figures may be microseconds apart.
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
+
+    /// What the pool remembers, as far as ResourcePoolConfig::fault_tolerance goes: its browsers,
+    /// models and operations now, and the log of how that came about. Null at level none, before
+    /// async_start has opened it, and after async_stop. Who keeps the pointer longer keeps the state
+    /// directory locked. Read it freely; what a program commits itself stands in the log beside what
+    /// the pool does, but browsers and operations are the pool's.
+    [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
 
     /// For tests and demonstrations of faults: crashes the page of this worker, as a bug in the
     /// engine would. Does nothing if it has none.

@@ -69,6 +69,12 @@ struct ResourcePoolSnapshot {
         std::uint64_t connections_replaced{0}, sends_refused{0};
     } bridge;
 
+    /// What the pool has written down; see FaultToleranceOptions.
+    struct State {
+        std::uint64_t transactions{0};
+        std::uint64_t refused{0}; ///< by the state's own rules: a bug of ours if it is not 0
+    } state;
+
     std::uint16_t port{0}; ///< of the bridge on 127.0.0.1; 0 while there is none
 };
 

@@ -44,7 +44,13 @@ public:
     [[nodiscard]] Runtime& runtime() noexcept { return runtime_; }
 
     void start() { (void)runtime_.start(pool_); }
-    void stop() { runtime_.stop(pool_); }
+    /// \throws std::logic_error if a step of the pool broke a rule of its state: a bug of ours,
+    /// whatever the test was about
+    void stop() {
+        runtime_.stop(pool_);
+        if (pool_.snapshot().state.refused != 0)
+            throw std::logic_error("the pool's state refused a transaction");
+    }
 
     std::future<Answer> submit(Request request) {
         auto promise = std::make_shared<std::promise<Answer>>();

@@ -1,0 +1,302 @@
+// Everpool facade: what the pool remembers. Opening the state and going on from it, writing down each
+// step, and at level critical waiting for the disk.
+// SPDX-License-Identifier: BSL-1.0
+#include "facade/pool_driver.hpp"
+
+#include "io/linux/process_identity.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+namespace everpool::facade {
+
+namespace {
+
+BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::size_t workers) {
+    const FaultToleranceOptions& options = config.fault_tolerance;
+    BrowserStateManagerConfig out;
+    out.directory = options.state_directory;
+    out.fault_tolerance = options.level;
+    out.commit_interval = options.commit_interval;
+    out.recovery = options.recovery;
+    out.orphans = options.orphans;
+    out.checkpoint_interval = options.checkpoint_interval;
+    // As many as the core may have, and as many again that a previous host has left.
+    const std::uint64_t mine = config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
+    out.limits.operations_max =
+        std::max(out.limits.operations_max, static_cast<std::uint32_t>(2 * mine));
+    return out;
+}
+
+} // namespace
+
+KeptRequest PoolDriver::kept(const Request& request) const {
+    const FaultToleranceOptions& options = config_.fault_tolerance;
+    if (options.level == FaultToleranceLevel::none) return {};
+    const std::size_t bytes_max = options.state_directory.empty() ? 0 : options.request_bytes_kept;
+    return {digest_of(request.inputs), keep(request, bytes_max)};
+}
+
+std::shared_ptr<BrowserStateManager> PoolDriver::state() const {
+    const std::scoped_lock lock(state_mutex_);
+    return state_;
+}
+
+// --- going on where the previous host was --------------------------------------------------------
+
+error_code PoolDriver::open_state(const std::vector<BrowserSpec>& browsers,
+                                  Diagnostics& diagnostics) {
+    if (config_.fault_tolerance.level == FaultToleranceLevel::none) return {};
+    auto state = std::make_shared<BrowserStateManager>(manager_config(config_, browsers.size()));
+    {
+        const std::scoped_lock lock(state_mutex_);
+        state_ = std::move(state);
+    }
+    ResumePlan plan;
+    const Errc refused = plan_resume(state_->snapshot(), state_->orphans(), config_, browsers, plan,
+                                     diagnostics);
+    if (refused != Errc::ok) return refused;
+    warn_of_recovery(plan);
+    mailbox_ = std::make_shared<StrandMailbox>(strand_);
+    return resume(std::move(plan), diagnostics);
+}
+
+error_code PoolDriver::resume(ResumePlan plan, Diagnostics& diagnostics) {
+    if (const error_code ec = commit_plan(std::move(plan.changes), diagnostics)) return ec;
+    request_base_ = plan.request_base;
+    providers_used_ = std::move(plan.providers);
+    if (!plan.models.empty()) {
+        std::ranges::move(plan.models, std::back_inserter(config_.models));
+        make_core();
+        if (const error_code ec = models_.check_files(diagnostics)) return ec;
+    }
+    const ScribeSources& sources = *this;
+    scribe_ = std::make_unique<StateScribe>(
+        config_.fault_tolerance.level, std::move(plan.slots), sources,
+        [this](Transaction step, Durability durability, StateScribe::WhenDone when_done) {
+            return when_done ? state_->commit(std::move(step), durability, std::move(when_done))
+                             : state_->commit(std::move(step), durability);
+        },
+        [this](const CommitResult& result, bool is_refused) { complain(result, is_refused); });
+    for (RecoveredOperation& one : plan.settled) recovered_listener_.tell(one);
+    std::ranges::move(plan.again, std::back_inserter(again_));
+    return {};
+}
+
+error_code PoolDriver::commit_plan(std::vector<Change> changes, Diagnostics& diagnostics) {
+    for (std::size_t at = 0; at < changes.size(); at += transaction_changes_max) {
+        const auto first = changes.begin() + static_cast<std::ptrdiff_t>(at);
+        const auto count = std::min(transaction_changes_max, changes.size() - at);
+        const auto last = first + static_cast<std::ptrdiff_t>(count);
+        Transaction step{.actor = "pool",
+                         .changes = {std::make_move_iterator(first), std::make_move_iterator(last)}};
+        CommitResult result = state_->commit(std::move(step));
+        if (!result.code) continue;
+        diagnostics = std::move(result.diagnostics);
+        return result.code;
+    }
+    return {};
+}
+
+void PoolDriver::warn_of_recovery(const ResumePlan& plan) {
+    const auto warn = [this](Errc code, Diagnostics diagnostics) {
+        PoolEvent event;
+        event.kind = PoolEvent::Kind::warning;
+        event.code = code;
+        event.diagnostics = std::move(diagnostics);
+        tell(std::move(event));
+    };
+    const RecoveryReport& report = state_->recovery();
+    if (report.is_durable_data_lost || report.ending == LogEnding::corruption)
+        warn(Errc::storage_damaged, {"the kept state was not whole: " + report.text(), {}, {}, {}});
+    for (const Diagnostics& one : plan.warnings) warn(Errc::model_rejected, one);
+}
+
+/// Operations of a previous host go before those of this one, but not more at a time than may wait.
+/// Those that are left when the pool is drained or stopped wait in the state for the next host.
+void PoolDriver::run_again() {
+    const bool is_open = phase_ == Phase::starting || phase_ == Phase::running;
+    while (is_open && !again_.empty() && core_.queued() < config_.queue_count_max && inbox_.empty()) {
+        ResumePlan::Again next = std::move(again_.front());
+        again_.pop_front();
+        run_again(std::move(next));
+    }
+}
+
+void PoolDriver::run_again(ResumePlan::Again again) {
+    Pending pending;
+    pending.submitted = now();
+    const RequestId id = again.operation.id;
+    const WallTime deadline = again.operation.deadline;
+    const std::uint32_t attempts = again.operation.attempts;
+    pending.recovered = std::make_unique<OperationState>(std::move(again.operation));
+    Request& request = again.request;
+    Errc refused = admit(request, pending.run, pending.model, pending.diagnostics);
+    const auto wall_now = std::chrono::system_clock::now().time_since_epoch();
+    if (deadline != WallTime{}) {
+        request.timeout = deadline - WallTime(wall_now);
+        if (*request.timeout <= Duration::zero()) refused = Errc::deadline_exceeded;
+    } else {
+        request.timeout = Duration::max();
+    }
+    if (refused != Errc::ok) {
+        scribe_->adopted(*pending.recovered);
+        requests_.emplace(id.value, std::move(pending));
+        actions_.push_back(core::Complete{id, refused, 0, WorkerId::none()});
+        return perform_all();
+    }
+    const std::uint32_t attempts_max =
+        request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
+    request.max_attempts = attempts_max > attempts ? attempts_max - attempts : 1;
+    pending.run.tensors = std::move(request.inputs);
+    pending.run.parameters = std::move(request.parameters);
+    submit(id, LeaseId{}, request, {}, std::move(pending));
+}
+
+void PoolDriver::tell_recovered(const Pending& pending, error_code code, Result result) {
+    recovered_listener_.tell({.operation = *pending.recovered,
+                              .was_executed_again = result.attempts > 0,
+                              .code = code,
+                              .result = std::move(result)});
+}
+
+// --- writing down --------------------------------------------------------------------------------
+
+void PoolDriver::on_launched(WorkerId id) {
+    if (!scribe_) return;
+    const WorkerDriver& worker = *workers_.at(id.value);
+    scribe_->launched(id, worker.version(), io::identity_of(worker.process_id()));
+}
+
+/// Before the actions are performed. At level critical the step may have to wait for the disk.
+void PoolDriver::write_down() {
+    if (!scribe_->must_wait(actions_)) return scribe_->write(actions_, now());
+    const std::uint64_t ticket = held_.open();
+    scribe_->write(actions_, now(),
+                   [mailbox = mailbox_, weak = weak_from_this(), ticket](error_code ec) {
+                       mailbox->post([weak, ticket, ec] {
+                           const auto self = weak.lock();
+                           if (!self) return;
+                           self->held_.settle(ticket, ec);
+                           self->work_off_held();
+                       });
+                   });
+}
+
+/// What can be seen from outside: an operation is sent, answered, or known to be over.
+bool PoolDriver::is_to_be_held(const core::Action& action) const noexcept {
+    return std::holds_alternative<core::Dispatch>(action) ||
+           std::holds_alternative<core::Complete>(action) ||
+           std::holds_alternative<core::DrainFinished>(action);
+}
+
+void PoolDriver::hold(const core::Action& action) {
+    if (const auto* dispatch = std::get_if<core::Dispatch>(&action)) {
+        const auto found = requests_.find(dispatch->request.value);
+        if (found == requests_.end()) return;
+        Pending& pending = found->second;
+        pending.worker = dispatch->worker;
+        pending.generation = dispatch->generation;
+        pending.run.attempt = dispatch->attempt;
+        pending.reply.reset();
+        pending.is_held = true;
+    } else if (const auto* end = std::get_if<core::Complete>(&action)) {
+        const auto found = requests_.find(end->request.value);
+        if (found != requests_.end()) found->second.is_concluded = true;
+    }
+    held_.hold(action);
+}
+
+/// Does what is durable by now. Never from inside an action: who calls was posted.
+void PoolDriver::work_off_held() {
+    performing_ = true;
+    while (const auto step = held_.take())
+        for (const core::Action& action : step->actions) perform_late(action, step->ec);
+    work_off();
+}
+
+void PoolDriver::perform_late(const core::Action& action, error_code storage) {
+    if (const auto* dispatch = std::get_if<core::Dispatch>(&action))
+        return dispatch_late(*dispatch, storage);
+    if (const auto* end = std::get_if<core::Complete>(&action)) return finish(*end, storage);
+    std::visit([this](const auto& one) { perform(one); }, action);
+}
+
+void PoolDriver::dispatch_late(const core::Dispatch& action, error_code storage) {
+    const auto answer = [&](Errc code) {
+        feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code,
+                           false});
+    };
+    const auto found = requests_.find(action.request.value);
+    // Cancelled or overdue meanwhile. The core keeps its place at the worker until it is answered.
+    if (found == requests_.end() || found->second.is_concluded) return answer(Errc::cancelled);
+    Pending& pending = found->second;
+    const bool is_in_force = pending.worker == action.worker &&
+                             pending.generation == action.generation &&
+                             pending.run.attempt == action.attempt;
+    if (!is_in_force || phase_ == Phase::stopped) return; // its worker was lost, and it goes elsewhere
+    pending.is_held = false;
+    if (!is_current(*workers_.at(action.worker.value), action.generation)) return;
+    if (!storage) return perform(action);
+    pending.diagnostics.message =
+        fmt::format("operation '{}' was not executed: the record of its start could not be made "
+                    "durable: {}",
+                    pending.run.operation, storage.message());
+    pending.diagnostics.remedy = "see ResourcePool::state()->health(); free space on the disk, or "
+                                 "start again with a disk that works";
+    pending.diagnostics.last_cause = storage;
+    const bool is_ours = storage.category() == error_category();
+    answer(is_ours ? static_cast<Errc>(storage.value()) : Errc::storage_failed);
+}
+
+/// The pool has stopped: what is held does not wait any longer than the disk takes now.
+void PoolDriver::settle_held() {
+    if (held_.is_empty()) return;
+    held_.settle_all(state_->flush());
+    work_off_held();
+}
+
+void PoolDriver::close_state() {
+    if (scribe_) refresh_counters();
+    scribe_.reset();
+    if (mailbox_) mailbox_->close();
+    std::shared_ptr<BrowserStateManager> last;
+    const std::scoped_lock lock(state_mutex_);
+    last.swap(state_);
+}
+
+void PoolDriver::complain(const CommitResult& result, bool is_refused) {
+    PoolEvent event;
+    event.kind = PoolEvent::Kind::warning;
+    const bool is_ours = result.code.category() == error_category();
+    event.code = is_ours ? static_cast<Errc>(result.code.value()) : Errc::storage_failed;
+    event.diagnostics = result.diagnostics;
+    event.diagnostics.message =
+        is_refused ? "a step of the pool was not written down: " + result.diagnostics.message
+                   : "what the pool writes down does not reach the disk: " +
+                         (result.diagnostics.message.empty() ? result.code.message()
+                                                             : result.diagnostics.message);
+    if (is_refused)
+        event.diagnostics.remedy = "this is a bug of Everpool; report it with this message";
+    tell(std::move(event));
+}
+
+std::string PoolDriver::trouble_of(WorkerId worker) const {
+    return workers_.at(worker.value)->trouble().text();
+}
+
+std::string_view PoolDriver::model_name_of(ModelId model) const {
+    return models_.at(model).spec.name;
+}
+
+ModelAssignment PoolDriver::assignment_of(WorkerId worker, ModelId model) const {
+    return {.worker = worker,
+            .provider = workers_.at(worker.value)->provider_of(model).value_or(Provider::wasm),
+            .memory_bytes = models_.at(model).file_bytes};
+}
+
+} // namespace everpool::facade

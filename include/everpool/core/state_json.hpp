@@ -28,16 +28,22 @@ namespace everpool::core {
 
 /// "2026-11-21T14:32:34.000000250Z"
 inline std::string iso_time(WallTime time) {
-    const auto day = std::chrono::floor<std::chrono::days>(time);
+    // Rounded down by hand: the beginning of the first day is beyond what nanoseconds can count.
+    constexpr std::int64_t second = 1'000'000'000;
+    const std::int64_t count = time.time_since_epoch().count();
+    const std::int64_t rest = count % second < 0 ? count % second + second : count % second;
+    const std::chrono::sys_seconds whole(
+        std::chrono::seconds(count / second - (count % second < 0 ? 1 : 0)));
+    const auto day = std::chrono::floor<std::chrono::days>(whole);
     const std::chrono::year_month_day date(day);
-    const std::chrono::hh_mm_ss clock(time - day);
+    const std::chrono::hh_mm_ss clock(whole - day);
     std::array<char, 64> text{};
     const int size = std::snprintf(
         text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%09lldZ",
         static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
         static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
         static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-        static_cast<long long>(clock.subseconds().count()));
+        static_cast<long long>(rest));
     return {text.data(), static_cast<std::size_t>(size)};
 }
 

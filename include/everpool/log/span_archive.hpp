@@ -54,6 +54,7 @@ public:
 
     void write(const void* bytes, std::size_t count) {
         if (count > sizeof buffer_ - used_) return write_past_buffer(bytes, count);
+        if (count == 0) return; // memcpy wants an address even then
         std::memcpy(buffer_ + used_, bytes, count);
         used_ += count;
     }
@@ -205,7 +206,8 @@ inline void save(SpanOutputArchive& archive, const std::string& text) {
 
 inline void load(SpanInputArchive& archive, std::string& text) {
     const auto bytes = archive.take(archive.read_size());
-    text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    text.clear();
+    if (!bytes.empty()) text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 template <class T>

@@ -220,7 +220,7 @@ TEST_CASE("a failed sync is told to all who wait and to all who come later") {
     auto handler = ask_durable(committer, append(committer, 2));
     std::vector<std::future<error_code>> followers;
     for (std::uint64_t i = 0; i < 8; ++i)
-        followers.push_back(std::async(std::launch::async, [&, lsn = append(committer, 3 + i)] {
+        followers.push_back(std::async(std::launch::async, [&, i, lsn = append(committer, 3 + i)] {
             return i % 2 == 0 ? committer.wait_durable(lsn) : committer.write_out(lsn);
         }));
     gate.open_gate();

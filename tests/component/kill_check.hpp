@@ -7,7 +7,6 @@
 #include "everpool/core/state_codec.hpp"
 #include "everpool/core/state_core.hpp"
 #include "everpool/core/state_merge.hpp"
-#include "facade/state_settling.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -24,8 +23,8 @@ namespace everpool::tests {
 
 struct KillFindings {
     std::uint64_t acknowledged{0}, lost{0}, invented{0};
-    std::uint64_t recovered{0};           ///< transactions of this life that are there
-    std::uint64_t orphans{0};             ///< operations that were decided about
+    std::uint64_t recovered{0};            ///< transactions of this life that are there
+    std::uint64_t orphans{0};              ///< operations that were decided about
     std::vector<std::string> complaints{}; ///< lost and invented ones among them
 
     void complain(std::string text) {
@@ -81,8 +80,7 @@ private:
                                      KillFindings& out) {
         const std::uint64_t wanted = core_.version() + 1;
         const std::uint64_t last = reopened.health().committed;
-        auto logged =
-            reopened.last_transactions(static_cast<std::size_t>(last - core_.version()));
+        auto logged = reopened.last_transactions(static_cast<std::size_t>(last - core_.version()));
         const std::uint64_t reaches = logged.empty() ? last + 1 : logged.front().number;
         std::vector<Transaction> all;
         for (const KillJournal::Told& told : journal.told()) {
@@ -112,17 +110,17 @@ private:
                  KillFindings& out) {
         const std::string name =
             "transaction " + std::to_string(transaction.number) + " (" + transaction.actor + ")";
-        if (transaction.actor == "recovery") {
-            if (settling().transaction.changes != transaction.changes)
-                out.complain(name + " is not what recovery had to do");
-        } else {
-            if (++out.recovered == 1 && !settling().transaction.changes.empty())
+        const bool is_recovery = transaction.actor == "recovery";
+        if (!is_recovery) {
+            if (++out.recovered == 1 && is_unsettled(core_.snapshot()))
                 out.complain(name + " came before what was left had been settled");
             check_announced(transaction, name, life, journal, out);
         }
+        const StateSnapshot before = is_recovery ? core_.snapshot() : StateSnapshot();
         Diagnostics why;
         if (core_.replay(transaction, why) != Errc::ok)
             out.complain(name + " cannot be: " + why.text());
+        if (is_recovery) check_settling(before, core_.snapshot(), out);
     }
 
     void check_announced(const Transaction& transaction, const std::string& name,
@@ -131,8 +129,7 @@ private:
         const auto told_life = std::strtoul(transaction.actor.c_str(), &end, 10);
         const auto thread = static_cast<std::uint16_t>(std::strtoul(end, &end, 10));
         const auto sequence = static_cast<std::uint32_t>(std::strtoul(end, &end, 10));
-        KillJournal::Entry* entry =
-            told_life == life ? journal.find({thread, sequence}) : nullptr;
+        KillJournal::Entry* entry = told_life == life ? journal.find({thread, sequence}) : nullptr;
         if (entry == nullptr || entry->is_found) {
             ++out.invented;
             out.complain(name + (entry ? " is there twice" : " was never announced"));
@@ -162,36 +159,73 @@ private:
         }
     }
 
-    /// The writer is dead, and its process with it.
-    [[nodiscard]] facade::Settling settling() {
-        return facade::settle(core_.snapshot(), OrphanPolicy::redispatch,
-                              [](const ProcessIdentity&) { return false; });
+    // What OrphanPolicy::redispatch promises, said once more. The writer is dead, and its process with
+    // it.
+    static OperationStatus settled_status(const OperationState& left) {
+        if (is_final(left.status)) return left.status;
+        const bool may_run_again = left.is_idempotent || left.attempts == 0;
+        return may_run_again ? OperationStatus::queued : OperationStatus::outcome_unknown;
+    }
+    static bool is_unsettled(const StateSnapshot& state) {
+        bool is = false;
+        state.visit_operations([&](const OperationState& operation) {
+            is = is || operation.status != settled_status(operation);
+        });
+        state.visit_browsers(
+            [&](const BrowserState& browser) { is = is || !is_gone(browser.connection); });
+        return is;
+    }
+    static void check_settling(const StateSnapshot& before, const StateSnapshot& after,
+                               KillFindings& out) {
+        before.visit_operations([&](const OperationState& left) {
+            const OperationState* now = after.find_operation(left.id);
+            if (is_final(left.status) ? now != nullptr && now->status != left.status
+                                      : now == nullptr || now->status != settled_status(left))
+                out.complain("operation " + std::to_string(left.id.value) +
+                             " was not settled as it should be");
+        });
+        after.visit_browsers([&](const BrowserState& browser) {
+            if (browser.connection != ConnectionStatus::lost)
+                out.complain("browser " + std::to_string(browser.id.value) + " is not lost");
+        });
+    }
+
+    static void check_orphans(const BrowserStateManager& reopened, const StateSnapshot& left,
+                              KillFindings& out) {
+        std::vector<OrphanedOperation> orphans = reopened.orphans();
+        out.orphans += orphans.size();
+        left.visit_operations([&](const OperationState& operation) {
+            if (is_final(operation.status)) return;
+            const auto at = std::ranges::find(
+                orphans, operation.id, [](const auto& orphan) { return orphan.operation.id; });
+            const auto status = settled_status(operation);
+            if (at == orphans.end() || at->operation.status != status ||
+                at->may_run_again != (status == OperationStatus::queued))
+                out.complain("orphan " + std::to_string(operation.id.value) +
+                             " was not decided as it should be");
+            if (at != orphans.end()) orphans.erase(at);
+        });
+        if (!orphans.empty()) out.complain("an orphan that was not left");
     }
 
     /// What this very recovery has committed, and the state that it leads to.
     void check_settled(const BrowserStateManager& reopened, std::span<const Transaction> own,
                        bool is_copy, KillFindings& out) {
-        const facade::Settling due = settling();
-        const bool is_due = !due.transaction.changes.empty();
-        if (own.size() != (is_due ? 1 : 0) ||
-            (is_due && own.front().changes != due.transaction.changes))
-            out.complain("what was left was not settled as it should be");
-        out.orphans += reopened.orphans().size();
-        if (!std::ranges::equal(reopened.orphans(), due.orphans, {},
-                                [](const OrphanedOperation& o) { return o.operation.id; }))
-            out.complain("the orphans are not those that were left");
+        const StateSnapshot left = core_.snapshot();
+        check_orphans(reopened, left, out);
         Diagnostics why;
         core::StateCore settled(core_.limits());
-        if (settled.restore(core_.snapshot(), why) != Errc::ok)
+        if (settled.restore(left, why) != Errc::ok)
             out.complain("the model is no state: " + why.text());
         for (const Transaction& transaction : own)
-            if (settled.replay(transaction, why) != Errc::ok) out.complain(why.text());
+            if (transaction.actor != "recovery" || settled.replay(transaction, why) != Errc::ok)
+                out.complain("recovery's own transaction " + std::to_string(transaction.number) +
+                             ": " + why.text());
+        check_settling(left, settled.snapshot(), out);
+        if (is_unsettled(settled.snapshot())) out.complain("not everything was settled");
         for (const core::StateDifference& difference :
              core::difference(reopened.snapshot(), settled.snapshot(), 5))
             out.complain("state: " + difference.text() + " (recovered / expected)");
-        settled.snapshot().visit_operations([&](const OperationState& operation) {
-            if (operation.status == OperationStatus::running) out.complain("one still runs");
-        });
         if (!is_copy) core_ = std::move(settled);
     }
 

@@ -9,23 +9,28 @@ namespace {
 /// Operations first: a browser may be gone only once nothing runs on it.
 void settle_operation(const OperationState& operation, OrphanPolicy policy, Settling& out) {
     if (is_final(operation.status)) return;
-    out.orphans.push_back(operation.id);
+    const bool is_running = operation.status == OperationStatus::running;
     const bool was_sent = operation.attempts > 0;
-    const bool may_run_again = operation.is_idempotent || !was_sent;
     auto& changes = out.transaction.changes;
-    if (policy == OrphanPolicy::redispatch && may_run_again) {
-        if (operation.status == OperationStatus::running)
-            changes.emplace_back(OperationRequeued{
-                .id = operation.id, .worker = operation.worker, .code = Errc::worker_lost});
+    OperationState& settled = out.orphans.emplace_back(OrphanedOperation{operation}).operation;
+    if (policy == OrphanPolicy::redispatch && (operation.is_idempotent || !was_sent)) {
+        out.orphans.back().may_run_again = true;
+        if (!is_running) return;
+        settled.status = OperationStatus::queued;
+        settled.code = Errc::worker_lost;
+        settled.worker = WorkerId::none();
+        changes.emplace_back(OperationRequeued{
+            .id = operation.id, .worker = operation.worker, .code = settled.code});
         return;
     }
-    const bool is_unknown = was_sent;
-    changes.emplace_back(OperationFinished{
-        .id = operation.id,
-        .worker =
-            operation.status == OperationStatus::running ? operation.worker : WorkerId::none(),
-        .status = is_unknown ? OperationStatus::outcome_unknown : OperationStatus::cancelled,
-        .code = is_unknown ? Errc::outcome_unknown : Errc::cancelled});
+    settled.status = was_sent ? OperationStatus::outcome_unknown : OperationStatus::cancelled;
+    settled.code = was_sent ? Errc::outcome_unknown : Errc::cancelled;
+    settled.payload = {};
+    changes.emplace_back(
+        OperationFinished{.id = operation.id,
+                          .worker = is_running ? operation.worker : WorkerId::none(),
+                          .status = settled.status,
+                          .code = settled.code});
 }
 
 } // namespace
@@ -38,6 +43,8 @@ Settling settle(const StateSnapshot& left, OrphanPolicy policy,
         [&](const OperationState& operation) { settle_operation(operation, policy, out); });
     left.visit_browsers([&](const BrowserState& browser) {
         if (is_gone(browser.connection)) return;
+        const bool was_started = browser.process.pid != 0 || browser.generation != Generation{};
+        if (!was_started && browser.connection == ConnectionStatus::disconnected) return;
         BrowserChanged change{.id = browser.id, .health = HealthStatus::unknown};
         if (browser.process.pid != 0 && process_exists(browser.process)) {
             change.connection = ConnectionStatus::disconnected;

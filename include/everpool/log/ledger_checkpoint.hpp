@@ -23,6 +23,17 @@
 
 namespace everpool::log {
 
+namespace detail {
+
+/// Whether a ledger has cleared it away. Whatever else begins so is somebody else's.
+inline bool is_quarantined(std::string_view name) noexcept {
+    if (!name.starts_with(quarantine_prefix)) return false;
+    name.remove_prefix(quarantine_prefix.size());
+    return segment_index_of(name).has_value() || parse_checkpoint_name(name).has_value();
+}
+
+} // namespace detail
+
 /// What Ledger::begin_checkpoint() decided. write() touches nothing of the ledger: encode and write
 /// the checkpoint anywhere, while the ledger goes on.
 class CheckpointPlan {
@@ -127,10 +138,14 @@ inline error_code Publication::replace_manifest() {
     if (!is_recovering_)
         if (error_code ec = sync_names()) return fail(ec, "sync of the directory");
     const auto bytes = encode_manifest(manifest_);
+    const auto give_up = [&](error_code ec, std::string_view what) {
+        (void)directory_->remove(detail::manifest_draft_name); // nothing is to be changed
+        return fail(ec, what);
+    };
     if (error_code ec = detail::write_file(*directory_, detail::manifest_draft_name, bytes, {}))
-        return fail(ec, "write");
+        return give_up(ec, "write");
     if (error_code ec = directory_->rename(detail::manifest_draft_name, detail::manifest_name))
-        return fail(ec, "rename");
+        return give_up(ec, "rename");
     if (error_code ec = sync_names()) return fail(ec, "sync of the directory");
     return {};
 }

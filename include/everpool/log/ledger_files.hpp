@@ -38,13 +38,22 @@ inline Errc meaning_of(error_code cause) noexcept {
     return Errc::storage_failed;
 }
 
+inline const char* remedy_of(Errc meaning) noexcept {
+    switch (meaning) {
+    case Errc::storage_full: return "free some room on the disk";
+    case Errc::storage_not_writable:
+        return "choose a directory that this user may write to, on a disk that is not read-only";
+    default: return "the disk may be failing: see the system's log";
+    }
+}
+
 /// "<file>: <what was done>: <the system's words>"
 inline error_code storage_error(error_code cause, std::string_view file, std::string_view what,
                                 Diagnostics& diagnostics) {
     const Errc meaning = meaning_of(cause);
     diagnostics = {};
     diagnostics.message = std::string(file) + ": " + std::string(what) + ": " + cause.message();
-    if (meaning == Errc::storage_full) diagnostics.remedy = "free some room on the disk";
+    diagnostics.remedy = remedy_of(meaning);
     diagnostics.last_cause = cause;
     return meaning;
 }

@@ -131,7 +131,7 @@ inline error_code Recovery::find_files() {
         else if (const auto index = segment_index_of(name)) indexes_.push_back(*index);
         else if (const auto checkpoint = parse_checkpoint_name(name))
             checkpoints_.push_back(*checkpoint);
-        else if (name.starts_with(detail::quarantine_prefix))
+        else if (detail::is_quarantined(name))
             quarantine_.push_back(std::move(name));
     }
     std::sort(indexes_.begin(), indexes_.end());

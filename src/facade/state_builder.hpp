@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace everpool::facade {
 
@@ -25,7 +27,7 @@ public:
         Diagnostics why;
         const Errc code = kind == log::CheckpointKind::full ? core::load_full(body, core_, why)
                                                             : core::load_delta(body, core_, why);
-        refuse_newer(code);
+        refuse_newer(code, "the checkpoint of record", lsn);
         if (code != Errc::ok) return false;
         checkpoint_ = core_.snapshot();
         checkpoint_lsn_ = lsn;
@@ -38,9 +40,9 @@ public:
         checkpoint_lsn_ = {};
     }
 
-    bool on_record(log::Lsn, std::span<const std::byte> body) override {
+    bool on_record(log::Lsn lsn, std::span<const std::byte> body) override {
         const Errc code = core::decode_transaction(body, transaction_);
-        refuse_newer(code);
+        refuse_newer(code, "record", lsn);
         Diagnostics why;
         return code == Errc::ok && core_.replay(transaction_, why) == Errc::ok;
     }
@@ -50,10 +52,11 @@ public:
     [[nodiscard]] log::Lsn checkpoint_lsn() const noexcept { return checkpoint_lsn_; }
 
 private:
-    static void refuse_newer(Errc code) {
+    static void refuse_newer(Errc code, std::string_view what, log::Lsn lsn) {
         if (code != Errc::storage_newer_format) return;
         Diagnostics why;
-        why.message = "the state was written by a newer version of Everpool";
+        why.message = std::string(what) + ' ' + std::to_string(lsn.value) +
+                      " was written by a newer version of this library";
         why.remedy = "open it with that version; nothing has been changed";
         throw Error(code, std::move(why));
     }

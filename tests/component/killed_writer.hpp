@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
@@ -82,7 +83,9 @@ struct KillMoment {
     std::chrono::microseconds delay{};
 
     static KillMoment choose(core::Prng& prng) {
-        const auto up_to = [&](std::uint64_t us) { return std::chrono::microseconds(prng.below(us)); };
+        const auto up_to = [&](std::uint64_t us) {
+            return std::chrono::microseconds(prng.below(us));
+        };
         switch (prng.below(8)) {
         case 0: return {.after = ReportKind::opening, .delay = up_to(1'000)};
         case 1: return {.after = ReportKind::opening, .delay = up_to(10'000)};
@@ -149,6 +152,19 @@ public:
         return false;
     }
 
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+    /// It stands still when this returns, and lives.
+    bool halt() {
+        int status = 0;
+        if (pid_ == 0 || ::kill(pid_, SIGSTOP) != 0) return false;
+        while (::waitpid(pid_, &status, WUNTRACED) < 0)
+            if (errno != EINTR) return false;
+        if (!WIFSTOPPED(status)) pid_ = 0;
+        return pid_ != 0;
+    }
+    void go_on() { ::kill(pid_, SIGCONT); }
+
     /// True: by SIGKILL.
     bool end() {
         if (pid_ == 0) return false;
@@ -178,12 +194,21 @@ private:
     std::vector<std::byte> buffer_ = std::vector<std::byte>(1 << 20);
 };
 
-/// A short chain of checkpoints collects most; the log does not reach back to the life's beginning
-/// then, so the writer tells the order of its transactions.
+/// Is there a checkpoint, so that the log that is kept begins before what comes now?
+inline bool has_checkpoint(const std::filesystem::path& directory) {
+    log::Manifest manifest;
+    return log::decode_manifest(read_bytes(directory / "MANIFEST", 1 << 20), manifest) ==
+               log::FormatError::ok &&
+           !manifest.checkpoints.empty();
+}
+
+/// A short chain of checkpoints collects most, and the first one of all collects what came before
+/// it; the log does not reach back to the life's beginning then, so the writer tells the order of
+/// its transactions.
 inline KilledLife live_and_kill(const std::filesystem::path& directory, std::uint32_t life,
                                 const char* bug, core::Prng& prng) {
     KilledLife out;
-    const bool is_listening = prng.ratio(1, 3);
+    const bool is_listening = prng.ratio(1, 3) || !has_checkpoint(directory);
     out.checkpoints_kept = is_listening ? 1 + static_cast<std::uint32_t>(prng.below(3)) : 100;
     std::vector<std::string> arguments{EVERPOOL_STATE_WRITER,
                                        directory.string(),

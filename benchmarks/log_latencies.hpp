@@ -1,0 +1,36 @@
+// How long each of many took.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <vector>
+
+namespace bench {
+
+using Clock = std::chrono::steady_clock;
+
+inline double microseconds(Clock::duration duration) {
+    return std::chrono::duration<double, std::micro>(duration).count();
+}
+
+/// \pre values is not empty; sorts a part of it
+inline double quantile(std::vector<float>& values, double q) {
+    const auto place = static_cast<std::size_t>(q * static_cast<double>(values.size()));
+    const auto nth =
+        values.begin() + static_cast<std::ptrdiff_t>(std::min(values.size() - 1, place));
+    std::nth_element(values.begin(), nth, values.end());
+    return static_cast<double>(*nth);
+}
+
+inline void count_quantiles(benchmark::State& state, std::vector<float>& microseconds) {
+    if (microseconds.empty()) return;
+    state.counters["p50_us"] = quantile(microseconds, 0.50);
+    state.counters["p99_us"] = quantile(microseconds, 0.99);
+    state.counters["max_us"] = static_cast<double>(*std::ranges::max_element(microseconds));
+}
+
+} // namespace bench

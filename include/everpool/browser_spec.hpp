@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/word_match.hpp"
+
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -11,9 +15,23 @@
 
 namespace everpool {
 
-/// The browsers that the pool knows how to drive. chromium, chrome and edge are one engine and are
-/// controlled alike; they differ in where they are found and in which model families prefer them.
-enum class BrowserType : std::uint8_t { chromium, chrome, edge, firefox };
+/// The browsers that the library knows. chromium, chrome and edge are one engine and are controlled
+/// alike; they differ in where they are found and in which model families prefer them. Values are
+/// stable: they are written into logs; new ones are only appended.
+enum class BrowserType : std::uint8_t {
+    chromium,
+    chrome,
+    edge,
+    firefox,
+    webkit, ///< Safari, and WebKitGTK's MiniBrowser. No pool starts one by itself.
+};
+
+inline constexpr std::array browser_types{BrowserType::chromium, BrowserType::chrome,
+                                          BrowserType::edge, BrowserType::firefox,
+                                          BrowserType::webkit};
+
+/// What runs inside a browser. Failures look alike in browsers of one engine.
+enum class BrowserEngine : std::uint8_t { chromium, gecko, webkit };
 
 constexpr std::string_view name_of(BrowserType type) noexcept {
     switch (type) {
@@ -21,19 +39,39 @@ constexpr std::string_view name_of(BrowserType type) noexcept {
     case BrowserType::chrome: return "chrome";
     case BrowserType::edge: return "edge";
     case BrowserType::firefox: return "firefox";
+    case BrowserType::webkit: return "webkit";
+    }
+    return "unrecognised";
+}
+
+constexpr std::string_view name_of(BrowserEngine engine) noexcept {
+    switch (engine) {
+    case BrowserEngine::chromium: return "chromium";
+    case BrowserEngine::gecko: return "gecko";
+    case BrowserEngine::webkit: return "webkit";
     }
     return "unrecognised";
 }
 
 constexpr std::optional<BrowserType> browser_type_from(std::string_view name) noexcept {
-    for (const BrowserType type :
-         {BrowserType::chromium, BrowserType::chrome, BrowserType::edge, BrowserType::firefox})
+    for (const BrowserType type : browser_types)
         if (name_of(type) == name) return type;
     return std::nullopt;
 }
 
+constexpr BrowserEngine engine_of(BrowserType type) noexcept {
+    switch (type) {
+    case BrowserType::firefox: return BrowserEngine::gecko;
+    case BrowserType::webkit: return BrowserEngine::webkit;
+    case BrowserType::chromium:
+    case BrowserType::chrome:
+    case BrowserType::edge: break;
+    }
+    return BrowserEngine::chromium;
+}
+
 constexpr bool is_chromium_family(BrowserType type) noexcept {
-    return type != BrowserType::firefox;
+    return engine_of(type) == BrowserEngine::chromium;
 }
 
 /// One entry of ResourcePoolConfig::browsers: `count` workers, each a browser process of its own.
@@ -50,5 +88,51 @@ struct BrowserSpec {
     /// Appended to the command line after ours. Leave alone unless you must.
     std::vector<std::string> extra_arguments{};
 };
+
+// -------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+struct BrowserWord {
+    std::string_view words;
+    BrowserType type;
+};
+
+/// The first entry that is found counts. A user agent names its ancestors as well ("... like Gecko)
+/// Chrome/156 Safari/537 Edg/156"), so whoever came last in history stands first.
+inline constexpr BrowserWord browser_words[] = {
+    {"edge", BrowserType::edge},
+    {"msedge", BrowserType::edge},
+    {"edg", BrowserType::edge},
+    {"msedgedriver", BrowserType::edge},
+    {"firefox", BrowserType::firefox},
+    {"geckodriver", BrowserType::firefox},
+    {"chromium", BrowserType::chromium},
+    {"chrome", BrowserType::chrome},
+    {"chromedriver", BrowserType::chrome},
+    {"headless shell", BrowserType::chromium},
+    {"safari", BrowserType::webkit},
+    {"safaridriver", BrowserType::webkit},
+    {"webkit", BrowserType::webkit},
+    {"wpewebkit", BrowserType::webkit},
+    {"minibrowser", BrowserType::webkit},
+    {"epiphany", BrowserType::webkit},
+};
+
+} // namespace detail
+
+/// The browser that a name means: a product ("Google Chrome", "MicrosoftEdge"), a command
+/// ("firefox-esr", "/usr/bin/google-chrome-stable"), WebDriver's browserName or a user agent. Of a
+/// path the last part counts, and the folders only if that says nothing. Empty if it is none that
+/// the library knows.
+constexpr std::optional<BrowserType> detect_browser_type(std::string_view name) noexcept {
+    const std::size_t slash = name.find_last_of("/\\");
+    const bool is_path = name.starts_with('/') || name.substr(0, 3).ends_with(":\\");
+    if (is_path && slash + 1 < name.size())
+        if (const auto type = detect_browser_type(name.substr(slash + 1))) return type;
+    for (const detail::BrowserWord& entry : detail::browser_words)
+        if (has_words(name, entry.words)) return entry.type;
+    return std::nullopt;
+}
 
 } // namespace everpool

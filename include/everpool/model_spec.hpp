@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/model_family.hpp"
 #include "everpool/tensor.hpp"
 
 #include <cstdint>
@@ -13,21 +14,8 @@
 
 namespace everpool {
 
-/// The kind of data a model works on; decides which browsers are preferred for it.
-enum class ModelFamily : std::uint8_t { text, vision, audio, multimodal };
-
 /// An execution provider of onnxruntime-web.
 enum class Provider : std::uint8_t { webnn, webgpu, wasm };
-
-constexpr std::string_view name_of(ModelFamily family) noexcept {
-    switch (family) {
-    case ModelFamily::text: return "text";
-    case ModelFamily::vision: return "vision";
-    case ModelFamily::audio: return "audio";
-    case ModelFamily::multimodal: return "multimodal";
-    }
-    return "unrecognised";
-}
 
 constexpr std::string_view name_of(Provider provider) noexcept {
     switch (provider) {

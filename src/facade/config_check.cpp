@@ -88,6 +88,9 @@ void check_config(const ResourcePoolConfig& config) {
     std::uint64_t workers = 0;
     for (const BrowserSpec& browser : config.browsers) {
         check_range("browsers[].count", browser.count, 1, worker_count_max);
+        // Another engine, another protocol: started as one of the others, it would never answer.
+        if (browser.type == BrowserType::webkit)
+            refuse("browsers[].type", "chromium, chrome, edge or firefox", "webkit");
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);

@@ -27,13 +27,15 @@ Duration from_milliseconds(double value) {
 
 const std::vector<BrowserType>& preference_of(const BrowserPreferences& preferences,
                                               ModelFamily family) {
+    static const std::vector<BrowserType> none;
     switch (family) {
     case ModelFamily::vision: return preferences.vision;
     case ModelFamily::audio: return preferences.audio;
     case ModelFamily::multimodal: return preferences.multimodal;
-    case ModelFamily::text: break;
+    case ModelFamily::text: return preferences.text;
+    case ModelFamily::unknown: break;
     }
-    return preferences.text;
+    return none;
 }
 
 /// What a page may say of an operation. The rest is for the pool to say: a caller who reads

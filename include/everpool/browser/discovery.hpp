@@ -30,12 +30,18 @@ inline constexpr std::string_view edge_executables[] = {"/opt/microsoft/msedge/m
 inline constexpr std::string_view firefox_executables[] = {
     "/usr/lib/firefox-esr/firefox-esr", "/usr/lib/firefox/firefox", "/usr/lib64/firefox/firefox",
     "/opt/firefox/firefox", "firefox-esr", "firefox"};
+// Debian's, then Fedora's.
+inline constexpr std::string_view webkit_executables[] = {
+    "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+    "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+    "/usr/libexec/webkit2gtk-4.1/MiniBrowser", "MiniBrowser"};
 
 constexpr Candidates candidates_of(BrowserType type) noexcept {
     switch (type) {
     case BrowserType::chrome: return {chrome_executables, "google-chrome-stable"};
     case BrowserType::edge: return {edge_executables, "microsoft-edge-stable"};
     case BrowserType::firefox: return {firefox_executables, "firefox-esr"};
+    case BrowserType::webkit: return {webkit_executables, "webkit2gtk-driver"};
     case BrowserType::chromium: break;
     }
     return {chromium_executables, "chromium-headless-shell or chromium"};

@@ -139,7 +139,7 @@ inline bool PerformanceHistoryTracker::load_series(history::ByteReader& reader,
         std::array<std::string, 4> names;
         for (std::string& name : names) name = reader.text(series_name_bytes_max);
         const auto browser = reader.fixed<std::uint8_t>();
-        if (browser > static_cast<std::uint8_t>(BrowserType::firefox)) reader.fail();
+        if (browser >= browser_types.size()) reader.fail();
         history::SeriesNumbers numbers;
         history::read(reader, numbers, saved_at);
         history::read(reader, numbers.durations, saved_at);

@@ -9,8 +9,7 @@
 using namespace everpool;
 
 TEST_CASE("each kind of browser has places to look in and a package to install") {
-    for (const BrowserType type :
-         {BrowserType::chromium, BrowserType::chrome, BrowserType::edge, BrowserType::firefox}) {
+    for (const BrowserType type : browser_types) {
         CAPTURE(name_of(type));
         const browser::Candidates candidates = browser::candidates_of(type);
         CHECK_FALSE(candidates.package.empty());

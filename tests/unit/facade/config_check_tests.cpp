@@ -55,6 +55,12 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.frame_bytes_max = 1024; }), "frame_bytes_max"));
 }
 
+TEST_CASE("a browser that no pool can start is refused") {
+    CHECK(complaint([](auto& c) { c.browsers[0].type = everpool::BrowserType::webkit; }) ==
+          "ResourcePoolConfig::browsers[].type must be chromium, chrome, edge or firefox, but is "
+          "webkit");
+}
+
 TEST_CASE("what is kept, and where, is checked member by member") {
     using everpool::FaultToleranceLevel;
     const auto with = [](auto change) {

@@ -2,7 +2,7 @@
 #include "facade/kept_request.hpp"
 
 #include "everpool/wire/codec.hpp"
-#include "facade/xxhash64.hpp"
+#include "everpool/xxhash64.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-// Everpool facade: XXH64, the 64-bit hash of https://xxhash.com (algorithm description 0.2.0).
+// Everpool: XXH64, the 64-bit hash of https://xxhash.com (algorithm description 0.2.0).
 // SPDX-License-Identifier: BSL-1.0
 //
 // Why this one: it is a published algorithm with public test values, so that a digest in a log can
@@ -13,7 +13,7 @@
 #include <cstring>
 #include <span>
 
-namespace everpool::facade {
+namespace everpool {
 
 namespace detail {
 
@@ -78,4 +78,4 @@ inline std::uint64_t xxhash64(std::span<const std::byte> bytes, std::uint64_t se
     return xxh_finish(sum + bytes.size(), rest);
 }
 
-} // namespace everpool::facade
+} // namespace everpool

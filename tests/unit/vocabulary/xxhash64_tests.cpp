@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "facade/xxhash64.hpp"
+#include "everpool/xxhash64.hpp"
 
 #include "support/catch.hpp"
 
@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-using everpool::facade::xxhash64;
+using everpool::xxhash64;
 
 namespace {
 

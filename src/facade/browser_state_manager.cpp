@@ -7,6 +7,9 @@
 #include "facade/state_keeper.hpp"
 #include "io/linux/file_directory.hpp"
 
+#include <fmt/format.h>
+
+#include <string>
 #include <utility>
 
 namespace everpool {
@@ -22,7 +25,20 @@ public:
         if (!config.directory.empty())
             if (const error_code ec = io::FileDirectory::open(config.directory, directory, why))
                 throw Error(ec, std::move(why));
-        return std::make_unique<Body>(std::move(config), std::move(directory));
+        const std::string path = config.directory.string();
+        try {
+            return std::make_unique<Body>(std::move(config), std::move(directory));
+        } catch (const Error& error) {
+            throw Error(error.code(), located(error.diagnostics(), path));
+        }
+    }
+
+private:
+    /// Not everything that can refuse knows where it is.
+    static Diagnostics located(Diagnostics why, const std::string& path) {
+        if (why.message.find(path) == why.message.npos)
+            why.message = fmt::format("the state in {}: {}", path, why.message);
+        return why;
     }
 };
 

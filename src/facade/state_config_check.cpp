@@ -12,7 +12,7 @@ namespace everpool::facade {
 BrowserStateManagerConfig checked(BrowserStateManagerConfig config) {
     using namespace std::chrono_literals;
     const RangeCheck check("BrowserStateManagerConfig");
-    check("commit_interval", config.commit_interval, 1ms, 10s);
+    check("commit_interval", config.commit_interval, 100us, 10s);
     if (config.checkpoint_interval != Duration::zero())
         check("checkpoint_interval", config.checkpoint_interval, 10ms, 24h);
     check("checkpoint_count_kept", config.checkpoint_count_kept, 1, 100);
@@ -25,6 +25,8 @@ BrowserStateManagerConfig checked(BrowserStateManagerConfig config) {
         check.refuse("fault_tolerance", "a FaultToleranceLevel", "no enumerator");
     if (name_of(config.recovery) == "unrecognised")
         check.refuse("recovery", "a RecoveryMode", "no enumerator");
+    if (config.orphans != OrphanPolicy::redispatch && config.orphans != OrphanPolicy::give_up)
+        check.refuse("orphans", "an OrphanPolicy", "no enumerator");
     if (!config.process_exists) config.process_exists = io::exists;
     return config;
 }

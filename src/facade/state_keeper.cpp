@@ -247,17 +247,23 @@ void StateKeeper::write_checkpoints(const std::stop_token& stop) {
 
 // --- trust, but verify ---------------------------------------------------------------------------
 
+/// While room is made, the newest transaction is in the state and not yet in the log.
+StateSnapshot StateKeeper::logged_snapshot(error_code& closed) {
+    Lock lock(mutex_);
+    room_made_.wait(lock, [this] { return !is_making_room_; });
+    closed = closed_because_;
+    return core_.snapshot();
+}
+
 std::vector<std::string> StateKeeper::verify() {
     std::vector<std::string> out;
-    Lock lock(mutex_);
-    const StateSnapshot now = core_.snapshot();
-    const error_code closed = closed_because_;
-    lock.unlock();
+    error_code closed;
+    const StateSnapshot now = logged_snapshot(closed);
     if (const auto broken = core::check_state(now))
         out.emplace_back("invariant: " + std::string(*broken));
     if (!store_) return out;
+    if (!closed) store_->verify([&] { return logged_snapshot(closed); }, config_.limits, out);
     if (closed) out.emplace_back("the log is closed: " + closed.message());
-    else store_->verify([this] { return snapshot(); }, config_.limits, out);
     return out;
 }
 

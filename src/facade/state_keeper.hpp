@@ -1,11 +1,11 @@
 // Everpool facade: what BrowserStateManager does, over any directory.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Locks, in the order in which they are taken. None is held while waiting for the disk but the
-// first:
+// Locks, in the order in which they are taken:
 //   checkpoint_mutex_  one checkpoint at a time
 //   listener_mutex_    transactions are told in the order in which they were applied
-//   mutex_             the state, and the order of records in the log
+//   mutex_             the state, and the order of records in the log; never held while anybody
+//                      waits for the disk
 #pragma once
 
 #include "everpool/browser_state_manager.hpp"
@@ -77,6 +77,7 @@ private:
     CommitResult reach(Applied applied, Durability durability);
     void settle_what_was_left();
     void write_checkpoints(const std::stop_token& stop);
+    StateSnapshot logged_snapshot(error_code& closed);
     error_code visit_recent(std::uint64_t from, const TransactionFilter& filter,
                             const std::function<bool(const Transaction&)>& visit);
 
@@ -91,7 +92,7 @@ private:
     std::vector<std::byte> encoded_;    ///< kept for its memory
     std::deque<std::shared_ptr<const Transaction>> recent_; ///< without a directory
     error_code closed_because_{};                           ///< a record is missing in the log
-    std::uint64_t unsynced_bytes_{0}; ///< appended since the log was last told to sync
+    std::uint64_t unsynced_bytes_{0}; ///< appended since append() itself last asked for a sync
     bool is_making_room_{false};      ///< nobody applies anything
     std::condition_variable room_made_;
     std::uint64_t checkpoint_failures_{0};

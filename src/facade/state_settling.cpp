@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/state_settling.hpp"
 
+#include <string_view>
 #include <utility>
 
 namespace everpool::facade {
@@ -45,10 +46,14 @@ Settling settle(const StateSnapshot& left, OrphanPolicy policy,
         if (is_gone(browser.connection)) return;
         const bool was_started = browser.process.pid != 0 || browser.generation != Generation{};
         if (!was_started && browser.connection == ConnectionStatus::disconnected) return;
+        constexpr std::string_view is_left_over = "its host died; the process is still there";
         BrowserChanged change{.id = browser.id, .health = HealthStatus::unknown};
         if (browser.process.pid != 0 && process_exists(browser.process)) {
+            if (browser.connection == ConnectionStatus::disconnected &&
+                browser.health == HealthStatus::unknown && browser.last_failure == is_left_over)
+                return; // an earlier recovery said so
             change.connection = ConnectionStatus::disconnected;
-            change.last_failure = "its host died; the process is still there";
+            change.last_failure = is_left_over;
         } else {
             change.connection = ConnectionStatus::lost;
             change.process = ProcessIdentity{};

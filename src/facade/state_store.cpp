@@ -144,9 +144,10 @@ void StateStore::describe(StateStorageHealth& health) const {
     const log::Lsn written = log_->written();
     health.with_system = written.value;
     const std::scoped_lock lock(mutex_);
-    // What failed to be written and is there by now was only delayed.
-    if (health.is_closed || written < trouble_lsn_) health.trouble = trouble_;
-    if (health.is_closed && !health.trouble) health.trouble = Errc::storage_failed;
+    // What failed to be written and is there by now was only delayed. After a sync that failed,
+    // whatever was noted before, that is the trouble.
+    if (health.is_closed) health.trouble = Errc::storage_failed;
+    else if (written < trouble_lsn_) health.trouble = trouble_;
 }
 
 // --- checkpoints ---------------------------------------------------------------------------------
@@ -261,7 +262,11 @@ void StateStore::verify(const std::function<StateSnapshot()>& snapshot, const St
     const std::size_t found_before = out.size();
     if (unwritten) out.push_back("the log cannot be written: " + unwritten.message());
     core::StateCore core(limits);
-    read_checkpoints(manifest, core, out);
+    try {
+        read_checkpoints(manifest, core, out);
+    } catch (const Error& newer) { // somebody else has written here
+        out.emplace_back(newer.what());
+    }
     // From its beginning: what an older checkpoint would need has to be there, too.
     Diagnostics why;
     const error_code ec = read(*reading, why, [&](const Transaction& transaction) {

@@ -95,7 +95,6 @@ BrowserStateManager::export_json_lines(const std::function<void(std::string_view
     return body_->visit(1, filter, [&](const Transaction& transaction) {
         line.clear();
         core::append_json_line(line, transaction);
-        line += '\n';
         write(line);
         return true;
     });

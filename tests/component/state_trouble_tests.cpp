@@ -54,6 +54,19 @@ struct Room {
     std::function<void()> give_back;
 };
 
+/// Its process is not there any more, whenever it is looked for.
+void add_lost_browser(BrowserStateManager& manager) {
+    Transaction arrival;
+    arrival.actor = "host";
+    BrowserAdded added;
+    added.browser.id = WorkerId{0};
+    added.browser.connection = ConnectionStatus::ready;
+    added.browser.generation = Generation{1};
+    added.browser.process = {.pid = 1, .start_time_ticks = 1}; // init has begun another time
+    arrival.changes.emplace_back(std::move(added));
+    REQUIRE_FALSE(manager.commit(std::move(arrival), Durability::sync).code);
+}
+
 void check_full_disk(const fs::path& directory, const Room& room) {
     std::uint64_t committed = 0;
     {
@@ -154,6 +167,22 @@ TEST_CASE("a new state cannot be made on a full disk, and can be once there is r
     BrowserStateManager manager(trouble_config(disk->path() / "state"));
     CHECK(manager.recovery().is_new);
     submit(manager, 1, 10);
+}
+
+TEST_CASE("what was left unfinished is settled once there is room for it") {
+    const TemporaryDirectory directory;
+    {
+        BrowserStateManager manager(trouble_config(directory.path));
+        submit(manager, 1, 10);
+        add_lost_browser(manager);
+    }
+    {
+        const FileSizeLimit limit(4096); // for a manifest, and not for a segment
+        CHECK(refused(trouble_config(directory.path)).code == Errc::storage_full);
+    }
+    const BrowserStateManager reopened(trouble_config(directory.path));
+    require_operations(reopened, 10);
+    CHECK(reopened.snapshot().find_browser(WorkerId{0})->connection == ConnectionStatus::lost);
 }
 
 // --- no permission -------------------------------------------------------------------------------
@@ -290,15 +319,7 @@ TEST_CASE("a host that throws while its state is recovered loses nothing") {
     {
         BrowserStateManager manager(trouble_config(directory.path));
         submit(manager, 1, 10);
-        Transaction arrival;
-        arrival.actor = "host";
-        BrowserAdded added;
-        added.browser.id = WorkerId{0};
-        added.browser.connection = ConnectionStatus::ready;
-        added.browser.generation = Generation{1};
-        added.browser.process = {.pid = 1, .start_time_ticks = 1};
-        arrival.changes.emplace_back(std::move(added));
-        REQUIRE_FALSE(manager.commit(std::move(arrival), Durability::sync).code);
+        add_lost_browser(manager);
     }
     BrowserStateManagerConfig config = trouble_config(directory.path);
     config.process_exists = [](const ProcessIdentity&) -> bool {

@@ -25,7 +25,7 @@ public:
     explicit FloorFile(const std::filesystem::path& path)
         : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
         check(fd_ >= 0, "cannot make " + path.string());
-        const std::vector<std::byte> zeroes(std::size_t{1} << 20);
+        const std::vector<std::byte> zeroes(std::size_t{64} << 10); // see file_directory.cpp
         for (std::size_t at = 0; at < file_bytes; at += zeroes.size()) write(at, zeroes);
         sync();
     }

@@ -13,10 +13,14 @@
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace fs = std::filesystem;
 using namespace everpool;
@@ -48,26 +52,36 @@ void note_remains(const KilledRemains& remains, const KillJournal& journal, Kill
     for (const auto& thread : journal.threads()) totals.announced += thread.size();
 }
 
+/// What goes wrong on purpose, to be found.
+struct Sabotage {
+    const char* bug{""}; ///< of the writer
+    void (*remains)(const fs::path& directory){[](const fs::path&) {}};
+    void (*recovery)(BrowserStateManagerConfig& config){[](BrowserStateManagerConfig&) {}};
+};
+
 /// Kills until the number is reached or something was found.
-KillTotals kill_often(std::uint64_t kills, std::uint64_t seed, const char* bug = "") {
+KillTotals kill_often(std::uint64_t kills, std::uint64_t seed, const Sabotage& sabotage = {}) {
     const TemporaryDirectory directory;
     const fs::path state = directory.path / "state", copy = directory.path / "copy";
     core::Prng prng(seed);
     KillModel model(writer_config(state, 1).limits);
     KillTotals totals;
     for (std::uint32_t life = 1; life <= kills && totals.found.complaints.empty(); ++life) {
-        const KilledLife killed = live_and_kill(state, life, bug, prng);
+        const KilledLife killed = live_and_kill(state, life, sabotage.bug, prng);
         KillJournal& journal = *killed.journal;
         INFO("seed " << seed << ", life " << life << ": " << killed.command);
         REQUIRE(journal.failure() == "");
         REQUIRE(killed.was_killed);
         const KilledRemains remains = look_at(state);
         note_remains(remains, journal, totals);
+        sabotage.remains(state);
         const bool is_copy = prng.ratio(1, 2);
         fs::remove_all(copy);
         if (is_copy && fs::exists(state)) fs::copy(state, copy);
-        BrowserStateManager reopened(
-            writer_config(is_copy ? copy : state, killed.checkpoints_kept));
+        BrowserStateManagerConfig config =
+            writer_config(is_copy ? copy : state, killed.checkpoints_kept);
+        sabotage.recovery(config);
+        BrowserStateManager reopened(config);
         totals.torn_tails += reopened.recovery().ending == LogEnding::torn_tail;
         if (reopened.recovery().ending == LogEnding::corruption ||
             reopened.recovery().is_durable_data_lost ||
@@ -110,6 +124,33 @@ void require_nothing_lost(std::uint64_t kills) {
     CHECK(totals.in_checkpoint > 0);
 }
 
+// The test of the test: each of these must be found, and for what it is.
+
+KillTotals find_out(const Sabotage& sabotage) {
+    const KillTotals totals = kill_often(40, 1, sabotage);
+    print(totals, 1);
+    REQUIRE_FALSE(totals.found.complaints.empty());
+    return totals;
+}
+
+/// The last half of what the newest segment holds was never written.
+void forget_the_end(const fs::path& directory) {
+    if (!fs::exists(directory)) return; // killed before it was made
+    fs::path newest;
+    for (const auto& file : fs::directory_iterator(directory))
+        if (log::segment_index_of(file.path().filename().string()))
+            newest = std::max(newest, file.path());
+    if (newest.empty()) return;
+    const std::vector<std::byte> bytes = read_bytes(newest, fs::file_size(newest));
+    const auto end =
+        std::find_if(bytes.rbegin(), bytes.rend(), [](std::byte b) { return b != std::byte{}; });
+    const auto used = static_cast<std::uintmax_t>(bytes.rend() - end);
+    const std::uintmax_t half = (log::segment_header_bytes + used) / 2;
+    if (used <= log::segment_header_bytes) return;
+    fs::resize_file(newest, half);
+    fs::resize_file(newest, bytes.size());
+}
+
 } // namespace
 
 TEST_CASE("what a killed host had acknowledged is there, and nothing that it had not announced") {
@@ -118,22 +159,32 @@ TEST_CASE("what a killed host had acknowledged is there, and nothing that it had
 
 TEST_CASE("the same for a thousand kills", "[.long]") { require_nothing_lost(1000); }
 
-// The test of the test: each of these must be found, and for what it is.
-
 TEST_CASE("a host that acknowledges before it commits is found out") {
-    const KillTotals totals = kill_often(40, 1, "hasty");
-    print(totals, 1);
-    CHECK(totals.found.lost > 0);
+    CHECK(find_out({.bug = "hasty"}).found.lost > 0);
 }
 
 TEST_CASE("a host that acknowledges what it keeps in memory is found out") {
-    const KillTotals totals = kill_often(40, 1, "forgetful");
-    print(totals, 1);
-    CHECK(totals.found.lost > 0);
+    CHECK(find_out({.bug = "forgetful"}).found.lost > 0);
 }
 
 TEST_CASE("a host that commits what it has not announced is found out") {
-    const KillTotals totals = kill_often(40, 1, "secretive");
-    print(totals, 1);
-    CHECK(totals.found.invented > 0);
+    CHECK(find_out({.bug = "secretive"}).found.invented > 0);
+}
+
+TEST_CASE("a log that has lost its end is found out") {
+    CHECK(find_out({.remains = forget_the_end}).found.lost > 0);
+}
+
+TEST_CASE("a recovery that decides otherwise about orphans is found out") {
+    const KillTotals totals = find_out({.recovery = [](BrowserStateManagerConfig& config) {
+        config.orphans = OrphanPolicy::give_up;
+    }});
+    CHECK(totals.found.complaints.front().find("orphan") != std::string::npos);
+}
+
+TEST_CASE("a recovery that takes dead browsers for living ones is found out") {
+    const KillTotals totals = find_out({.recovery = [](BrowserStateManagerConfig& config) {
+        config.process_exists = [](const ProcessIdentity&) { return true; };
+    }});
+    CHECK(totals.found.complaints.front().find("is not lost") != std::string::npos);
 }

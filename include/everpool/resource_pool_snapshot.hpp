@@ -3,6 +3,7 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
+#include "everpool/error.hpp"
 #include "everpool/ids.hpp"
 
 #include <cstdint>
@@ -73,6 +74,9 @@ struct ResourcePoolSnapshot {
     struct State {
         std::uint64_t transactions{0};
         std::uint64_t refused{0}; ///< by the state's own rules: a bug of ours if it is not 0
+        /// Why the newest steps were not on disk when that was last tried; ok: nothing is known
+        /// against it. The pool goes on without; ResourcePool::state()->health() says more.
+        Errc trouble{Errc::ok};
     } state;
 
     std::uint16_t port{0}; ///< of the bridge on 127.0.0.1; 0 while there is none

@@ -168,6 +168,7 @@ void PoolDriver::refresh_counters() {
     if (!scribe_) return;
     counters.transactions.store(scribe_->transactions(), std::memory_order_relaxed);
     counters.transactions_refused.store(scribe_->refused(), std::memory_order_relaxed);
+    counters.state_trouble.store(storage_code(scribe_->trouble()), std::memory_order_relaxed);
 }
 
 void PoolDriver::publish_workers() {

@@ -64,7 +64,7 @@ public:
     }
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
     [[nodiscard]] RequestTicket next_request() noexcept { return {++last_request_}; }
-    [[nodiscard]] KeptRequest kept(const Request& request) const;
+    [[nodiscard]] KeptRequest kept(const Request& request, LeaseId lease) const;
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
     /// No listener is called any more when this returns.
@@ -140,6 +140,7 @@ private:
     // pool_state.cpp: what is remembered
     error_code open_state(const std::vector<BrowserSpec>& browsers, Diagnostics& diagnostics);
     error_code resume(ResumePlan plan, Diagnostics& diagnostics);
+    [[nodiscard]] StateScribe::WhenDone on_strand(StateScribe::WhenDone when_done);
     error_code commit_plan(std::vector<Change> changes, Diagnostics& diagnostics);
     void warn_of_recovery(const ResumePlan& plan);
     void make_core();
@@ -155,6 +156,7 @@ private:
     void settle_held();
     void close_state();
     void on_launched(WorkerId worker);
+    [[nodiscard]] static Errc storage_code(error_code ec) noexcept;
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;

@@ -2,7 +2,6 @@
 // step, and at level critical waiting for the disk.
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/pool_driver.hpp"
-
 #include "io/linux/process_identity.hpp"
 
 #include <fmt/format.h>
@@ -26,7 +25,8 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
     out.orphans = options.orphans;
     out.checkpoint_interval = options.checkpoint_interval;
     // As many as the core may have, and as many again that a previous host has left.
-    const std::uint64_t mine = config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
+    const std::uint64_t mine =
+        config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
     out.limits.operations_max =
         std::max(out.limits.operations_max, static_cast<std::uint32_t>(2 * mine));
     return out;
@@ -34,10 +34,12 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
 
 } // namespace
 
-KeptRequest PoolDriver::kept(const Request& request) const {
+/// What belongs to a lease is not repeated elsewhere, so neither by another host.
+KeptRequest PoolDriver::kept(const Request& request, LeaseId lease) const {
     const FaultToleranceOptions& options = config_.fault_tolerance;
     if (options.level == FaultToleranceLevel::none) return {};
-    const std::size_t bytes_max = options.state_directory.empty() ? 0 : options.request_bytes_kept;
+    const bool is_of_use = !options.state_directory.empty() && lease == LeaseId{};
+    const std::size_t bytes_max = is_of_use ? options.request_bytes_kept : 0;
     return {digest_of(request.inputs), keep(request, bytes_max)};
 }
 
@@ -57,8 +59,8 @@ error_code PoolDriver::open_state(const std::vector<BrowserSpec>& browsers,
         state_ = std::move(state);
     }
     ResumePlan plan;
-    const Errc refused = plan_resume(state_->snapshot(), state_->orphans(), config_, browsers, plan,
-                                     diagnostics);
+    const Errc refused =
+        plan_resume(state_->snapshot(), state_->orphans(), config_, browsers, plan, diagnostics);
     if (refused != Errc::ok) return refused;
     warn_of_recovery(plan);
     mailbox_ = std::make_shared<StrandMailbox>(strand_);
@@ -78,8 +80,8 @@ error_code PoolDriver::resume(ResumePlan plan, Diagnostics& diagnostics) {
     scribe_ = std::make_unique<StateScribe>(
         config_.fault_tolerance.level, std::move(plan.slots), sources,
         [this](Transaction step, Durability durability, StateScribe::WhenDone when_done) {
-            return when_done ? state_->commit(std::move(step), durability, std::move(when_done))
-                             : state_->commit(std::move(step), durability);
+            if (!when_done) return state_->commit(std::move(step), durability);
+            return state_->commit(std::move(step), durability, on_strand(std::move(when_done)));
         },
         [this](const CommitResult& result, bool is_refused) { complain(result, is_refused); });
     for (RecoveredOperation& one : plan.settled) recovered_listener_.tell(one);
@@ -87,14 +89,27 @@ error_code PoolDriver::resume(ResumePlan plan, Diagnostics& diagnostics) {
     return {};
 }
 
+/// From the log's thread, or inside a commit, to the strand. Not after the scribe has gone.
+StateScribe::WhenDone PoolDriver::on_strand(StateScribe::WhenDone when_done) {
+    return [mailbox = mailbox_, weak = weak_from_this(),
+            when_done = std::move(when_done)](error_code ec) {
+        mailbox->post([weak, when_done, ec] {
+            if (const auto self = weak.lock(); self && self->scribe_) when_done(ec);
+        });
+    };
+}
+
 error_code PoolDriver::commit_plan(std::vector<Change> changes, Diagnostics& diagnostics) {
     for (std::size_t at = 0; at < changes.size(); at += transaction_changes_max) {
         const auto first = changes.begin() + static_cast<std::ptrdiff_t>(at);
         const auto count = std::min(transaction_changes_max, changes.size() - at);
         const auto last = first + static_cast<std::ptrdiff_t>(count);
-        Transaction step{.actor = "pool",
-                         .changes = {std::make_move_iterator(first), std::make_move_iterator(last)}};
-        CommitResult result = state_->commit(std::move(step));
+        Transaction step{
+            .actor = "pool",
+            .changes = {std::make_move_iterator(first), std::make_move_iterator(last)}};
+        const bool is_last = at + count == changes.size();
+        CommitResult result =
+            state_->commit(std::move(step), is_last ? Durability::sync : Durability::group);
         if (!result.code) continue;
         diagnostics = std::move(result.diagnostics);
         return result.code;
@@ -120,7 +135,8 @@ void PoolDriver::warn_of_recovery(const ResumePlan& plan) {
 /// Those that are left when the pool is drained or stopped wait in the state for the next host.
 void PoolDriver::run_again() {
     const bool is_open = phase_ == Phase::starting || phase_ == Phase::running;
-    while (is_open && !again_.empty() && core_.queued() < config_.queue_count_max && inbox_.empty()) {
+    while (is_open && !again_.empty() && core_.queued() < config_.queue_count_max &&
+           inbox_.empty()) {
         ResumePlan::Again next = std::move(again_.front());
         again_.pop_front();
         run_again(std::move(next));
@@ -159,7 +175,7 @@ void PoolDriver::run_again(ResumePlan::Again again) {
 
 void PoolDriver::tell_recovered(const Pending& pending, error_code code, Result result) {
     recovered_listener_.tell({.operation = *pending.recovered,
-                              .was_executed_again = result.attempts > 0,
+                              .was_executed_again = pending.dispatched != TimePoint{},
                               .code = code,
                               .result = std::move(result)});
 }
@@ -176,15 +192,12 @@ void PoolDriver::on_launched(WorkerId id) {
 void PoolDriver::write_down() {
     if (!scribe_->must_wait(actions_)) return scribe_->write(actions_, now());
     const std::uint64_t ticket = held_.open();
-    scribe_->write(actions_, now(),
-                   [mailbox = mailbox_, weak = weak_from_this(), ticket](error_code ec) {
-                       mailbox->post([weak, ticket, ec] {
-                           const auto self = weak.lock();
-                           if (!self) return;
-                           self->held_.settle(ticket, ec);
-                           self->work_off_held();
-                       });
-                   });
+    scribe_->write(actions_, now(), [this, ticket](error_code ec) {
+        held_.settle(ticket, ec);
+        if (!performing_) return work_off_held();
+        // There was nothing to wait for; but what is to be done then is not held yet.
+        on_strand([this](error_code) { work_off_held(); })(ec);
+    });
 }
 
 /// What can be seen from outside: an operation is sent, answered, or known to be over.
@@ -238,7 +251,8 @@ void PoolDriver::dispatch_late(const core::Dispatch& action, error_code storage)
     const bool is_in_force = pending.worker == action.worker &&
                              pending.generation == action.generation &&
                              pending.run.attempt == action.attempt;
-    if (!is_in_force || phase_ == Phase::stopped) return; // its worker was lost, and it goes elsewhere
+    if (!is_in_force || phase_ == Phase::stopped)
+        return; // its worker was lost, and it goes elsewhere
     pending.is_held = false;
     if (!is_current(*workers_.at(action.worker.value), action.generation)) return;
     if (!storage) return perform(action);
@@ -249,8 +263,7 @@ void PoolDriver::dispatch_late(const core::Dispatch& action, error_code storage)
     pending.diagnostics.remedy = "see ResourcePool::state()->health(); free space on the disk, or "
                                  "start again with a disk that works";
     pending.diagnostics.last_cause = storage;
-    const bool is_ours = storage.category() == error_category();
-    answer(is_ours ? static_cast<Errc>(storage.value()) : Errc::storage_failed);
+    answer(storage_code(storage));
 }
 
 /// The pool has stopped: what is held does not wait any longer than the disk takes now.
@@ -261,7 +274,12 @@ void PoolDriver::settle_held() {
 }
 
 void PoolDriver::close_state() {
-    if (scribe_) refresh_counters();
+    if (scribe_) {
+        refresh_counters();
+        // The host may hold on to it, and be killed before it lets go.
+        const error_code ec = state_->flush();
+        if (ec && !scribe_->trouble()) complain({.code = ec}, false);
+    }
     scribe_.reset();
     if (mailbox_) mailbox_->close();
     std::shared_ptr<BrowserStateManager> last;
@@ -269,19 +287,31 @@ void PoolDriver::close_state() {
     last.swap(state_);
 }
 
+Errc PoolDriver::storage_code(error_code ec) noexcept {
+    if (!ec) return Errc::ok;
+    return ec.category() == error_category() ? static_cast<Errc>(ec.value()) : Errc::storage_failed;
+}
+
 void PoolDriver::complain(const CommitResult& result, bool is_refused) {
     PoolEvent event;
     event.kind = PoolEvent::Kind::warning;
-    const bool is_ours = result.code.category() == error_category();
-    event.code = is_ours ? static_cast<Errc>(result.code.value()) : Errc::storage_failed;
+    event.code = storage_code(result.code);
     event.diagnostics = result.diagnostics;
-    event.diagnostics.message =
-        is_refused ? "a step of the pool was not written down: " + result.diagnostics.message
-                   : "what the pool writes down does not reach the disk: " +
-                         (result.diagnostics.message.empty() ? result.code.message()
-                                                             : result.diagnostics.message);
-    if (is_refused)
-        event.diagnostics.remedy = "this is a bug of Everpool; report it with this message";
+    std::string& message = event.diagnostics.message;
+    std::string& remedy = event.diagnostics.remedy;
+    if (is_refused) {
+        message = "a step of the pool was not written down: " + message;
+        remedy = "this is a bug of Everpool; report it with this message";
+    } else if (result.code) {
+        message = "what the pool writes down does not reach the disk: " +
+                  (message.empty() ? result.code.message() : message);
+        if (remedy.empty())
+            remedy = "free space on the disk; ResourcePool::state()->health() says whether that "
+                     "helps, or the pool has to be started again";
+    } else {
+        message = "what the pool writes down is on disk again";
+    }
+    refresh_counters(); // who hears of it finds it in the snapshot
     tell(std::move(event));
 }
 

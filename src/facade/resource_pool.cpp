@@ -50,7 +50,7 @@ void start(const std::shared_ptr<PoolDriver>& driver, StartHandler handler) {
 void run(const std::shared_ptr<PoolDriver>& driver, LeaseId lease, Request request,
          RunHandler handler) {
     const RequestTicket id = driver->next_request();
-    KeptRequest kept = driver->kept(request); // by the caller's thread: it may be much to read
+    KeptRequest kept = driver->kept(request, lease); // by the caller's thread: it may be much to read
     honour_cancellation(driver, handler, [id](PoolDriver& self) { self.cancel(id); });
     on_strand(driver, std::move(handler),
               [id, lease, request = std::move(request),

@@ -25,6 +25,7 @@ public:
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
         std::atomic<std::uint64_t> stale_ignored{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
+        std::atomic<Errc> state_trouble{Errc::ok};
         std::atomic<std::uint16_t> port{0};
         std::array<std::atomic<std::uint32_t>, worker_count_max> worker_in_flight{};
     };
@@ -58,7 +59,8 @@ public:
         out.failed = get(counters.failed);
         out.redispatched = get(counters.redispatched);
         out.stale_ignored = get(counters.stale_ignored);
-        out.state = {get(counters.transactions), get(counters.transactions_refused)};
+        out.state = {get(counters.transactions), get(counters.transactions_refused),
+                     get(counters.state_trouble)};
         out.port = get(counters.port);
         return out;
     }

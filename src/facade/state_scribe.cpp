@@ -54,8 +54,7 @@ Errc code_of_completion(const core::Actions& step, RequestId id) noexcept {
 
 StateScribe::StateScribe(FaultToleranceLevel level, std::vector<ScribeSlot> slots,
                          const ScribeSources& sources, Commit commit, Complain complain)
-    : level_(level), sources_(sources), commit_(std::move(commit)),
-      complain_(std::move(complain)) {
+    : level_(level), sources_(sources), commit_(std::move(commit)), complain_(std::move(complain)) {
     for (ScribeSlot& slot : slots) slots_.push_back({std::move(slot)});
 }
 
@@ -81,9 +80,8 @@ void StateScribe::adopted(const OperationState& operation) {
 }
 
 void StateScribe::launched(WorkerId worker, std::string_view version, ProcessIdentity process) {
-    put(BrowserChanged{.id = worker,
-                       .process = process,
-                       .browser_version = escape_remote_text(version, 256)});
+    put(BrowserChanged{
+        .id = worker, .process = process, .browser_version = escape_remote_text(version, 256)});
     commit_all({});
 }
 
@@ -139,8 +137,8 @@ void StateScribe::settle_answer(const core::Actions& step) {
     const auto found = live_.find(answer->request.value);
     if (found == live_.end() || completes(step, answer->request)) return;
     Live& live = found->second;
-    if (live.is_running && live.worker == answer->worker &&
-        live.generation == answer->generation && live.attempt == answer->attempt)
+    if (live.is_running && live.worker == answer->worker && live.generation == answer->generation &&
+        live.attempt == answer->attempt)
         requeue(answer->request, live, answer->code);
 }
 
@@ -183,8 +181,8 @@ void StateScribe::finish(RequestId id, Errc code, TimePoint now) {
     if (const auto used = slot.settings.find("model." + live.model); used != slot.settings.end())
         provider = provider_from(used->second).value_or(provider);
     put(MetricRecorded{.key = {live.model, slot.browser, provider, live.operation},
-                       .duration = std::clamp(now - live.dispatched, Duration::zero(),
-                                              metric_duration_max),
+                       .duration =
+                           std::clamp(now - live.dispatched, Duration::zero(), metric_duration_max),
                        .is_failure = code != Errc::ok});
 }
 
@@ -202,8 +200,7 @@ void StateScribe::note(const core::StartWorker& action) {
     BrowserChanged& change = change_of(action.worker, ConnectionStatus::connecting);
     change.health = HealthStatus::unknown;
     change.generation = Generation{slot.generation_base + action.generation.value};
-    change.restarts =
-        slot.restarts_base + static_cast<std::uint32_t>(action.generation.value - 1);
+    change.restarts = slot.restarts_base + static_cast<std::uint32_t>(action.generation.value - 1);
     if (action.level == core::RestartLevel::process) change.process = ProcessIdentity{};
 }
 
@@ -289,18 +286,38 @@ void StateScribe::commit_all(WhenDone when_durable) {
 void StateScribe::commit_some(std::vector<Change> changes, WhenDone when_durable) {
     // Only what somebody waits for is worth a sync of its own; the rest is durable before it.
     const Durability usual = std::min(durability_of(level_), Durability::group);
+    WhenDone when_done;
+    if (when_durable) {
+        when_done = [this, when_durable](error_code ec) {
+            on_disk(ec, {});
+            when_durable(ec);
+        };
+    } else if (usual != Durability::none && !is_disk_asked_) {
+        is_disk_asked_ = true;
+        when_done = [this](error_code ec) {
+            is_disk_asked_ = false;
+            on_disk(ec, {});
+        };
+    }
+    const bool is_asking = when_done && !when_durable;
     Transaction step{.actor = "pool", .changes = std::move(changes)};
     const CommitResult result =
-        commit_(std::move(step), when_durable ? Durability::sync : usual, when_durable);
+        commit_(std::move(step), when_durable ? Durability::sync : usual, std::move(when_done));
     if (result.number != 0) {
         ++transactions_;
-        if (std::exchange(trouble_, result.code) != result.code && result.code)
-            complain_(result, false);
+        // That it is well is known when its record is on disk, and not before.
+        if (result.code) on_disk(result.code, result.diagnostics);
         return;
     }
+    if (is_asking) is_disk_asked_ = false;
     ++refused_;
     if (std::has_single_bit(refused_)) complain_(result, true); // one bug may make many of them
     if (when_durable) when_durable(result.code);
+}
+
+void StateScribe::on_disk(error_code ec, const Diagnostics& diagnostics) {
+    if (std::exchange(trouble_, ec) != ec)
+        complain_({.code = ec, .diagnostics = diagnostics}, false);
 }
 
 } // namespace everpool::facade

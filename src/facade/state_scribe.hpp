@@ -14,7 +14,9 @@
 // Generations: the core counts from 1 in every pool; in the state they go on above those of previous
 // hosts. The scribe adds the difference.
 //
-// A refused transaction is a bug of ours. It is counted and told, and the pool goes on.
+// A refused transaction is a bug of ours. It is counted and told, and the pool goes on. So it does
+// when the disk fails: nobody waits for most of what is written down, so one answer of the disk is
+// always asked for, and what it says is told once when it begins and once when it is over.
 //
 // Threading: everything on the pool's strand.
 #pragma once
@@ -64,10 +66,12 @@ struct Submission {
 
 class StateScribe {
 public:
-    /// As BrowserStateManager::commit().
+    /// As BrowserStateManager::commit(), but `WhenDone` is called on the pool's strand, and only as
+    /// long as the scribe is there.
     using WhenDone = std::function<void(error_code)>;
     using Commit = std::function<CommitResult(Transaction, Durability, WhenDone)>;
-    /// Told of what went wrong; `is_refused`: a bug of ours, else trouble with the disk.
+    /// Told of what went wrong; `is_refused`: a bug of ours, else trouble with the disk, which is
+    /// over if the code is ok.
     using Complain = std::function<void(const CommitResult&, bool is_refused)>;
 
     StateScribe(FaultToleranceLevel level, std::vector<ScribeSlot> slots,
@@ -89,13 +93,15 @@ public:
     /// Must this step's operations wait until it is durable? Only at level critical.
     [[nodiscard]] bool must_wait(const core::Actions& actions) const noexcept;
     /// Writes down what is about to be done. `when_durable` is called if it is given: with the
-    /// disk's error, or invalid_transaction.
+    /// disk's error, or invalid_transaction. Inside this very call if there is nothing to wait for.
     void write(const core::Actions& actions, TimePoint now, WhenDone when_durable = {});
     /// The pool ends without its core: all that is under way is cancelled, all browsers stopped.
     void end_all();
 
     [[nodiscard]] std::uint64_t transactions() const noexcept { return transactions_; }
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+    /// Why the newest of it is not on disk, as far as is known; ok if it is.
+    [[nodiscard]] error_code trouble() const noexcept { return trouble_; }
 
 private:
     /// An operation that has not finished.
@@ -130,6 +136,7 @@ private:
     void requeue(RequestId id, Live& live, Errc code);
     void commit_all(WhenDone when_durable);
     void commit_some(std::vector<Change> changes, WhenDone when_durable);
+    void on_disk(error_code ec, const Diagnostics& diagnostics);
 
     const FaultToleranceLevel level_;
     const ScribeSources& sources_;
@@ -140,7 +147,8 @@ private:
     std::optional<core::Replied> answer_;
     std::vector<Change> changes_; ///< not committed yet
     std::uint64_t transactions_{0}, refused_{0};
-    error_code trouble_{}; ///< of the disk, told last
+    bool is_disk_asked_{false}; ///< somebody will tell us of it
+    error_code trouble_{};      ///< of the disk, told last
 };
 
 } // namespace everpool::facade

@@ -26,16 +26,18 @@ public:
                  .queue_count_max = 20,
                  .restart_count_max = 3},
                 7),
-          scribe_(level, {3, {.browser = BrowserType::chromium,
-                              .generation_base = generation_base}},
-                  *this,
-                  [this](Transaction step, Durability how, facade::StateScribe::WhenDone done) {
-                      return commit(std::move(step), how, std::move(done));
-                  },
-                  [this](const CommitResult& result, bool is_refused) {
-                      complaints.push_back((is_refused ? "refused: " : "disk: ") +
-                                           result.diagnostics.message);
-                  }) {
+          scribe_(
+              level, {3, {.browser = BrowserType::chromium, .generation_base = generation_base}},
+              *this,
+              [this](Transaction step, Durability how, facade::StateScribe::WhenDone done) {
+                  return commit(std::move(step), how, std::move(done));
+              },
+              [this](const CommitResult& result, bool is_refused) {
+                  complaints.push_back(
+                      is_refused ? "refused: " + result.diagnostics.message
+                                 : "disk: " + std::string(
+                                                  name_of(static_cast<Errc>(result.code.value()))));
+              }) {
         Transaction first{.number = ++number_, .actor = "test"};
         for (std::uint32_t i = 0; i < workers; ++i)
             first.changes.emplace_back(
@@ -64,14 +66,15 @@ public:
         return actions;
     }
     core::Actions submit(RequestId id, bool is_idempotent = true, ModelId model = ModelId{0}) {
-        const std::string_view name =
-            model.is_none() ? std::string_view() : model_name_of(model);
+        const std::string_view name = model.is_none() ? std::string_view() : model_name_of(model);
         scribe_.submitted({.id = id,
                            .operation = model.is_none() ? "echo" : "inference",
                            .model = name,
                            .inputs_digest = id.value * 3,
                            .is_idempotent = is_idempotent});
-        return feed(core::Submit{{.id = id, .model = model, .deadline = later(now, timeout),
+        return feed(core::Submit{{.id = id,
+                                  .model = model,
+                                  .deadline = later(now, timeout),
                                   .idempotent = is_idempotent}});
     }
     /// Brings the worker up, from StartWorker to ready.
@@ -82,6 +85,10 @@ public:
             (void)feed(core::ModelLoaded{worker, life, ModelId{i}});
             (void)feed(core::ModelWarmedUp{worker, life, ModelId{i}});
         }
+    }
+
+    void let_disk_answer() {
+        for (const auto& ask : std::exchange(asked, {})) ask(disk);
     }
 
     [[nodiscard]] core::PoolCore& pool() noexcept { return core_; }
@@ -97,7 +104,10 @@ public:
     std::vector<std::string> complaints{};
     std::vector<Transaction> log{};
     std::vector<Durability> durabilities{};
-    error_code disk{}; ///< what commits return, and waiting ones are told
+    error_code disk{};        ///< what waiting commits are told
+    error_code commits_say{}; ///< what commits return
+    bool is_disk_slow{false}; ///< it answers when it is let
+    std::vector<facade::StateScribe::WhenDone> asked{};
     TimePoint now{std::chrono::seconds{1000}};
     Duration timeout{std::chrono::seconds{60}};
     Provider provider{Provider::webgpu};
@@ -113,10 +123,11 @@ private:
             return result;
         }
         result.number = ++number_;
-        result.code = disk;
+        result.code = commits_say;
         log.push_back(std::move(step));
         durabilities.push_back(how);
-        if (done) done(disk);
+        if (done && is_disk_slow) asked.push_back(std::move(done));
+        else if (done) done(disk);
         return result;
     }
 

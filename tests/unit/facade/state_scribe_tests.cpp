@@ -1,7 +1,6 @@
 // What a pool does becomes transactions, each step one, and the state refuses none of them.
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/state_scribe.hpp"
-
 #include "scribe_rig.hpp"
 #include "support/catch.hpp"
 
@@ -34,7 +33,8 @@ core::Replied reply_to(const core::Dispatch& dispatch, Errc code, bool was_sent 
 }
 
 struct RunningRig : ScribeRig {
-    explicit RunningRig(FaultToleranceLevel level = FaultToleranceLevel::medium) : ScribeRig(level) {
+    explicit RunningRig(FaultToleranceLevel level = FaultToleranceLevel::medium)
+        : ScribeRig(level) {
         (void)feed(core::Start{});
         for (std::uint32_t i = 0; i < workers; ++i) bring_up(WorkerId{i});
     }
@@ -72,8 +72,8 @@ TEST_CASE("an operation is two transactions: submitted and sent, finished and me
     (void)rig.feed(reply_to(dispatch, Errc::ok));
     REQUIRE(rig.log.size() == before + 2);
     CHECK(rig.operation(1)->status == OperationStatus::completed);
-    const MetricState* metric = rig.state.find_metric(
-        {"mlp", BrowserType::chromium, Provider::webgpu, "inference"});
+    const MetricState* metric =
+        rig.state.find_metric({"mlp", BrowserType::chromium, Provider::webgpu, "inference"});
     REQUIRE(metric != nullptr);
     CHECK(metric->count == 1);
     CHECK(metric->failures == 0);
@@ -102,13 +102,13 @@ TEST_CASE("a lost browser and what becomes of its operations is one transaction"
     // The second one goes to the same worker, as the others are gone.
     for (const std::uint32_t other : {0U, 1U, 2U})
         if (WorkerId{other} != again.worker)
-            (void)rig.feed(core::WorkerLost{WorkerId{other}, Generation{1},
-                                            core::LossCause::page_crashed});
+            (void)rig.feed(
+                core::WorkerLost{WorkerId{other}, Generation{1}, core::LossCause::page_crashed});
     const auto once = last<core::Dispatch>(rig.submit(RequestId{2}, false));
     REQUIRE(once.worker == again.worker);
     const std::size_t before = rig.log.size();
-    (void)rig.feed(core::WorkerLost{again.worker, again.generation,
-                                    core::LossCause::process_exited});
+    (void)rig.feed(
+        core::WorkerLost{again.worker, again.generation, core::LossCause::process_exited});
     REQUIRE(rig.log.size() == before + 1);
     CHECK(count_of<OperationRequeued>(rig.log.back()) == 1);
     CHECK(count_of<OperationFinished>(rig.log.back()) == 1);
@@ -147,11 +147,14 @@ TEST_CASE("a request that is refused is written down with its refusal") {
 TEST_CASE("a start that failed leaves a lost browser, in the end a failed one") {
     ScribeRig rig;
     (void)rig.feed(core::Start{});
-    (void)rig.feed(core::WorkerStartFailed{WorkerId{0}, Generation{1}, Errc::browser_launch_failed});
+    (void)rig.feed(
+        core::WorkerStartFailed{WorkerId{0}, Generation{1}, Errc::browser_launch_failed});
     CHECK(rig.browser(0).generation == Generation{2}); // the first restart is immediate
-    (void)rig.feed(core::WorkerStartFailed{WorkerId{0}, Generation{2}, Errc::browser_launch_failed});
+    (void)rig.feed(
+        core::WorkerStartFailed{WorkerId{0}, Generation{2}, Errc::browser_launch_failed});
     CHECK(rig.browser(0).connection == ConnectionStatus::lost); // the second is not
-    (void)rig.feed(core::WorkerStartFailed{WorkerId{1}, Generation{1}, Errc::browser_not_found, true});
+    (void)rig.feed(
+        core::WorkerStartFailed{WorkerId{1}, Generation{1}, Errc::browser_not_found, true});
     CHECK(rig.browser(1).connection == ConnectionStatus::failed);
     CHECK(rig.browser(1).last_failure == "it died");
     CHECK(rig.complaints.empty());
@@ -202,7 +205,7 @@ TEST_CASE("who waits is told what the disk said; what needs no record is told at
     REQUIRE(told.size() == 1);
     CHECK_FALSE(told[0]);
     rig.scribe().submitted({.id = {1}, .operation = "echo"});
-    rig.disk = Errc::storage_full;
+    rig.disk = rig.commits_say = Errc::storage_full;
     rig.scribe().write({core::Dispatch{WorkerId{0}, Generation{1}, RequestId{1}}}, rig.now, tell);
     REQUIRE(told.size() == 2);
     CHECK(told[1] == Errc::storage_full);
@@ -211,6 +214,35 @@ TEST_CASE("who waits is told what the disk said; what needs no record is told at
     CHECK(rig.complaints[0].starts_with("disk: "));
     rig.scribe().write({core::Complete{RequestId{1}}}, rig.now, tell);
     CHECK(rig.complaints.size() == 1); // it has been said
+}
+
+TEST_CASE(
+    "of most steps nobody waits for the disk, and still its trouble is told, once, and its end") {
+    for (const auto level : {FaultToleranceLevel::medium, FaultToleranceLevel::critical}) {
+        RunningRig rig(level);
+        rig.is_disk_slow = true;
+        rig.disk = Errc::storage_full;
+        for (std::uint64_t id = 1; id <= 3; ++id) (void)rig.submit(RequestId{id});
+        REQUIRE(rig.asked.size() == 1); // one question at a time
+        CHECK(rig.complaints.empty());
+        rig.let_disk_answer();
+        CHECK(rig.complaints == std::vector<std::string>{"disk: storage_full"});
+        CHECK(rig.scribe().trouble() == Errc::storage_full);
+        (void)rig.submit(RequestId{4});
+        rig.let_disk_answer();
+        CHECK(rig.complaints.size() == 1); // it has been said
+        rig.disk = {};
+        (void)rig.submit(RequestId{5});
+        rig.let_disk_answer();
+        CHECK(rig.complaints.back() == "disk: ok");
+        CHECK_FALSE(rig.scribe().trouble());
+    }
+    for (const auto level : {FaultToleranceLevel::none, FaultToleranceLevel::low}) {
+        RunningRig rig(level);
+        rig.is_disk_slow = true;
+        (void)rig.submit(RequestId{1});
+        CHECK(rig.asked.empty()); // there is no disk
+    }
 }
 
 // No healthy pool makes such a step: the scribe is given one that the core never would.

@@ -37,8 +37,9 @@ struct RecoveredOperation {
     bool was_executed_again{false};
 
     /// No error: it has been executed, and `result` is the answer. outcome_unknown, cancelled: it
-    /// was not executed again, by OrphanPolicy or because its request had not been kept. Otherwise
-    /// what ResourcePool::async_run could have completed with.
+    /// was not executed again, by OrphanPolicy or because its request had not been kept; cancelled
+    /// is said only of what was certainly never sent. Otherwise what ResourcePool::async_run could
+    /// have completed with.
     error_code code{};
     Result result{};
 };
@@ -67,7 +68,9 @@ struct FaultToleranceOptions {
     std::filesystem::path state_directory{};
 
     /// What becomes of operations that a previous host left unfinished. Default redispatch: those
-    /// that are idempotent, or were never sent, are executed again if their request was kept.
+    /// that are idempotent are executed again if their request was kept; others only if it is
+    /// certain that they were never sent, which it is at level critical. Nothing is executed twice
+    /// that is not idempotent. What belonged to a lease is not executed again.
     OrphanPolicy orphans{OrphanPolicy::redispatch};
 
     /// Told of each of them once, when its fate is known. Default: nobody.

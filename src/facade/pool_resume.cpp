@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::string_view model_prefix = "model.";
 
+/// In a browser's settings: the level of the host that ran it.
+constexpr std::string_view level_key = "fault_tolerance";
+
 // --- models --------------------------------------------------------------------------------------
 
 const ModelSpec* find_spec(const std::vector<ModelSpec>& specs, std::string_view name) {
@@ -78,7 +81,7 @@ ProvidersUsed providers_in(const StateSettings& settings) {
 }
 
 void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
-               ResumePlan& plan) {
+               FaultToleranceLevel level, ResumePlan& plan) {
     ScribeSlot slot{.browser = spec.type};
     const BrowserState* known = state.find_browser(id);
     ProvidersUsed providers;
@@ -86,10 +89,11 @@ void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
         plan.changes.emplace_back(BrowserRemoved{id});
         known = nullptr;
     }
+    if (known != nullptr) slot.settings = known->settings;
+    slot.settings.insert_or_assign(std::string(level_key), name_of(level));
     if (known != nullptr) {
         slot.generation_base = known->generation.value;
         slot.restarts_base = known->restarts;
-        slot.settings = known->settings;
         if (known->connection != ConnectionStatus::stopped) providers = providers_in(slot.settings);
         // What a previous life had is gone, whether or not its process is already.
         if (!is_gone(known->connection))
@@ -98,24 +102,38 @@ void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
         plan.changes.emplace_back(BrowserChanged{.id = id,
                                                  .connection = ConnectionStatus::disconnected,
                                                  .health = HealthStatus::unknown,
-                                                 .process = ProcessIdentity{}});
+                                                 .process = ProcessIdentity{},
+                                                 .settings = slot.settings});
     } else {
-        plan.changes.emplace_back(BrowserAdded{{.id = id, .type = spec.type}});
+        plan.changes.emplace_back(
+            BrowserAdded{{.id = id, .type = spec.type, .settings = slot.settings}});
     }
     plan.slots.push_back(std::move(slot));
     plan.providers.push_back(std::move(providers));
 }
 
 void plan_workers(const StateSnapshot& state, const std::vector<BrowserSpec>& browsers,
-                  ResumePlan& plan) {
+                  FaultToleranceLevel level, ResumePlan& plan) {
     state.visit_browsers([&](const BrowserState& known) {
         if (known.id.value >= browsers.size()) plan.changes.emplace_back(BrowserRemoved{known.id});
     });
     for (std::uint32_t i = 0; i < browsers.size(); ++i)
-        plan_slot(state, WorkerId{i}, browsers[i], plan);
+        plan_slot(state, WorkerId{i}, browsers[i], level, plan);
 }
 
 // --- operations ----------------------------------------------------------------------------------
+
+/// Is every operation that was sent on record as sent? At level critical it is. Below, the host may
+/// have sent one in the last moments of its life, of which nothing is known.
+bool has_recorded_starts(const StateSnapshot& state) {
+    bool has_all = state.browser_count() != 0;
+    state.visit_browsers([&](const BrowserState& browser) {
+        const auto level = browser.settings.find(std::string(level_key));
+        has_all = has_all && level != browser.settings.end() &&
+                  level->second == name_of(FaultToleranceLevel::critical);
+    });
+    return has_all;
+}
 
 /// Ends an operation that waits in the state and cannot be executed.
 void give_up(const OperationState& operation, Errc code, std::string why, ResumePlan& plan) {
@@ -126,7 +144,9 @@ void give_up(const OperationState& operation, Errc code, std::string why, Resume
     if (operation.status == OperationStatus::queued) {
         OperationStatus status = OperationStatus::failed;
         if (code == Errc::cancelled) status = OperationStatus::cancelled;
-        if (code == Errc::outcome_unknown) status = OperationStatus::outcome_unknown;
+        // As far as the state knows one that was not sent has an outcome; its code tells.
+        if (code == Errc::outcome_unknown && operation.attempts != 0)
+            status = OperationStatus::outcome_unknown;
         plan.changes.emplace_back(
             OperationFinished{.id = operation.id, .status = status, .code = code});
     }
@@ -136,17 +156,24 @@ void give_up(const OperationState& operation, Errc code, std::string why, Resume
     plan.settled.push_back(std::move(told));
 }
 
-void plan_operation(const OrphanedOperation& orphan, ResumePlan& plan) {
+void plan_operation(const OrphanedOperation& orphan, bool are_starts_recorded, ResumePlan& plan) {
     const OperationState& operation = orphan.operation;
+    const bool was_never_sent = operation.attempts == 0 && are_starts_recorded;
+    const Errc fate = was_never_sent ? Errc::cancelled : Errc::outcome_unknown;
     if (is_final(operation.status))
-        return give_up(operation, operation.code,
-                       "the host died with it, and it must not be executed again", plan);
-    const Errc fate = operation.attempts == 0 ? Errc::cancelled : Errc::outcome_unknown;
+        return give_up(operation, fate, "the host died with it, and it must not be executed again",
+                       plan);
     if (!orphan.may_run_again)
         return give_up(operation, fate, "it must not be executed again", plan);
+    if (!operation.is_idempotent && !was_never_sent)
+        return give_up(operation, fate,
+                       "it must not be executed twice, and the record of its start may be missing "
+                       "(which cannot be at level critical)",
+                       plan);
     if (operation.payload.is_empty())
         return give_up(operation, fate,
-                       "its request was not kept (see FaultToleranceOptions::request_bytes_kept)",
+                       "its request was not kept: it belonged to a lease, or was too large (see "
+                       "FaultToleranceOptions::request_bytes_kept)",
                        plan);
     std::optional<Request> request = request_of(operation.payload);
     if (!request)
@@ -172,8 +199,10 @@ Errc plan_resume(const StateSnapshot& state, const std::vector<OrphanedOperation
         diagnostics.remedy = "use another FaultToleranceOptions::state_directory";
         return Errc::storage_damaged;
     }
-    for (const OrphanedOperation& orphan : orphans) plan_operation(orphan, plan);
-    plan_workers(state, browsers, plan);
+    const bool are_starts_recorded = has_recorded_starts(state);
+    for (const OrphanedOperation& orphan : orphans)
+        plan_operation(orphan, are_starts_recorded, plan);
+    plan_workers(state, browsers, config.fault_tolerance.level, plan);
     plan_models(state, config, plan);
     return Errc::ok;
 }

@@ -3,6 +3,10 @@
 //
 // A plan, made of values: what to register, what to write down first, what to execute again. It
 // opens no file and starts nothing.
+//
+// Below level critical the newest records of a host that died may be missing. An operation that is
+// on record as waiting may then have been sent, so it is executed (again) only if it is idempotent.
+// For that the level is written down with each browser, before anything is started under it.
 #pragma once
 
 #include "everpool/browser_state_manager.hpp"
@@ -39,7 +43,7 @@ struct ResumePlan {
     /// a provider that was missing once is tried again.
     std::vector<ProvidersUsed> providers{};
 
-    /// Make the state fit the configuration; to be committed before anything is started. May be more
+    /// Make the state fit the configuration; to be durable before anything is started. May be more
     /// than one transaction holds; can be cut anywhere.
     std::vector<Change> changes{};
 
@@ -47,7 +51,7 @@ struct ResumePlan {
         OperationState operation;
         Request request;
     };
-    std::vector<Again> again{};                 ///< to execute once more
+    std::vector<Again> again{};                ///< to execute once more
     std::vector<RecoveredOperation> settled{}; ///< the others: to tell of
 
     /// What an operator should know: models that are not registered again, and why.

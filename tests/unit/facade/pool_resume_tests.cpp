@@ -1,11 +1,10 @@
 // What a pool makes of the state that a previous host left.
 // SPDX-License-Identifier: BSL-1.0
-#include "facade/pool_resume.hpp"
-
 #include "everpool/core/state_core.hpp"
 #include "facade/config_check.hpp"
 #include "facade/kept_model.hpp"
 #include "facade/kept_request.hpp"
+#include "facade/pool_resume.hpp"
 #include "support/catch.hpp"
 
 #include <filesystem>
@@ -36,6 +35,12 @@ struct Scene {
         const Errc code = state.apply(step, why);
         INFO(why.message);
         REQUIRE(code == Errc::ok);
+    }
+    /// Worker 0 of a host with that level.
+    void ran_at(FaultToleranceLevel level) {
+        left(BrowserAdded{{.id = WorkerId{0},
+                           .settings = {{"fault_tolerance", std::string(name_of(level))}},
+                           .generation = {1}}});
     }
     Errc resume() {
         return plan_resume(state.snapshot(), orphans, config, facade::expand_browsers(config), plan,
@@ -155,7 +160,8 @@ TEST_CASE("after an orderly stop the order of providers counts again") {
 TEST_CASE("a browser that seems to live has nothing loaded in the new host") {
     Scene scene;
     scene.config.models = {mlp()};
-    scene.left(BrowserAdded{{.id = WorkerId{0}, .connection = ConnectionStatus::disconnected,
+    scene.left(BrowserAdded{{.id = WorkerId{0},
+                             .connection = ConnectionStatus::disconnected,
                              .process = {.pid = 1, .start_time_ticks = 1}}});
     scene.left(ModelRegistered{facade::state_of(mlp())});
     scene.left(ModelAssigned{"mlp", {.worker = WorkerId{0}}});
@@ -167,14 +173,16 @@ TEST_CASE("a browser that seems to live has nothing loaded in the new host") {
 
 TEST_CASE("operations are executed again if they may be and their request was kept") {
     Scene scene;
-    scene.left(BrowserAdded{{.id = WorkerId{0}, .generation = {1}}});
+    scene.ran_at(FaultToleranceLevel::critical);
     const Payload kept = facade::keep(Request::echo({}), 1000);
-    scene.orphans = {orphan(scene, 3, true, true, kept),   orphan(scene, 4, false, false, kept),
-                     orphan(scene, 5, true, true, {}),     orphan(scene, 6, true, false, {}),
+    scene.orphans = {orphan(scene, 3, true, true, kept),
+                     orphan(scene, 4, false, false, kept),
+                     orphan(scene, 5, true, true, {}),
+                     orphan(scene, 6, true, false, {}),
                      orphan(scene, 7, true, true, Payload({std::byte{9}})),
                      orphan(scene, 8, false, true, kept)};
-    scene.left(OperationFinished{.id = {8}, .status = OperationStatus::outcome_unknown,
-                                 .code = Errc::outcome_unknown});
+    scene.left(OperationFinished{
+        .id = {8}, .status = OperationStatus::outcome_unknown, .code = Errc::outcome_unknown});
     scene.orphans.back() = {*scene.state.find_operation({8}), false};
     REQUIRE(scene.resume() == Errc::ok);
     CHECK(scene.plan.request_base == 8);
@@ -193,6 +201,45 @@ TEST_CASE("operations are executed again if they may be and their request was ke
     CHECK(scene.state.find_operation({5})->status == OperationStatus::outcome_unknown);
     CHECK(scene.state.find_operation({6})->status == OperationStatus::cancelled);
     CHECK(scene.state.unfinished_count() == 2);
+}
+
+// Its newest records may be missing, among them that of an operation's start.
+TEST_CASE("below level critical nothing is taken for never sent") {
+    for (const bool is_known : {true, false}) {
+        Scene scene;
+        if (is_known) scene.ran_at(FaultToleranceLevel::high);
+        else scene.left(BrowserAdded{{.id = WorkerId{0}, .generation = {1}}});
+        scene.config.fault_tolerance.level = FaultToleranceLevel::critical; // of the new host
+        const Payload kept = facade::keep(Request::echo({}), 1000);
+        scene.orphans = {orphan(scene, 1, true, false, kept), orphan(scene, 2, false, false, kept),
+                         orphan(scene, 3, true, false, {}), orphan(scene, 4, false, false, kept)};
+        scene.left(OperationFinished{.id = {4},
+                                     .status = OperationStatus::cancelled,
+                                     .code = Errc::cancelled}); // as OrphanPolicy::give_up does
+        scene.orphans.back() = {*scene.state.find_operation({4}), false};
+        REQUIRE(scene.resume() == Errc::ok);
+        REQUIRE(scene.plan.again.size() == 1);
+        CHECK(scene.plan.again[0].operation.id == RequestId{1});
+        REQUIRE(scene.plan.settled.size() == 3);
+        for (const RecoveredOperation& one : scene.plan.settled)
+            CHECK(one.code == Errc::outcome_unknown);
+        scene.carry_out();
+        CHECK(scene.state.find_operation({2})->code == Errc::outcome_unknown);
+        CHECK(scene.state.unfinished_count() == 1);
+    }
+}
+
+TEST_CASE("each browser says under which level it runs") {
+    Scene scene;
+    scene.ran_at(FaultToleranceLevel::critical);
+    scene.config.browsers[0].count = 2;
+    scene.config.fault_tolerance.level = FaultToleranceLevel::high;
+    REQUIRE(scene.resume() == Errc::ok);
+    scene.carry_out();
+    for (const std::uint32_t i : {0U, 1U}) {
+        CHECK(scene.state.find_browser(WorkerId{i})->settings.at("fault_tolerance") == "high");
+        CHECK(scene.plan.slots[i].settings.at("fault_tolerance") == "high");
+    }
 }
 
 TEST_CASE("a state whose ids leave no room is not gone on from") {

@@ -28,6 +28,12 @@ class PoolOnThisThread {
 public:
     explicit PoolOnThisThread(ResourcePoolConfig config)
         : pool_(std::make_unique<ResourcePool>(context_.get_executor(), std::move(config))) {}
+    /// As with PoolUnderTest: no step may break a rule of the state, whatever is tested.
+    ~PoolOnThisThread() {
+        if (pool_ && pool_->snapshot().state.refused != 0) std::abort();
+    }
+    PoolOnThisThread(const PoolOnThisThread&) = delete;
+    PoolOnThisThread& operator=(const PoolOnThisThread&) = delete;
 
     [[nodiscard]] ResourcePool& pool() { return *pool_; }
     void destroy_pool() { pool_.reset(); }
@@ -109,10 +115,9 @@ TEST_CASE("a cancellation that comes after the lease was granted does not take i
     REQUIRE_FALSE(test.start());
     boost::asio::cancellation_signal signal;
     std::optional<Lease> answer;
-    test.pool().async_acquire({}, boost::asio::bind_cancellation_slot(
-                                      signal.slot(), [&](error_code, Lease granted) {
-                                          answer = std::move(granted);
-                                      }));
+    test.pool().async_acquire(
+        {}, boost::asio::bind_cancellation_slot(
+                signal.slot(), [&](error_code, Lease granted) { answer = std::move(granted); }));
     (void)test.wait_for(answer);
     Lease lease = std::move(*answer);
     REQUIRE(lease.holds());
@@ -128,9 +133,9 @@ TEST_CASE("a cancelled acquisition ends, and what it waited for goes to the next
     Lease first = test.acquire();
     boost::asio::cancellation_signal signal;
     std::optional<error_code> cancelled;
-    test.pool().async_acquire({}, boost::asio::bind_cancellation_slot(
-                                      signal.slot(),
-                                      [&](error_code ec, const Lease&) { cancelled = ec; }));
+    test.pool().async_acquire(
+        {}, boost::asio::bind_cancellation_slot(
+                signal.slot(), [&](error_code ec, const Lease&) { cancelled = ec; }));
     signal.emit(boost::asio::cancellation_type::terminal);
     CHECK(test.wait_for(cancelled) == Errc::cancelled);
     first.release();

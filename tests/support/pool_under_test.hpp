@@ -5,7 +5,11 @@
 #include "everpool/everpool.hpp"
 #include "support/model_samples.hpp"
 
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -39,6 +43,14 @@ public:
     /// Notes every event before `config.on_event` sees it.
     explicit PoolUnderTest(ResourcePoolConfig config)
         : pool_(runtime_.get_executor(), watched(std::move(config))) {}
+    /// Ends the program if a step of the pool broke a rule of its state, which no stop() has told.
+    ~PoolUnderTest() {
+        if (pool_.snapshot().state.refused == 0 || has_told_refused_) return;
+        std::fputs("the pool's state refused a transaction\n", stderr);
+        std::abort();
+    }
+    PoolUnderTest(const PoolUnderTest&) = delete;
+    PoolUnderTest& operator=(const PoolUnderTest&) = delete;
 
     [[nodiscard]] ResourcePool& pool() noexcept { return pool_; }
     [[nodiscard]] Runtime& runtime() noexcept { return runtime_; }
@@ -48,7 +60,8 @@ public:
     /// whatever the test was about
     void stop() {
         runtime_.stop(pool_);
-        if (pool_.snapshot().state.refused != 0)
+        if (pool_.snapshot().state.refused == 0) return;
+        if (!std::exchange(has_told_refused_, true))
             throw std::logic_error("the pool's state refused a transaction");
     }
 
@@ -101,6 +114,7 @@ private:
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::vector<PoolEvent> events_;
+    bool has_told_refused_{false};
     Runtime runtime_;
     ResourcePool pool_;
 };

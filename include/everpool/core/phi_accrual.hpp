@@ -27,8 +27,8 @@
 //
 // A pause of the whole second, ended by an answer that is late for another reason, is suspected now
 // and then (3 of 1800 in the simulated load of phi_accrual_traffic_tests.cpp, which prints all
-// figures). What is suspected is looked at more closely, not killed: the operations in flight may be hedged at
-// once, which costs little if the worker lives.
+// figures). So what is suspected is looked at more closely, not killed: the operations in flight may
+// be hedged at once, which costs little if the worker lives.
 //
 // Time for which the host stood still does not count, as in SessionFsm. Nothing here is a ping:
 // SessionFsm or a driver sends these.

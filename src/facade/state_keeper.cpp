@@ -180,10 +180,13 @@ CommitResult StateKeeper::commit(Transaction transaction, Durability durability,
                                  std::function<void(error_code)> when_done) {
     Applied applied = apply(transaction);
     if (applied.result.number == 0) return std::move(applied.result);
-    const bool is_done = !store_ || durability == Durability::none;
-    if (!is_done && !applied.unlogged)
-        store_->when_durable(applied.lsn, durability == Durability::sync, std::move(when_done));
-    else if (when_done) when_done(is_done ? error_code{} : applied.unlogged);
+    if (store_ && durability != Durability::none) {
+        if (applied.unlogged) store_->tell(applied.unlogged, std::move(when_done));
+        else
+            store_->when_durable(applied.lsn, durability == Durability::sync, std::move(when_done));
+    } else if (when_done) {
+        when_done({});
+    }
     return std::move(applied.result);
 }
 

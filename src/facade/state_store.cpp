@@ -93,6 +93,12 @@ void StateStore::when_durable(log::Lsn lsn, bool is_urgent,
         is_urgent);
 }
 
+void StateStore::tell(error_code outcome, std::function<void(error_code)> handler) {
+    if (!handler) return;
+    log_->when_durable(log_->durable(),
+                       [outcome, handler = std::move(handler)](error_code) { handler(outcome); });
+}
+
 error_code StateStore::write_out() {
     const log::Lsn last = log_->appended();
     return noted(last, log_->write_out(last));

@@ -38,6 +38,9 @@ public:
     /// own thread when it is, or cannot be.
     void when_durable(log::Lsn lsn, bool is_urgent, std::function<void(error_code)> handler);
 
+    /// Calls `handler`, if there is one, on the log's own thread, too: with that error.
+    void tell(error_code outcome, std::function<void(error_code)> handler);
+
     /// Waits until everything that was appended is with the system, or durable.
     error_code write_out();
     error_code flush();

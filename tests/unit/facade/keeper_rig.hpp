@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,14 @@ public:
     KeeperRig() = default;
     explicit KeeperRig(std::unique_ptr<SimulatedDisk> left) : disk(std::move(left)) {}
     KeeperRig(KeeperRig&&) = default;
+    KeeperRig& operator=(KeeperRig&& other) noexcept {
+        keeper.reset(); // before its disk
+        config = std::move(other.config);
+        disk = std::move(other.disk);
+        gate = other.gate;
+        keeper = std::move(other.keeper);
+        return *this;
+    }
     ~KeeperRig() { keeper.reset(); }
 
     facade::StateKeeper& open() {
@@ -163,6 +172,16 @@ template <class T>
 T answer_of(std::future<T>& future) {
     REQUIRE(future.wait_for(patience) == std::future_status::ready);
     return future.get();
+}
+
+/// Looks again and again, but not for ever: at what the keeper's own threads do, in their time.
+template <class Condition>
+void await(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        REQUIRE(std::chrono::steady_clock::now() < end);
+        std::this_thread::yield();
+    }
 }
 
 /// What a handler of a commit is told, once.

@@ -90,6 +90,7 @@ error_code LogCommitter::wait_for(Lock& lock, Lsn lsn, Reach reach) {
         if (ledger_.is_poisoned()) return Errc::storage_failed;
         // What should we do?
         if (is_flying_) await_landing(lock, lsn, reach, outcome); // let others do it
+        else if (is_syncing_beside_ && is_syncing_needed(reach)) await_sync_beside(lock); // later
         else return fly(lock, reach); // lead: it takes everything, so ours is in it
     }
     return {};
@@ -117,6 +118,7 @@ error_code LogCommitter::fly(Lock& lock, Reach reach) {
     ++flight_;
     flying_last_ = ledger_.appended();
     flying_reach_ = reach;
+    is_flight_syncing_ = is_syncing_needed(reach);
     log::Batch batch = ledger_.take(reach);
     lock.unlock();
     bool is_out_of_memory = false;
@@ -145,6 +147,35 @@ void LogCommitter::land(Lock& lock, error_code outcome) {
     if (is_anybody_here) landed_[group].notify_all();
     if (is_poisoned) landed_[next].notify_all(); // nobody will take off any more
     if (is_background_concerned) background_wakeup_.notify_one();
+}
+
+/// It may have been ours to take off. Perhaps somebody else waits who only wants to write.
+void LogCommitter::await_sync_beside(Lock& lock) {
+    const std::size_t next = (flight_ + 1) % 2;
+    if (waiting_[next] != 0) landed_[next].notify_one();
+    synced_beside_.wait(lock);
+}
+
+/// Makes what the system has durable, while flights that only write go on. \pre it has `lsn`
+void LogCommitter::sync_beside(Lock& lock, Lsn lsn) {
+    // Not during a flight that syncs: see WrittenSync. The next one of these serves us as well.
+    while (is_flying_ && is_flight_syncing_ && !is_there(lsn, Reach::disk)) {
+        const std::size_t group = flight_ % 2; // those who are told when it lands
+        ++waiting_[group];
+        landed_[group].wait(lock);
+        --waiting_[group];
+    }
+    if (is_there(lsn, Reach::disk)) return;
+    is_syncing_beside_ = true;
+    log::WrittenSync sync = ledger_.take_sync();
+    lock.unlock();
+    sync.perform();
+    lock.lock();
+    is_syncing_beside_ = false;
+    (void)ledger_.done(std::move(sync)); // what it is worth, the caller sees
+    synced_beside_.notify_all();
+    for (std::condition_variable& landed : landed_) landed.notify_all(); // some are served by it
+    background_wakeup_.notify_one();
 }
 
 // --- the background ------------------------------------------------------------------------------
@@ -268,12 +299,18 @@ error_code LogCommitter::perform(CheckpointJob& job, Diagnostics& diagnostics) {
 /// A checkpoint must not hold what the log might still lose: first the records, then the manifest.
 error_code LogCommitter::publish(CheckpointJob& job, Diagnostics& diagnostics) {
     Lock lock(mutex_);
-    if (error_code ec = wait_for(lock, job.plan.lsn(), Reach::disk)) {
+    error_code ec = wait_for(lock, job.plan.lsn(), Reach::system);
+    if (!lock.owns_lock()) lock.lock();
+    if (!ec) {
+        sync_beside(lock, job.plan.lsn());
+        // That was all, but for what a recovery has read and nobody has written again yet.
+        ec = wait_for(lock, job.plan.lsn(), Reach::disk);
         if (!lock.owns_lock()) lock.lock();
+    }
+    if (ec) {
         diagnostics = ledger_.trouble();
         return ec;
     }
-    if (!lock.owns_lock()) lock.lock();
     auto publication = ledger_.publish(job.plan);
     if (!publication) return Errc::internal_error;
     lock.unlock();

@@ -22,6 +22,9 @@
 //      unless somebody is flying, who does it then.
 //   4. A wake-up for a group may meet a thread of the one two before, which is still waking up: that
 //      group's own wake-up, of all, is then still to come, and meets both.
+//   5. A checkpoint needs a sync, too, and those who only write shall not wait for it: so it is made
+//      beside the flights. Meanwhile flights only write; who needs a sync waits for its end, which
+//      wakes everybody.
 //
 // Thread safety: all functions, from any thread; but stop() and the destructor from one, and not
 // from a handler.
@@ -72,7 +75,8 @@ public:
     error_code append(std::span<const std::byte> body, log::Lsn& lsn);
 
     /// Returns when the system has everything up to `lsn`, or with the error of the attempt. As fast
-    /// as a write, but for a sync that is under way, which it waits for. \pre lsn was appended
+    /// as a write, but for a sync that is under way for others, which it waits for; not for that of a
+    /// checkpoint. \pre lsn was appended
     error_code write_out(log::Lsn lsn) { return wait_for(lsn, log::Reach::system); }
 
     /// Returns when everything up to `lsn` is durable, or with the error of the attempt that it was
@@ -144,6 +148,12 @@ private:
     void await_landing(Lock& lock, log::Lsn lsn, log::Reach reach, error_code& outcome);
     error_code fly(Lock& lock, log::Reach reach);
     void land(Lock& lock, error_code outcome);
+    void await_sync_beside(Lock& lock);
+    void sync_beside(Lock& lock, log::Lsn lsn);
+    /// Would a flight now sync anything?
+    [[nodiscard]] bool is_syncing_needed(log::Reach reach) const noexcept {
+        return reach == log::Reach::disk || ledger_.begins_segment();
+    }
     [[nodiscard]] bool is_there(log::Lsn lsn, log::Reach reach) const noexcept {
         return lsn <= (reach == log::Reach::disk ? ledger_.durable() : ledger_.written());
     }
@@ -172,9 +182,14 @@ private:
     std::uint64_t flight_{0}; ///< the last that took off
     log::Lsn flying_last_;
     log::Reach flying_reach_{log::Reach::system};
+    bool is_flight_syncing_{false};
     std::array<Landing, 2> landings_; ///< of the last two, by even and odd number
     std::array<std::condition_variable, 2> landed_;
     std::array<std::uint32_t, 2> waiting_{};
+
+    // The sync beside them.
+    bool is_syncing_beside_{false};
+    std::condition_variable synced_beside_;
 
     // The background.
     std::condition_variable background_wakeup_;

@@ -24,10 +24,11 @@ public:
 
     explicit GatedDirectory(log::Directory& behind) : behind_(behind) {}
 
-    /// The next sync of a file waits in front of the disk, until open_gate().
-    void close_gate() {
+    /// The next sync of a file whose name begins so waits in front of the disk, until open_gate().
+    void close_gate(std::string name_prefix = {}) {
         const std::lock_guard lock(mutex_);
         is_closed_ = true;
+        prefix_ = std::move(name_prefix);
     }
     void open_gate() {
         const std::lock_guard lock(mutex_);
@@ -49,7 +50,7 @@ public:
                     std::unique_ptr<log::File>& file) override {
         std::unique_ptr<log::File> opened;
         if (error_code ec = behind_.open(name, mode, opened)) return ec;
-        file = std::make_unique<GatedFile>(*this, std::move(opened));
+        file = std::make_unique<GatedFile>(*this, std::string(name), std::move(opened));
         return {};
     }
     error_code list(std::vector<std::string>& names) override { return behind_.list(names); }
@@ -62,8 +63,8 @@ public:
 private:
     class GatedFile final : public log::File {
     public:
-        GatedFile(GatedDirectory& gate, std::unique_ptr<log::File> behind)
-            : gate_(gate), behind_(std::move(behind)) {}
+        GatedFile(GatedDirectory& gate, std::string name, std::unique_ptr<log::File> behind)
+            : gate_(gate), name_(std::move(name)), behind_(std::move(behind)) {}
 
         error_code write(std::uint64_t offset, std::span<const std::byte> bytes) override {
             return behind_->write(offset, bytes);
@@ -73,7 +74,7 @@ private:
             return behind_->read(offset, bytes, count);
         }
         error_code sync() override {
-            gate_.pass();
+            gate_.pass(name_);
             return behind_->sync();
         }
         error_code allocate(std::uint64_t bytes) override { return behind_->allocate(bytes); }
@@ -81,12 +82,14 @@ private:
 
     private:
         GatedDirectory& gate_;
+        const std::string name_;
         std::unique_ptr<log::File> behind_;
     };
 
-    void pass() {
+    void pass(const std::string& name) {
         std::unique_lock lock(mutex_);
         ++syncs_;
+        if (!name.starts_with(prefix_)) return;
         ++waiting_;
         changed_.notify_all();
         changed_.wait(lock, [&] { return !is_closed_; });
@@ -98,6 +101,7 @@ private:
     std::condition_variable changed_;
     std::uint64_t syncs_{0}, waiting_{0};
     bool is_closed_{false};
+    std::string prefix_;
 };
 
 } // namespace everpool::tests

@@ -20,7 +20,8 @@
 // The same for checkpoints: begin_checkpoint() and publish() under the lock, CheckpointPlan::write()
 // and Publication::perform() without it. These may run at the same time as a batch: the directory
 // has to bear calls from several threads, for different files. One batch is out at a time, and one
-// checkpoint from begin_checkpoint() until its publication is done, or the plan is dropped.
+// checkpoint from begin_checkpoint() until its publication is done, or the plan is dropped. Beside a
+// batch that only writes take_sync() may be out, which syncs the same file.
 //
 // Promises, on a disk that keeps what file_system.hpp says:
 //   * after a crash at any moment open() succeeds, and gives every record up to durable(); those
@@ -134,6 +135,15 @@ public:
     /// storage_failed (try again, unless poisoned).
     error_code done(Batch&& batch);
 
+    /// The sync of what is written, alone. \pre no other is out, nor a batch that syncs: none for the
+    /// disk, and none that begins_segment() was true for
+    [[nodiscard]] WrittenSync take_sync() const;
+    /// Takes it back. storage_failed: the ledger is poisoned.
+    error_code done(WrittenSync&& sync);
+    /// The next batch begins a segment, and syncs for it, however far it reaches. \pre no batch is
+    /// out
+    [[nodiscard]] bool begins_segment() const noexcept;
+
     /// A sync has failed: nothing will be written any more.
     [[nodiscard]] bool is_poisoned() const noexcept { return is_poisoned_; }
     /// Why the last batch or publication failed; last_cause is the system's error.
@@ -205,6 +215,7 @@ private:
     Manifest manifest_;
 
     Lsn appended_, written_, durable_;
+    Lsn stored_; ///< the last one in this ledger's own segments; written_ also counts what was read
     std::uint32_t chain_{0};        ///< after appended_, while there is no writer
     std::uint64_t next_segment_{1}; ///< index of the next one that is begun
     std::optional<SegmentWriter> writer_;
@@ -339,6 +350,7 @@ inline error_code Ledger::done(Batch&& batch) {
     for (const detail::Piece& piece : batch.pieces_) {
         if (!piece.is_written) break;
         written_ = std::max(written_, piece.last);
+        stored_ = piece.last;
         unwritten_bytes_ -= piece.bytes.size();
     }
     if (batch.current_) current_ = batch.current_;
@@ -346,6 +358,35 @@ inline error_code Ledger::done(Batch&& batch) {
     if (batch.is_synced_) durable_ = written_;
     take_back(batch.pieces_);
     return last_error_;
+}
+
+inline WrittenSync Ledger::take_sync() const {
+    WrittenSync sync;
+    sync.last_ = durable_;
+    if (is_poisoned_) sync.outcome_ = Errc::storage_failed;
+    if (is_poisoned_ || !current_ || stored_ <= durable_) return sync;
+    // Those in segments before it are durable: it was begun.
+    sync.segment_ = current_;
+    sync.last_ = stored_;
+    return sync;
+}
+
+inline error_code Ledger::done(WrittenSync&& sync) {
+    if (is_poisoned_) return Errc::storage_failed;
+    if (!sync.is_performed_) return {};
+    if (sync.outcome_) {
+        poison();
+        (void)detail::storage_error(sync.outcome_, segment_name(sync.segment_->header.index),
+                                    "sync", trouble_);
+        return Errc::storage_failed; // whatever the system calls it: the data may be gone
+    }
+    durable_ = std::max(durable_, sync.last_);
+    return {};
+}
+
+inline bool Ledger::begins_segment() const noexcept {
+    return std::any_of(pieces_.begin(), pieces_.end(),
+                       [](const detail::Piece& piece) { return !piece.segment->is_ready; });
 }
 
 /// What was not written comes before what was appended meanwhile.

@@ -97,6 +97,33 @@ private:
     bool is_sync_failed_{false};
 };
 
+/// What Ledger::take_sync() took: the sync of what is written, and nothing else. It may be out along
+/// with a batch, if that one only writes: of a failure the system tells one sync of a file only, so
+/// of two at the same time one might believe that all is well.
+class WrittenSync {
+public:
+    WrittenSync() = default;
+    WrittenSync(WrittenSync&&) = default;
+    WrittenSync& operator=(WrittenSync&&) = default;
+
+    /// The last record that is durable when it has been performed, and is done.
+    [[nodiscard]] Lsn last() const noexcept { return last_; }
+
+    error_code perform() noexcept {
+        if (segment_ && !outcome_) outcome_ = segment_->file->sync();
+        is_performed_ = true;
+        return outcome_;
+    }
+
+private:
+    friend class Ledger;
+
+    std::shared_ptr<detail::SegmentFile> segment_; ///< null: everything up to last_ is durable
+    Lsn last_;
+    error_code outcome_;
+    bool is_performed_{false};
+};
+
 // -------------------------------------------------------------------------------------------------
 
 inline error_code Batch::perform() {

@@ -381,6 +381,77 @@ TEST_CASE("a checkpoint waits for its records to be durable") {
     CHECK(number_in(found.checkpoint_body) == 5);
 }
 
+TEST_CASE("the sync of a checkpoint stops nobody who only writes") {
+    SimulatedDisk disk;
+    tests::GatedDirectory gate(disk);
+    LogCommitter committer(open_ledger(gate), patient);
+    REQUIRE(!committer.write_out(append(committer, 1)));
+    gate.close_gate("segment-");
+    auto checkpoint = ask_checkpoint(committer, log::CheckpointKind::full,
+                                     [](const log::CheckpointPlan&) { return bytes_of(1); });
+    gate.await_arrival();
+    for (std::uint64_t number = 2; number <= 10; ++number)
+        REQUIRE(!committer.write_out(append(committer, number))); // while the sync stands still
+    CHECK(committer.written() == Lsn{10});
+    const Lsn last = append(committer, 11);
+    auto durable = std::async(std::launch::async, [&] { return committer.wait_durable(last); });
+    auto background = ask_durable(committer, Lsn{1});
+    CHECK(committer.durable() == Lsn{0});
+    gate.open_gate();
+    CHECK(!answer_of(checkpoint));
+    CHECK(!answer_of(durable));
+    CHECK(!answer_of(background));
+    CHECK(committer.checkpoint() == Lsn{1});
+    CHECK(committer.durable() == last);
+    Found found;
+    open_ledger(*disk.after_power_cut(tests::Loss::all, 1), found);
+    CHECK(found.checkpoint == Lsn{1});
+    CHECK(found.numbers.size() == 10);
+}
+
+TEST_CASE("a segment that is begun during the sync of a checkpoint waits for it") {
+    SimulatedDisk disk;
+    tests::GatedDirectory gate(disk);
+    LogCommitter committer(open_ledger(gate), patient);
+    REQUIRE(!committer.write_out(append(committer, 1)));
+    gate.close_gate("segment-");
+    auto checkpoint = ask_checkpoint(committer, log::CheckpointKind::full,
+                                     [](const log::CheckpointPlan&) { return bytes_of(1); });
+    gate.await_arrival();
+    Lsn last;
+    REQUIRE(!committer.append(Bytes(60'000), last)); // does not fit any more
+    auto written = std::async(std::launch::async, [&] { return committer.write_out(last); });
+    gate.open_gate();
+    CHECK(!answer_of(checkpoint));
+    CHECK(!answer_of(written));
+    CHECK(committer.durable() == Lsn{1}); // of the new segment nothing was asked to be
+}
+
+TEST_CASE("a sync of a checkpoint that fails is told to all who wait and to all who come later") {
+    SimulatedDisk disk;
+    tests::GatedDirectory gate(disk);
+    LogCommitter committer(open_ledger(gate), patient);
+    REQUIRE(!committer.write_out(append(committer, 1)));
+    gate.close_gate("segment-");
+    auto checkpoint = ask_checkpoint(committer, log::CheckpointKind::full,
+                                     [](const log::CheckpointPlan&) { return bytes_of(1); });
+    gate.await_arrival();
+    const Lsn last = append(committer, 2);
+    auto durable = std::async(std::launch::async, [&] { return committer.wait_durable(last); });
+    auto background = ask_durable(committer, last);
+    disk.fail_at(disk.calls() + 1, EIO);
+    gate.open_gate();
+    CHECK(answer_of(checkpoint) == Errc::storage_failed);
+    CHECK(answer_of(durable) == Errc::storage_failed);
+    CHECK(answer_of(background) == Errc::storage_failed);
+    CHECK(committer.is_poisoned());
+    CHECK(committer.durable() == Lsn{0});
+    CHECK(committer.checkpoint() == Lsn{0});
+    CHECK(committer.trouble().last_cause.value() == EIO);
+    Lsn lsn;
+    CHECK(committer.append(bytes_of(3), lsn) == Errc::storage_failed);
+}
+
 TEST_CASE("a checkpoint that fails at any call of the disk is told, and records go on") {
     std::uint64_t calls = 0;
     for (std::uint64_t failing = 1; failing <= 40; ++failing) {
@@ -510,14 +581,51 @@ TEST_CASE("no thread waits for ever, and the order is that of the appends") {
         Crowd crowd(committer, seed);
         crowd.run(16, 60);
         CHECK(crowd.failures == 0);
+        const std::uint64_t told =
+            crowd.told_durable; // before the power cut: more is told meanwhile
         Found found;
         open_ledger(*disk.after_power_cut(tests::Loss::all, seed), found);
-        CHECK(found.numbers.size() >= crowd.told_durable);
+        CHECK(found.numbers.size() >= told);
         CHECK(is_beginning(found.numbers, crowd.numbers));
         REQUIRE(!committer.stop());
         CHECK(crowd.handlers_called == crowd.handlers_given);
         CHECK(committer.durable().value == crowd.numbers.size());
     }
+}
+
+TEST_CASE("no thread waits for ever while one checkpoint follows the other") {
+    std::size_t checkpoints = 0;
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        SimulatedDisk disk(seed);
+        LogCommitter committer(open_ledger(disk), {.commit_interval = 1ms});
+        Crowd crowd(committer, seed);
+        std::atomic<bool> is_over{false};
+        auto failures = std::async(std::launch::async, [&] {
+            std::size_t count = 0;
+            for (; !is_over; ++checkpoints)
+                if (ask_checkpoint(committer, log::CheckpointKind::full,
+                                   [](const log::CheckpointPlan&) { return bytes_of(1); })
+                        .get())
+                    ++count;
+            return count;
+        });
+        crowd.run(16, 60);
+        is_over = true;
+        CHECK(failures.get() == 0);
+        CHECK(crowd.failures == 0);
+        const std::uint64_t told =
+            crowd.told_durable; // before the power cut: more is told meanwhile
+        Found found;
+        open_ledger(*disk.after_power_cut(tests::Loss::all, seed), found);
+        const std::size_t covered = found.checkpoint.value;
+        REQUIRE(covered <= crowd.numbers.size());
+        CHECK(covered + found.numbers.size() >= told);
+        CHECK(is_beginning(found.numbers, {crowd.numbers.begin() + covered, crowd.numbers.end()}));
+        REQUIRE(!committer.stop());
+        CHECK(crowd.handlers_called == crowd.handlers_given);
+        CHECK(committer.durable().value == crowd.numbers.size());
+    }
+    CHECK(checkpoints > 6);
 }
 
 TEST_CASE("whenever a disk begins to fail, all are told, and what was promised is there") {

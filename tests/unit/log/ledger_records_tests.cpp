@@ -97,6 +97,69 @@ TEST_CASE("what is written already needs only the sync, and what is durable noth
     CHECK(rig.disk->calls() == before);
 }
 
+TEST_CASE("what is written can be synced while a batch writes more") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.append_many(1);
+    CHECK(rig.ledger->begins_segment());
+    REQUIRE_FALSE(rig.ledger->write_out());
+    CHECK_FALSE(rig.ledger->begins_segment());
+    rig.append_many(1);
+    CHECK_FALSE(rig.ledger->begins_segment());
+    WrittenSync sync = rig.ledger->take_sync();
+    CHECK(sync.last() == Lsn{1});
+    Batch batch = rig.ledger->take(Reach::system);
+    REQUIRE_FALSE(batch.perform());
+    REQUIRE_FALSE(rig.ledger->done(std::move(batch)));
+    REQUIRE_FALSE(sync.perform());
+    CHECK(rig.ledger->durable() == Lsn{0});
+    REQUIRE_FALSE(rig.ledger->done(std::move(sync)));
+    CHECK(rig.ledger->durable() == Lsn{1}); // maybe more is, but nobody knows
+    REQUIRE_FALSE(rig.ledger->sync());
+    CHECK(rig.ledger->durable() == Lsn{2});
+    rig.append_many(1, 70'000);
+    CHECK(rig.ledger->begins_segment());
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open());
+    CHECK(rig.seen == 2);
+}
+
+TEST_CASE("a sync alone says nothing of what was only read by a recovery") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(2);
+    rig.append_many(3);
+    REQUIRE_FALSE(rig.ledger->write_out());
+    REQUIRE_FALSE(rig.open()); // on the same machine
+    const Lsn durable = rig.ledger->durable();
+    CHECK(rig.ledger->written() == Lsn{5});
+    WrittenSync sync = rig.ledger->take_sync();
+    CHECK(sync.last() == durable);
+    REQUIRE_FALSE(sync.perform());
+    REQUIRE_FALSE(rig.ledger->done(std::move(sync)));
+    CHECK(rig.ledger->durable() == durable);
+}
+
+TEST_CASE("a sync alone that fails poisons the ledger") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(2);
+    rig.append_many(1);
+    REQUIRE_FALSE(rig.ledger->write_out());
+    WrittenSync sync = rig.ledger->take_sync();
+    rig.disk->fail_at(rig.disk->calls() + 1, EIO);
+    CHECK(sync.perform());
+    CHECK(rig.ledger->done(std::move(sync)) == Errc::storage_failed);
+    CHECK(rig.ledger->is_poisoned());
+    CHECK(rig.ledger->trouble().last_cause.value() == EIO);
+    CHECK(rig.ledger->durable() == Lsn{2});
+    CHECK(rig.ledger->sync() == Errc::storage_failed);
+    CHECK(rig.append() == Errc::storage_failed);
+    WrittenSync again = rig.ledger->take_sync();
+    CHECK(again.perform());
+    CHECK(rig.ledger->done(std::move(again)) == Errc::storage_failed);
+}
+
 TEST_CASE("a full segment is followed by another, and a long record gets one of its own") {
     LedgerRig rig;
     REQUIRE_FALSE(rig.open());

@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/file_directory.hpp"
 #include "support/catch.hpp"
+#include "support/ordinary_user.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <signal.h>
-#include <sys/fsuid.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using log::OpenMode;
+using tests::OrdinaryUser;
 using tests::TemporaryDirectory;
 
 std::unique_ptr<FileDirectory> open_there(const fs::path& path) {
@@ -108,19 +109,6 @@ public:
     }
 
     pid_t pid{0};
-};
-
-/// File access as a user who is not root, for this thread. Root alone can become another one; any
-/// other user is one already.
-class OrdinaryUser {
-public:
-    OrdinaryUser() : before_(::setfsuid(65534)) {}
-    OrdinaryUser(const OrdinaryUser&) = delete;
-    OrdinaryUser& operator=(const OrdinaryUser&) = delete;
-    ~OrdinaryUser() { ::setfsuid(static_cast<uid_t>(before_)); }
-
-private:
-    int before_;
 };
 
 TEST_CASE("a directory that is missing is made, and nobody else may look into it") {

@@ -268,8 +268,10 @@ TEST_CASE("a fingerprint tells failures apart and forgets their accidents") {
 }
 
 TEST_CASE("golden: fingerprints of whole failures") {
-    CHECK(categorize_browser_failure(ProcessExited{9}, on_webgpu).fingerprint.text() == "92297cdd1df666f5");
-    CHECK(categorize_browser_failure("GPU device lost", on_webgpu).fingerprint.text() == "cc7d9e3456c9297c");
+    CHECK(categorize_browser_failure(ProcessExited{9}, on_webgpu).fingerprint.text() ==
+          "92297cdd1df666f5");
+    CHECK(categorize_browser_failure("GPU device lost", on_webgpu).fingerprint.text() ==
+          "cc7d9e3456c9297c");
 }
 
 TEST_CASE("text from outside is harmless, whatever it is") {

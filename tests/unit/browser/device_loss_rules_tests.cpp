@@ -104,6 +104,31 @@ TEST_CASE("without a GPU the sixth death kills the browser") {
     CHECK(deaths == 6);
 }
 
+// Measured on Chromium 156 and its headless shell, without a GPU, by killing the GPU process again
+// and again and asking the page for an adapter each time.
+TEST_CASE("the rules foretell the course that was measured, death by death") {
+    const auto course = [](const DeviceLossLimits& limits, int deaths) {
+        DeviceLossRules rules(limits, GpuMode::software);
+        std::string out;
+        for (int death = 1; death <= deaths; ++death) {
+            const TimePoint now = start + 2s * death;
+            rules.on_gpu_process_lost({"127.0.0.1"}, now);
+            const DeviceLossRemedy remedy = rules.remedy_for("127.0.0.1", now);
+            out += rules.mode() == GpuMode::unusable             ? 'x' // the browser is gone
+                   : remedy == DeviceLossRemedy::recreate_device ? 'a' // an adapter at once
+                   : remedy == DeviceLossRemedy::reload_page     ? 'r' // after Page.reload
+                   : remedy == DeviceLossRemedy::restart_browser ? '-' // never again
+                                                                 : '?';
+            if (remedy == DeviceLossRemedy::reload_page) rules.on_host_navigated("127.0.0.1");
+        }
+        return out;
+    };
+    CHECK(course({}, 6) == "ar---x");
+    CHECK(course({.has_host_blocking = false}, 6) == "aa---x");
+    CHECK(course({.has_crash_limit = false}, 12) == "arararararar");
+    CHECK(course({.has_host_blocking = false, .has_crash_limit = false}, 12) == "aaaaaaaaaaaa");
+}
+
 TEST_CASE("Vulkan, then GL: each mode on hardware has three deaths of its own") {
     DeviceLossRules rules({.hardware_mode_count = 2});
     CHECK(rules.deaths_left() == 11);

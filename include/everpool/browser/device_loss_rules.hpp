@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Chromium protects its user from a page or a driver that keeps on killing the GPU process. It
-// never tells: `requestAdapter()` just answers null. Three rules (content/browser/gpu, Chromium 156):
+// never tells: `requestAdapter()` just answers null. Three rules of Chromium 156, content/browser/gpu:
 //
 //   1. A host name that has lost its device twice within two minutes gets no adapter (one loss is
 //      forgiven). More than two losses of whomever within two minutes: no host name does.
@@ -23,9 +23,10 @@
 // Measured, killing the GPU process again and again (full browser and headless shell, no GPU): with
 // both switches 12 deaths of 12 recover, within 140 ms each. With the second alone the browser
 // lives, and every other death needs a Page.reload. With the first alone, or none, there is no
-// adapter after the third death, whatever is reloaded, and no browser after the sixth. The pool passes both (chromium_flags.hpp); a
-// browser that somebody else started, or with other arguments, goes by the rules. Firefox and
-// WebKit have nothing like them.
+// adapter after the third death, whatever is reloaded, and no browser after the sixth.
+//
+// The pool passes both (chromium_flags.hpp); a browser that somebody else started, or with other
+// arguments, goes by the rules. Firefox and WebKit have nothing like them.
 //
 //     DeviceLossRules rules(DeviceLossRules::limits_of(arguments), GpuMode::software);
 //     rules.on_gpu_process_lost({"127.0.0.1"}, now);

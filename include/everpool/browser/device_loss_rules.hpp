@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Chromium protects its user from a page or a driver that keeps on killing the GPU process. It
-// never tells: `requestAdapter()` just answers null. Three rules of Chromium 156, content/browser/gpu:
+// never tells: `requestAdapter()` just answers null. Its rules (content/browser/gpu, Chromium 156):
 //
 //   1. A host name that has lost its device twice within two minutes gets no adapter (one loss is
 //      forgiven). More than two losses of whomever within two minutes: no host name does.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace bench {
@@ -31,6 +32,24 @@ inline void count_quantiles(benchmark::State& state, std::vector<float>& microse
     state.counters["p50_us"] = quantile(microseconds, 0.50);
     state.counters["p99_us"] = quantile(microseconds, 0.99);
     state.counters["max_us"] = static_cast<double>(*std::ranges::max_element(microseconds));
+}
+
+/// Times each iteration as well: one look at the clock for each.
+template <class Step>
+void measure(benchmark::State& state, Step step) {
+    constexpr std::size_t latencies_max = std::size_t{1} << 22;
+    std::vector<float> latencies;
+    latencies.reserve(latencies_max);
+    auto begin = Clock::now();
+    for (auto _ : state) {
+        step();
+        const auto end = Clock::now();
+        if (latencies.size() < latencies_max)
+            latencies.push_back(static_cast<float>(microseconds(end - begin)));
+        begin = end;
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+    count_quantiles(state, latencies);
 }
 
 } // namespace bench

@@ -12,25 +12,6 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t latencies_max = std::size_t{1} << 22;
-
-/// Times each iteration as well: one look at the clock for each.
-template <class Step>
-void measure(benchmark::State& state, Step step) {
-    std::vector<float> latencies;
-    latencies.reserve(latencies_max);
-    auto begin = Clock::now();
-    for (auto _ : state) {
-        step();
-        const auto end = Clock::now();
-        if (latencies.size() < latencies_max)
-            latencies.push_back(static_cast<float>(microseconds(end - begin)));
-        begin = end;
-    }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
-    count_quantiles(state, latencies);
-}
-
 void store_os(benchmark::State& state, StoreMaker make) {
     const BenchDirectory directory;
     const StorePtr store = make(directory.path, Level::os);

@@ -62,6 +62,7 @@ public:
             record.clear();
             everpool::core::encode_transaction(step, record);
             commit(state, std::move(step), everpool::Durability::group);
+            if (++count % 65536 == 0) check(!state.flush(), "flush");
         }
         count = state.health().committed;
     }

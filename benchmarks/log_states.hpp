@@ -25,12 +25,12 @@ inline void commit(everpool::BrowserStateManager& state, everpool::Transaction t
     check(!result.code, result.code.message() + " " + result.diagnostics.text());
 }
 
-/// The transactions of one operation after the other: each has three. With the request's 440 bytes,
+/// The transactions of one operation after the other: each has three. With the request's 640 bytes,
 /// which survive the host along with it, a record has some 256 B on average.
 class OperationLives {
 public:
     OperationLives() {
-        std::vector<std::byte> bytes(440);
+        std::vector<std::byte> bytes(640);
         for (std::size_t i = 0; i < bytes.size(); ++i)
             bytes[i] = static_cast<std::byte>(i * i * 2654435761U >> 16);
         payload_ = everpool::Payload(std::move(bytes));

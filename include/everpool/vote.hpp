@@ -141,7 +141,7 @@ struct Ballot {
     // Only if it dissents by mask or value:
     std::uint64_t elements_beyond{0}; ///< so many dissent: one is a flipped bit, all another model
     std::string output{};     ///< where it deviates most (a mask most of all): in which output ...
-    std::uint64_t element{0}; ///< ... at which element, counted row by row; the first of equals
+    std::uint64_t element{0}; ///< ... at which element, counted row by row
     double value{0};          ///< what it has there (integers beyond 2^53 are rounded)
     double reference{0};      ///< and what the others have; no number if they differ, too
 

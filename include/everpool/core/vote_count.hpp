@@ -7,9 +7,9 @@
 //
 // One pass over the bytes, in blocks that fit the first cache. A block whose bytes are the same in
 // all answers is not looked at any further: workers of the same engine often agree to the bit. Only
-// blocks with infinities or without numbers are counted element by element, and the place of the
-// largest deviation is looked for only where an answer is beyond the tolerance by more than before.
-// Memory is allocated for the report and for a few blocks, never by element.
+// elements that are infinite or no numbers are counted one by one, and the place of the largest
+// deviation is looked for only where an answer is beyond the tolerance by more than before. Memory
+// is allocated for the report and for a few blocks, never by element.
 //
 // Marked decisions take a second, plain pass over their outputs.
 #pragma once
@@ -102,9 +102,12 @@ public:
             const std::size_t count = std::min(vote_block_count, rows_.element_count() - begin);
             if (rows_.is_same_in_all(begin, count)) continue;
             if constexpr (std::floating_point<T>) {
-                if (count_finite_block(begin, count)) continue;
+                for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter)
+                    blocks_[voter] = rows_.block(voter, begin, count);
+                if (!count_finite_block(begin, count)) count_mixed_block(begin, count);
+            } else {
+                for (std::size_t i = begin; i < begin + count; ++i) count_element(i);
             }
-            for (std::size_t i = begin; i < begin + count; ++i) count_element(i);
         }
     }
 
@@ -115,6 +118,7 @@ private:
         Values room;
         const std::span<T> values(room.data(), rows_.voter_count());
         rows_.gather(element, values);
+        if (std::ranges::all_of(values, [&](T value) { return value == values[0]; })) return;
         const ElementReference<T> reference = reference_of(std::span<const T>(values));
         for (std::size_t voter = 0; voter < values.size(); ++voter) {
             const ElementJudgement judged = judge_element(values[voter], reference, tolerance_);
@@ -125,11 +129,8 @@ private:
 
     /// False, and nothing is counted, if not all are finite numbers.
     bool count_finite_block(std::size_t begin, std::size_t count) {
-        std::array<const T*, vote_answer_count_max> blocks;
-        for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter)
-            blocks[voter] = rows_.block(voter, begin, count);
         const BlockJudgement<T> judged = judge_block<T>(
-            std::span<const T* const>(blocks.data(), rows_.voter_count()), tolerance_, scratch_);
+            std::span<const T* const>(blocks_.data(), rows_.voter_count()), tolerance_, scratch_);
         if (!judged.is_finite) return false;
         for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter) {
             VoterTally& tally = tallies_[voter];
@@ -140,6 +141,24 @@ private:
                 locate(voter, begin, count);
         }
         return true;
+    }
+
+    /// The elements that are not finite in all answers one by one, and the others as a block in which
+    /// those are zeros.
+    void count_mixed_block(std::size_t begin, std::size_t count) {
+        for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter)
+            blocks_[voter] = rows_.copy_block(voter, begin, count);
+        for (std::size_t i = 0; i < count; ++i) {
+            T none = 0; // no number, if one of them is not finite
+            for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter)
+                none += blocks_[voter][i] - blocks_[voter][i];
+            if (none == 0) continue;
+            count_element(begin + i);
+            rows_.clear_copied(i);
+        }
+        const bool is_counted = count_finite_block(begin, count);
+        assert(is_counted);
+        (void)is_counted;
     }
 
     void locate(std::size_t voter, std::size_t begin, std::size_t count) {
@@ -157,6 +176,7 @@ private:
     OutputRows<T> rows_;
     TypedTolerance<T> tolerance_;
     std::span<VoterTally> tallies_;
+    std::array<const T*, vote_answer_count_max> blocks_{};
     std::vector<T> scratch_;
 };
 

@@ -60,9 +60,26 @@ struct ElementReference {
     bool is_finite{true}; ///< the majority has numbers
 };
 
+/// The middle one. \pre no NaN
+template <class T>
+constexpr T median_of_three(T x, T y, T z) noexcept {
+    const T low = x < y ? x : y, high = x < y ? y : x;
+    const T rest = high < z ? high : z;
+    return low < rest ? rest : low;
+}
+
 /// \pre 1 <= values.size() <= vote_answer_count_max
 template <class T>
 ElementReference<T> reference_of(std::span<const T> values) noexcept {
+    if constexpr (std::floating_point<T>) {
+        if (values.size() == 3) { // the usual number, and mostly all are finite
+            const T x = values[0], y = values[1], z = values[2];
+            if ((x - x) + (y - y) + (z - z) == 0) {
+                const T median = median_of_three(x, y, z);
+                return {median, median, true, true};
+            }
+        }
+    }
     std::array<T, vote_answer_count_max> sorted{};
     std::size_t count = 0;
     const auto insert = [&](T value) {
@@ -209,9 +226,7 @@ void judge_block_of_three(const std::array<const T*, 3>& rows, const TypedTolera
     for (std::size_t i = 0; i < vote_block_count; i += vote_lane_count) {
         for (std::size_t lane = 0; lane < vote_lane_count; ++lane) {
             const T x = a[i + lane], y = b[i + lane], z = c[i + lane];
-            const T low = x < y ? x : y, high = x < y ? y : x;
-            const T rest = high < z ? high : z;
-            const T median = low < rest ? rest : low;
+            const T median = median_of_three(x, y, z);
             const T limit = atol + rtol * std::abs(median);
             const T scale = scale_of(limit);
             const T dx = std::abs(x - median), dy = std::abs(y - median), dz = std::abs(z - median);

@@ -65,12 +65,19 @@ public:
     /// A whole block: the tensor's own memory where it can be, else a copy, with zeros after its
     /// end.
     [[nodiscard]] const T* block(std::size_t voter, std::size_t begin, std::size_t count) {
-        if (count == vote_block_count && !is_half_)
-            return reinterpret_cast<const T*>(tensors_[voter]->data.bytes.data()) + begin;
+        if (count != vote_block_count || is_half_) return copy_block(voter, begin, count);
+        return reinterpret_cast<const T*>(tensors_[voter]->data.bytes.data()) + begin;
+    }
+    [[nodiscard]] const T* copy_block(std::size_t voter, std::size_t begin, std::size_t count) {
         T* copy = spare_.data() + voter * vote_block_count;
         for (std::size_t i = 0; i < count; ++i) copy[i] = at(voter, begin + i);
         std::fill(copy + count, copy + vote_block_count, T{});
         return copy;
+    }
+    /// This element of the copied blocks becomes zero.
+    void clear_copied(std::size_t i) noexcept {
+        for (std::size_t voter = 0; voter < tensors_.size(); ++voter)
+            spare_[voter * vote_block_count + i] = 0;
     }
 
 private:

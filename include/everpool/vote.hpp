@@ -134,8 +134,9 @@ struct Ballot {
     Dissent dissent{Dissent::none};
     /// Rows of the marked outputs in which it decides otherwise than was decided.
     std::uint64_t other_decisions{0};
-    /// The largest deviation in units of the tolerance: above 1 it dissents (at 1, rounding decides).
-    /// Vast or infinite where the tolerance is zero, infinite for a mask or an integer that differs.
+    /// The largest deviation in units of the tolerance: above 1 it dissents (at 1, rounding
+    /// decides). Vast or infinite where the tolerance is zero, infinite for a mask or an integer
+    /// that differs.
     double deviation{0};
 
     // Only if it dissents by mask or value:
@@ -157,8 +158,8 @@ struct Ballot {
 /// row is undecided, even if all answers name the same element: what they have in common may be how
 /// they round.
 struct DecisionReport {
-    /// Agreed if all answers decide alike in each row, or nothing is marked; majority if in each row
-    /// more than half decide as the reference does.
+    /// Agreed if all answers decide alike in each row, or nothing is marked; majority if in each
+    /// row more than half decide as the reference does.
     VoteVerdict verdict{VoteVerdict::no_quorum};
     std::uint64_t row_count{0};
     std::uint64_t undecided_count{0};

@@ -1,8 +1,8 @@
 // Everpool core: the vote on the largest element of each row. See DecisionReport.
 // SPDX-License-Identifier: BSL-1.0
 //
-// An answer within the tolerance has x - t(x) to x + t(x) where the reference has x; as rtol is below
-// 1, what is smaller reaches less high. So if the largest element less its tolerance is above
+// An answer within the tolerance has x - t(x) to x + t(x) where the reference has x; as rtol is
+// below 1, what is smaller reaches less high. So if the largest element less its tolerance is above
 // whatever the others can reach, every answer within the tolerance has its largest element there.
 #pragma once
 

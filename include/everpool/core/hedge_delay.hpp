@@ -37,8 +37,8 @@ namespace everpool::core {
 struct HedgeConfig {
     /// Late is who has taken longer than this share of the others. Default 0.95. 0.5 to 0.999.
     double quantile{0.95};
-    /// Never earlier than this. Default 5 ms: an echo through a browser takes a fraction of one, and
-    /// a busy scheduler some of them. 0 to 1 min.
+    /// Never earlier than this. Default 5 ms: an echo through a browser takes a fraction of one,
+    /// and a busy scheduler some of them. 0 to 1 min.
     Duration delay_min{std::chrono::milliseconds{5}};
     /// Of fewer run times no quantile is known, and there is no hedge. Default 50. 10 to 100000.
     std::uint64_t sample_count_min{50};
@@ -64,8 +64,8 @@ struct HedgeQuestion {
     Duration median{};
     Duration quantile{};                          ///< of HedgeConfig::quantile
     Duration time_left{never.time_since_epoch()}; ///< until the operation's own deadline
-    /// Other workers that could serve it and are idle. A hedge that waits in a queue comes too late,
-    /// and what waits behind it later still.
+    /// Other workers that could serve it and are idle. A hedge that waits in a queue comes too
+    /// late, and what waits behind it later still.
     std::uint32_t idle_worker_count{1};
 };
 

@@ -21,14 +21,14 @@
 // pings answered on time 0.05 + 1 + 5.6 * 0.01 = 1.11 s, less the time by which the hang came after
 // the pong. The interval decides: a page that stops for one whole second just before a ping arrives
 // has been silent for a second and one interval, and that is not to be a false alarm. With pings
-// each 250 ms no limit both grants that second and finds a hang in 1.2 s; with 100 ms one does on an
-// idle machine, and with 50 ms on one that is fully loaded as well. (A worker that has given a
+// each 250 ms no limit both grants that second and finds a hang in 1.2 s; with 100 ms one does on
+// an idle machine, and with 50 ms on one that is fully loaded as well. (A worker that has given a
 // result within the interval need not be pinged: say on_sign_of_life().)
 //
 // A pause of the whole second, ended by an answer that is late for another reason, is suspected now
 // and then (3 of 1800 in the simulated load of phi_accrual_traffic_tests.cpp, which prints all
-// figures). So what is suspected is looked at more closely, not killed: the operations in flight may
-// be hedged at once, which costs little if the worker lives.
+// figures). So what is suspected is looked at more closely, not killed: the operations in flight
+// may be hedged at once, which costs little if the worker lives.
 //
 // Time for which the host stood still does not count, as in SessionFsm. Nothing here is a ping:
 // SessionFsm or a driver sends these.
@@ -107,8 +107,8 @@ inline void check_config(const PhiAccrualConfig& config) {
     constexpr double ln_10 = 2.302585092994046, root_half = 0.7071067811865476;
     // 1 - F(z) would be 0 from z = 8.3 on; erfc has all its digits up to z = 37.
     if (z < 30) return -std::log10(0.5 * std::erfc(z * root_half)) + 0.0;
-    // ln P = -z^2/2 - ln(z sqrt(2 pi)) + ln(1 - 1/z^2 + 3/z^4 - 15/z^6 ...); the next term is 10^-10
-    // of the sum at z = 30, and less beyond.
+    // ln P = -z^2/2 - ln(z sqrt(2 pi)) + ln(1 - 1/z^2 + 3/z^4 - 15/z^6 ...); the next term is
+    // 10^-10 of the sum at z = 30, and less beyond.
     const double s = 1 / (z * z);
     const double series = -s * (1 - s * (3 - s * (15 - s * 105)));
     constexpr double ln_root_2_pi = 0.9189385332046727;

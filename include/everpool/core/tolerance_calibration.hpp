@@ -3,9 +3,9 @@
 //
 // The defaults of VoteOptions suit shallow models. A deep one in half precision scatters more, a
 // constant one not at all, and the tolerance decides what a vote can find: too small, and right
-// answers dissent; too large, and wrong ones pass. So ask: the same inputs several times of the same
-// worker (its own scatter: atomics, races of reductions), and once each of the engines that are to
-// vote (theirs). Then the tolerance is the largest deviation seen, times a margin.
+// answers dissent; too large, and wrong ones pass. So ask: the same inputs several times of the
+// same worker (its own scatter: atomics, races of reductions), and once each of the engines that
+// are to vote (theirs). Then the tolerance is the largest deviation seen, times a margin.
 //
 //     ToleranceCalibration calibration;
 //     for (input : inputs) calibration.add(answers_to(input));   // two or more to each
@@ -14,8 +14,8 @@
 // One number for each type is measured: e, the largest |a - m| / (|m| + s) of all elements, where m
 // is the median as in a vote, and s the mean magnitude of the output. Then with rtol = margin * e
 // and atol = rtol * s, all that was seen is within the tolerance, with room. With s alone, as rtol
-// alone, elements near zero would decide; they are small because large ones cancel, and scatter like
-// those.
+// alone, elements near zero would decide; they are small because large ones cancel, and scatter
+// like those.
 //
 // Only answers that are right teach anything: ask workers that pass their canary. What is not of
 // one form, or has no number where others have one, is refused.
@@ -43,12 +43,14 @@ namespace everpool::core {
 class ToleranceCalibration {
 public:
     /// Answers to one question.
-    /// \return false, and nothing is learnt, if they are fewer than two, of different forms, or have
+    /// \return false, and nothing is learnt, if they are fewer than two, of different forms, or
+    /// have
     ///         no numbers at different places
     bool add(std::span<const std::span<const Tensor>> answers);
 
-    /// The defaults, with the tolerances of the types that were seen replaced by `margin` times what
-    /// was seen; at least four units in the last place, for answers that were the same by chance.
+    /// The defaults, with the tolerances of the types that were seen replaced by `margin` times
+    /// what was seen; at least four units in the last place, for answers that were the same by
+    /// chance.
     /// \pre margin >= 1
     [[nodiscard]] VoteOptions options(double margin = 4) const;
 

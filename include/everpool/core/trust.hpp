@@ -2,19 +2,19 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A vote says who was in the minority this once. That may be a flipped bit, or rounding at the
-// tolerance's edge, and no reason to restart anything; or an adapter that computes wrongly, and then
-// it comes again. So each worker has a score between 0 and 1: an agreement takes it a little nearer
-// to 1, a dissent halves it, and in time it goes back to where a new worker begins, for what was
-// seen an hour ago says little about now.
+// tolerance's edge, and no reason to restart anything; or an adapter that computes wrongly, and
+// then it comes again. So each worker has a score between 0 and 1: an agreement takes it a little
+// nearer to 1, a dissent halves it, and in time it goes back to where a new worker begins, for what
+// was seen an hour ago says little about now.
 //
-// Below `quarantine_below` the worker is to be quarantined: it gets no operation of a caller until a
-// canary, an inference whose answer is known, has been right. With the defaults that takes two
+// Below `quarantine_below` the worker is to be quarantined: it gets no operation of a caller until
+// a canary, an inference whose answer is known, has been right. With the defaults that takes two
 // dissents with less than fourteen agreements between them; less than ten, if the worker has long
-// agreed. A canary that is wrong is no opinion but a fact: the worker is
-// untrusted whatever its score was, and only a new life (reset()) changes that.
+// agreed. A canary that is wrong is no opinion but a fact: the worker is untrusted whatever its
+// score was, and only a new life (reset()) changes that.
 //
 //     apply_vote(report, trusts, now);                 // trusts[i] is of who gave answer i
-//     if (trusts[i].needs_canary()) run_canary(i);     // and then trusts[i].on_canary(is_right, now)
+//     if (trusts[i].needs_canary()) run_canary(i);     // then on_canary(is_right, now)
 //
 // Where nobody can say who is wrong, all who differ are doubted a little, which after a few times
 // gets each of them a canary; and that can tell.

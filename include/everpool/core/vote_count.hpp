@@ -143,8 +143,8 @@ private:
         return true;
     }
 
-    /// The elements that are not finite in all answers one by one, and the others as a block in which
-    /// those are zeros.
+    /// The elements that are not finite in all answers one by one, and the others as a block in
+    /// which those are zeros.
     void count_mixed_block(std::size_t begin, std::size_t count) {
         for (std::size_t voter = 0; voter < rows_.voter_count(); ++voter)
             blocks_[voter] = rows_.copy_block(voter, begin, count);

@@ -194,17 +194,18 @@ TEST_CASE("a handler is called on another thread, and may commit and read") {
     KeeperRig rig;
     rig.open();
     std::promise<std::thread::id> done;
-    std::atomic<int> calls{0};
+    std::atomic<int> calls{0}, failures{0};
     const std::function<void(error_code)> again = [&](error_code ec) {
-        CHECK(!ec);
+        failures += !!ec;
         if (++calls == 5) return done.set_value(std::this_thread::get_id());
-        CHECK(rig.keeper->snapshot().version() >= 1);
-        CHECK(rig.keeper->commit(note(0), Durability::sync, again).number != 0);
+        failures += rig.keeper->snapshot().version() == 0;
+        failures += rig.keeper->commit(note(0), Durability::sync, again).number == 0;
     };
     rig.keeper->commit(note(0), Durability::sync, again);
     auto future = done.get_future();
     CHECK(answer_of(future) != std::this_thread::get_id());
     CHECK(rig.keeper->snapshot().version() == 5);
+    CHECK(failures == 0);
 }
 
 TEST_CASE("handlers that still wait are called when the keeper ends, and may ask it") {

@@ -20,7 +20,8 @@
 // acknowledged as durable, and nothing that was never committed appears.
 //
 // Durability of a commit (Durability; who does not say gets that of the fault tolerance level):
-//   none   memory only. It is written along with the next one that is not `none`.
+//   none   memory only. It is written along with the next one that is not `none`, with a checkpoint,
+//          or when much of it has gathered (8 MiB).
 //   os     the bytes are with the operating system when commit() returns: they survive the host.
 //   group  commit() does not wait; commit_interval later at most they survive a power cut as well.
 //   sync   they survive a power cut when commit() returns. Callers that wait at the same time share
@@ -32,9 +33,10 @@
 // storage_failed; the state in memory has the transaction all the same, and goes on. After a full
 // disk has room again, the next commit writes what is missing. There are two ends to that: after an
 // error while syncing nothing written since the last good sync is certain, and asking again would
-// prove nothing; and what waits to be written is bounded (64 MiB). From then on the log is closed,
-// as health() says, until the directory is opened anew: it ends with the last transaction that it
-// could take, and never has a gap.
+// prove nothing; and what waits to be written is bounded (64 MiB): who commits more waits until the
+// disk has taken some of it, and if it does not take it, that is the end, too. From then on the log
+// is closed, as health() says, until the directory is opened anew: it ends with the last transaction
+// that it could take, and never has a gap.
 //
 // Thread safety: every function may be called from any thread at any time; construction and
 // destruction may not overlap with anything. A snapshot is immutable and may be shared freely.
@@ -102,7 +104,8 @@ public:
     /// \throws std::invalid_argument naming the member of `config` that is out of range.
     /// \throws Error storage_in_use (the message names the process that has it), storage_damaged
     ///     (and the mode forbids a cut), storage_newer_format, storage_not_writable, storage_full,
-    ///     storage_failed. Nothing on disk has been changed then.
+    ///     storage_failed. What was there has not been changed then; but where the disk failed while
+    ///     that was settled which the previous host left, a part of it may be: the next one goes on.
     explicit BrowserStateManager(BrowserStateManagerConfig config = {});
 
     /// Makes everything durable, if the disk lets it, and unlocks the directory.
@@ -124,8 +127,8 @@ public:
 
     /// The same without waiting: applied when it returns (code and number tell), `when_done` is
     /// called once, when it is as durable as asked or cannot be: at once for none, later by the
-    /// manager's own thread for the others. Not called if the result's number is 0. It must not
-    /// block, and must not destroy the manager.
+    /// manager's own thread for the others (for os as for group). Not called if the result's number
+    /// is 0. It must not block, and must not destroy the manager.
     CommitResult commit(Transaction transaction, Durability durability,
                         std::function<void(error_code)> when_done);
 

@@ -74,8 +74,8 @@ struct ResourcePoolSnapshot {
     struct State {
         std::uint64_t transactions{0};
         std::uint64_t refused{0}; ///< by the state's own rules: a bug of ours if it is not 0
-        /// Why the newest steps were not on disk when that was last tried; ok: nothing is known
-        /// against it. The pool goes on without; ResourcePool::state()->health() says more.
+        /// Why the newest steps are not on disk, as far as is known; ok: they are, or will be soon.
+        /// The pool goes on without, and looks again; ResourcePool::state()->health() says more.
         Errc trouble{Errc::ok};
     } state;
 

@@ -149,6 +149,7 @@ void PoolDriver::arm_timer() {
         const auto self = weak.lock();
         if (!self || ec || self->timer_at_ != next) return;
         self->timer_at_ = never;
+        self->look_at_disk();
         self->performing_ = true;
         self->core_.on_wakeup(now(), self->actions_);
         self->perform_all();

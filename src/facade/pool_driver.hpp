@@ -157,6 +157,7 @@ private:
     void close_state();
     void on_launched(WorkerId worker);
     [[nodiscard]] static Errc storage_code(error_code ec) noexcept;
+    void look_at_disk();
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;

@@ -287,6 +287,11 @@ void PoolDriver::close_state() {
     last.swap(state_);
 }
 
+/// When the core wakes up, which it does for its pings, if not for anything else.
+void PoolDriver::look_at_disk() {
+    if (scribe_ && scribe_->wants_to_know()) scribe_->on_health(state_->health());
+}
+
 Errc PoolDriver::storage_code(error_code ec) noexcept {
     if (!ec) return Errc::ok;
     return ec.category() == error_category() ? static_cast<Errc>(ec.value()) : Errc::storage_failed;

@@ -300,6 +300,7 @@ void StateScribe::commit_some(std::vector<Change> changes, WhenDone when_durable
         };
     }
     const bool is_asking = when_done && !when_durable;
+    is_disk_owing_ = usual != Durability::none && !when_done; // who asks, asks of all before
     Transaction step{.actor = "pool", .changes = std::move(changes)};
     const CommitResult result =
         commit_(std::move(step), when_durable ? Durability::sync : usual, std::move(when_done));
@@ -313,6 +314,12 @@ void StateScribe::commit_some(std::vector<Change> changes, WhenDone when_durable
     ++refused_;
     if (std::has_single_bit(refused_)) complain_(result, true); // one bug may make many of them
     if (when_durable) when_durable(result.code);
+}
+
+void StateScribe::on_health(const StateStorageHealth& health) {
+    const bool is_all_there = health.durable >= health.committed;
+    if (is_all_there) is_disk_owing_ = false;
+    if (is_all_there || health.trouble) on_disk(health.trouble, {});
 }
 
 void StateScribe::on_disk(error_code ec, const Diagnostics& diagnostics) {

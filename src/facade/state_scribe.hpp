@@ -103,6 +103,15 @@ public:
     /// Why the newest of it is not on disk, as far as is known; ok if it is.
     [[nodiscard]] error_code trouble() const noexcept { return trouble_; }
 
+    // --- now and then ----------------------------------------------------------------------------
+
+    /// What was written down after the disk was asked last is told by nobody if nothing follows it,
+    /// nor that the disk works again. Then somebody has to look.
+    [[nodiscard]] bool wants_to_know() const noexcept {
+        return !is_disk_asked_ && (is_disk_owing_ || trouble_);
+    }
+    void on_health(const StateStorageHealth& health);
+
 private:
     /// An operation that has not finished.
     struct Live {
@@ -148,6 +157,7 @@ private:
     std::vector<Change> changes_; ///< not committed yet
     std::uint64_t transactions_{0}, refused_{0};
     bool is_disk_asked_{false}; ///< somebody will tell us of it
+    bool is_disk_owing_{false}; ///< but not of what came after
     error_code trouble_{};      ///< of the disk, told last
 };
 

@@ -245,6 +245,30 @@ TEST_CASE(
     }
 }
 
+// A burst of steps, of which only the first one asks, and then nothing for hours.
+TEST_CASE(
+    "what came after the disk was asked is looked after, until it is there or trouble is told") {
+    RunningRig rig;
+    rig.is_disk_slow = true;
+    CHECK_FALSE(rig.scribe().wants_to_know());
+    for (std::uint64_t id = 1; id <= 3; ++id) (void)rig.submit(RequestId{id});
+    CHECK_FALSE(rig.scribe().wants_to_know()); // it is asked already
+    rig.let_disk_answer();
+    REQUIRE(rig.scribe().wants_to_know());
+    rig.scribe().on_health({.committed = 9, .durable = 7}); // on its way
+    CHECK(rig.scribe().wants_to_know());
+    CHECK(rig.complaints.empty());
+    rig.scribe().on_health({.trouble = Errc::storage_full, .committed = 9, .durable = 7});
+    CHECK(rig.complaints == std::vector<std::string>{"disk: storage_full"});
+    REQUIRE(rig.scribe().wants_to_know()); // until it is over
+    rig.scribe().on_health({.committed = 9, .durable = 9});
+    CHECK(rig.complaints.back() == "disk: ok");
+    CHECK_FALSE(rig.scribe().wants_to_know());
+    (void)rig.submit(RequestId{4});
+    rig.let_disk_answer();
+    CHECK_FALSE(rig.scribe().wants_to_know()); // nothing came after
+}
+
 // No healthy pool makes such a step: the scribe is given one that the core never would.
 TEST_CASE("a refused transaction is counted and told, and the pool goes on") {
     RunningRig rig;

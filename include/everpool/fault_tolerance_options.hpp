@@ -73,7 +73,8 @@ struct FaultToleranceOptions {
     /// that is not idempotent. What belonged to a lease is not executed again.
     OrphanPolicy orphans{OrphanPolicy::redispatch};
 
-    /// Told of each of them once, when its fate is known. Default: nobody.
+    /// Told of each of them once, when its fate is known; below level critical the next host tells
+    /// once more of what was executed again, if this one dies at that moment. Default: nobody.
     RecoveredListener on_recovered{};
 
     /// Requests whose encoding (head and tensors) is at most this large are kept in the state until

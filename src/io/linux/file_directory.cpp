@@ -128,13 +128,19 @@ error_code sync_directory(int directory) {
     return ::fsync(directory) == 0 ? error_code{} : last_error();
 }
 
-/// Made if it is missing, and its name is durable then.
-error_code make(const fs::path& path) {
-    if (::mkdir(path.c_str(), 0700) != 0) return errno == EEXIST ? error_code{} : last_error();
-    const fs::path name = path.has_filename() ? path : path.parent_path(); // "state/"
-    const fs::path parent = name.has_parent_path() ? name.parent_path() : fs::path(".");
-    const Descriptor directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return directory.is_open() ? sync_directory(directory.get()) : last_error();
+/// Makes the directory's own name durable. Each who opens it does so: who made it may have died, or
+/// failed, before he could.
+error_code sync_name(int directory) {
+    // Not what is left of the path: that may be where a link to the directory lies.
+    const Descriptor outer(::openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (outer.is_open()) {
+        const error_code ec = sync_directory(outer.get());
+        // Read-only file systems that we are mounted in know of no sync: no name is lost there.
+        return ec == boost::system::errc::invalid_argument ? error_code{} : ec;
+    }
+    if (errno != EACCES) return last_error();
+    // What we were given lies in what we must not read: all of the file system, then.
+    return ::syncfs(directory) == 0 ? error_code{} : last_error();
 }
 
 bool is_about_room(error_code cause) {
@@ -201,9 +207,10 @@ error_code explain_holder(const fs::path& path, int holder, Diagnostics& diagnos
 error_code FileDirectory::open(const fs::path& path, std::unique_ptr<FileDirectory>& out,
                                Diagnostics& diagnostics) {
     const auto fail = [&](error_code cause) { return explain_at(path, cause, diagnostics); };
-    if (error_code ec = make(path)) return fail(ec);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail(last_error());
     Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory.is_open()) return fail(last_error());
+    if (error_code ec = sync_name(directory.get())) return fail(ec);
     Descriptor lock(
         ::openat(directory.get(), lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.is_open()) return fail(last_error());

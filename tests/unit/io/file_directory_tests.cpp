@@ -3,12 +3,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/file_directory.hpp"
 #include "support/catch.hpp"
+#include "support/failing_call.hpp"
 #include "support/ordinary_user.hpp"
 #include "support/temporary_directory.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using log::OpenMode;
 using tests::OrdinaryUser;
+using tests::run_with_failing;
 using tests::TemporaryDirectory;
 
 std::unique_ptr<FileDirectory> open_there(const fs::path& path) {
@@ -120,6 +124,61 @@ TEST_CASE("a directory that is missing is made, and nobody else may look into it
     open_file(*directory, "segment", OpenMode::create);
     CHECK(mode_of(path / "segment") == 0600);
     CHECK(directory->path() == path);
+}
+
+/// Where the kernel is told to refuse this and that.
+void skip_without_filters() { std::cout << "skipped: system calls cannot be filtered here\n"; }
+
+TEST_CASE("a directory's name is made durable by each who opens it, as its maker may have failed") {
+    const TemporaryDirectory temporary;
+    const fs::path path = temporary.path / "state";
+    error_code maker, second;
+    const bool is_run = run_with_failing({.number = SYS_fsync, .error = EIO}, [&] {
+        std::unique_ptr<FileDirectory> directory;
+        Diagnostics diagnostics;
+        maker = FileDirectory::open(path, directory, diagnostics);
+        second = FileDirectory::open(path, directory, diagnostics);
+    });
+    if (!is_run) return skip_without_filters();
+    CHECK(maker == Errc::storage_failed);
+    CHECK(fs::is_directory(path)); // a power cut may take it all the same
+    CHECK(second == Errc::storage_failed);
+    open_there(path);
+}
+
+TEST_CASE("a directory may lie in one that its owner must not list, and its name is durable too") {
+    const TemporaryDirectory temporary;
+    const fs::path outer = temporary.path / "outer", path = outer / "state";
+    REQUIRE(fs::create_directories(path));
+    REQUIRE(::chmod(temporary.path.c_str(), 0755) == 0);
+    REQUIRE(::chmod(path.c_str(), 0777) == 0);
+    REQUIRE(::chmod(outer.c_str(), 0111) == 0);
+    error_code opened, failed;
+    const auto open_as_ordinary_user = [&] {
+        const OrdinaryUser ordinary;
+        std::unique_ptr<FileDirectory> directory;
+        Diagnostics diagnostics;
+        return FileDirectory::open(path, directory, diagnostics);
+    };
+    opened = open_as_ordinary_user();
+    const bool is_run = run_with_failing({.number = SYS_syncfs, .error = EIO},
+                                         [&] { failed = open_as_ordinary_user(); });
+    REQUIRE(::chmod(outer.c_str(), 0700) == 0);
+    CHECK(!opened);
+    if (!is_run) return skip_without_filters();
+    CHECK(failed == Errc::storage_failed);
+}
+
+TEST_CASE("a directory whose outer file system knows of no sync is opened, as after a mount") {
+    const TemporaryDirectory temporary;
+    error_code opened = Errc::internal_error;
+    const bool is_run = run_with_failing({.number = SYS_fsync, .error = EINVAL}, [&] {
+        std::unique_ptr<FileDirectory> directory;
+        Diagnostics diagnostics;
+        opened = FileDirectory::open(temporary.path, directory, diagnostics);
+    });
+    if (!is_run) return skip_without_filters();
+    CHECK(!opened);
 }
 
 TEST_CASE("the file of the lock is not one of the log's, nor is what others put there") {

@@ -259,9 +259,12 @@ error_code FileDirectory::list(std::vector<std::string>& names) {
         const std::string_view name = entry->d_name;
         if (name.front() == '.' || name == lock_name) continue;
         struct stat status {};
-        if (::fstatat(directory_.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(status.st_mode))
+        if (::fstatat(directory_.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            // Gone meanwhile; anything else that was left out would pass for one that is lost.
+            if (errno != ENOENT) return last_error();
+        } else if (S_ISREG(status.st_mode)) {
             names.emplace_back(name);
+        }
         errno = 0;
     }
     return errno == 0 ? error_code{} : last_error();

@@ -181,6 +181,25 @@ TEST_CASE("a directory whose outer file system knows of no sync is opened, as af
     CHECK(!opened);
 }
 
+TEST_CASE("a file that cannot be looked at is no file that is missing") {
+    const TemporaryDirectory temporary;
+    const auto directory = open_there(temporary.path);
+    open_file(*directory, "segment", OpenMode::create);
+    std::vector<std::string> names;
+    error_code damaged, removed;
+    const auto list_failing = [&](std::uint16_t error, error_code& outcome) {
+        // The flag is of our question alone: the library asks for its own descriptors, too.
+        return run_with_failing(
+            {.number = SYS_newfstatat, .error = error, .argument = 3, .bits = AT_SYMLINK_NOFOLLOW},
+            [&] { outcome = directory->list(names); });
+    };
+    if (!list_failing(EIO, damaged)) return skip_without_filters();
+    CHECK(damaged == boost::system::errc::io_error);
+    REQUIRE(list_failing(ENOENT, removed)); // by somebody else, meanwhile
+    CHECK(!removed);
+    CHECK(names.empty());
+}
+
 TEST_CASE("the file of the lock is not one of the log's, nor is what others put there") {
     const TemporaryDirectory temporary;
     fs::create_directory(temporary.path / "lost+found");

@@ -11,9 +11,11 @@
 // format version stands first in all of them: an older one is still read, a newer one is refused
 // with an error of its own (Errc::storage_newer_format) before anything else is looked at.
 //
-// Decoders believe nothing: neither a crash nor an exception nor memory beyond some ten times the
-// input comes of any bytes whatever. What they take is within its ranges (state_ranges.hpp), and a
-// checkpoint is taken only if the state that results is consistent (state_invariants.hpp).
+// Decoders believe nothing: no bytes whatever make them crash, or throw anything but std::bad_alloc.
+// The memory that they take follows the input: at most some hundred times as much (a list of empty
+// texts while it grows; a checkpoint whose records have each a leaf of its own comes near), beside
+// that of transaction_changes_max changes. What they take is within its ranges (state_ranges.hpp),
+// and a checkpoint is taken only if the state that results is consistent (state_invariants.hpp).
 #pragma once
 
 #include "everpool/core/state_core.hpp"
@@ -82,6 +84,11 @@ void load(log::SpanInputArchive& archive, Any& change) {
         (load_if.template operator()<kinds>(), ...);
     };
     load_as(std::make_index_sequence<change_kind_count>());
+}
+
+/// An empty note is two bytes and a Change some three hundred.
+inline void load(log::SpanInputArchive& archive, std::vector<Change>& changes) {
+    log::load_list(archive, changes, transaction_changes_max);
 }
 
 } // namespace everpool

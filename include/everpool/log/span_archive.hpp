@@ -10,7 +10,8 @@
 //   * Reading never throws: past the end, and for anything impossible, the archive has failed, gives
 //     zeros and empty lists, and stays so.
 //   * A size is compared with the bytes that are left before anything is allocated, and lists grow as
-//     they are read: memory follows the input, whatever that says of itself.
+//     they are read: memory follows the input, whatever that says of itself. By which factor, depends
+//     on what a list is of (load_list() bounds that).
 //   * The bytes are the same everywhere: unsigned integers and sizes in groups of 7 bits, signed ones
 //     and times as they are, both from the lowest byte; a bool is 0 or 1.
 // They have no version of their own: a record's body begins with its version, and the archive hands
@@ -216,11 +217,20 @@ void save(SpanOutputArchive& archive, const std::vector<T>& list) {
     for (const T& element : list) archive(element);
 }
 
+/// A list of more than `count_max` is refused before any of it is read: where an element takes far
+/// more memory than its bytes, they alone are no bound.
+template <class T>
+void load_list(SpanInputArchive& archive, std::vector<T>& list, std::size_t count_max) {
+    list.clear();
+    const std::size_t count = archive.read_size();
+    if (count > count_max) return archive.fail();
+    for (std::size_t left = count; left > 0 && !archive.has_failed(); --left)
+        archive(list.emplace_back());
+}
+
 template <class T>
 void load(SpanInputArchive& archive, std::vector<T>& list) {
-    list.clear();
-    for (std::size_t left = archive.read_size(); left > 0 && !archive.has_failed(); --left)
-        archive(list.emplace_back());
+    load_list(archive, list, SIZE_MAX);
 }
 
 template <class T>

@@ -23,6 +23,11 @@ inline constexpr std::string_view manifest_name = "MANIFEST";
 inline constexpr std::string_view manifest_draft_name = "MANIFEST.tmp";
 inline constexpr std::string_view quarantine_prefix = "quarantine-";
 
+/// Files are opened without following links, and what stands in the place of one is told so.
+inline bool is_link_in_the_way(error_code cause) noexcept {
+    return cause == boost::system::errc::too_many_symbolic_link_levels;
+}
+
 /// What a system's error means to the host.
 inline Errc meaning_of(error_code cause) noexcept {
     namespace errc = boost::system::errc;
@@ -33,13 +38,14 @@ inline Errc meaning_of(error_code cause) noexcept {
     if (cause == errc::no_space_on_device || cause == errc::file_too_large)
         return Errc::storage_full;
     if (cause == errc::read_only_file_system || cause == errc::permission_denied ||
-        cause == errc::operation_not_permitted)
+        cause == errc::operation_not_permitted || is_link_in_the_way(cause))
         return Errc::storage_not_writable;
     return Errc::storage_failed;
 }
 
-inline const char* remedy_of(Errc meaning) noexcept {
-    switch (meaning) {
+inline const char* remedy_of(error_code cause) noexcept {
+    if (is_link_in_the_way(cause)) return "remove the link that is in the place of a file";
+    switch (meaning_of(cause)) {
     case Errc::storage_full: return "free some room on the disk";
     case Errc::storage_not_writable:
         return "choose a directory that this user may write to, on a disk that is not read-only";
@@ -50,12 +56,11 @@ inline const char* remedy_of(Errc meaning) noexcept {
 /// "<file>: <what was done>: <the system's words>"
 inline error_code storage_error(error_code cause, std::string_view file, std::string_view what,
                                 Diagnostics& diagnostics) {
-    const Errc meaning = meaning_of(cause);
     diagnostics = {};
     diagnostics.message = std::string(file) + ": " + std::string(what) + ": " + cause.message();
-    diagnostics.remedy = remedy_of(meaning);
+    diagnostics.remedy = remedy_of(cause);
     diagnostics.last_cause = cause;
-    return meaning;
+    return meaning_of(cause);
 }
 
 inline bool is_absent(error_code cause) noexcept {

@@ -176,6 +176,10 @@ error_code explain_at(const fs::path& path, error_code cause, Diagnostics& diagn
         diagnostics.remedy = "choose another name: a file is there";
         return Errc::storage_not_writable;
     }
+    if (cause == boost::system::errc::too_many_symbolic_link_levels) {
+        diagnostics.remedy = "remove the link that is in the place of a file";
+        return Errc::storage_not_writable;
+    }
     diagnostics.remedy = "the disk may be failing: see the system's log";
     return Errc::storage_failed;
 }

@@ -1,6 +1,7 @@
 // What is particular to the real directory: locks, permissions, a full disk. What any directory must
 // do is in tests/conformance.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/log/ledger_files.hpp"
 #include "io/linux/file_directory.hpp"
 #include "support/catch.hpp"
 #include "support/failing_call.hpp"
@@ -275,13 +276,21 @@ TEST_CASE("a link in place of a file is not followed, for the lock neither") {
     const auto directory = open_there(temporary.path);
     fs::create_symlink(other.path / "victim", temporary.path / "segment");
     std::unique_ptr<log::File> file;
-    for (const OpenMode mode : {OpenMode::read, OpenMode::write, OpenMode::create}) {
-        CHECK(directory->open("segment", mode, file));
+    for (const OpenMode mode : {OpenMode::read, OpenMode::write}) {
+        Diagnostics diagnostics;
+        const error_code ec = directory->open("segment", mode, file);
+        CHECK(log::detail::storage_error(ec, "segment", "open", diagnostics) ==
+              Errc::storage_not_writable);
+        CHECK(mentions(diagnostics.remedy, "link"));
         CHECK_FALSE(file);
     }
+    CHECK(directory->open("segment", OpenMode::create, file));
+    CHECK_FALSE(file);
     const TemporaryDirectory trapped;
     fs::create_symlink(other.path / "victim", trapped.path / "LOCK");
-    CHECK(refused(trapped.path).code == Errc::storage_failed);
+    const Refusal refusal = refused(trapped.path);
+    CHECK(refusal.code == Errc::storage_not_writable);
+    CHECK(mentions(refusal.diagnostics.remedy, "link"));
     std::ifstream victim(other.path / "victim");
     CHECK(std::string(std::istreambuf_iterator<char>(victim), {}) == "precious");
 }

@@ -112,8 +112,8 @@ void write_manifests() {
                              .file_bytes = 99,
                              .digest = 77}};
     write("fuzz_log_manifest", "checkpoints", fuzz::mend_header, encode_manifest(manifest));
-    manifest.cuts = {{.segment = 2, .offset = 4096, .lsn = {55}},
-                     {.segment = 6, .offset = 8000, .lsn = {58}}};
+    manifest.cuts = {{.segment = 2, .offset = 4096, .lsn = {55}, .next_segment = 6},
+                     {.segment = 6, .offset = 8000, .lsn = {58}, .next_segment = 7}};
     write("fuzz_log_manifest", "cuts", 0, encode_manifest(manifest));
     write("fuzz_log_manifest", "cuts_mended", fuzz::mend_header, encode_manifest(manifest));
 }

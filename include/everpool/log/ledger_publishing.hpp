@@ -69,7 +69,8 @@ inline Manifest Ledger::next_manifest(const CheckpointEntry& newest) const {
     // As recovery chooses where to begin: first_segment_for().
     for (const KnownSegment& segment : segments_)
         if (segment.first <= entries.front().lsn) next.first_segment = segment.index;
-    std::erase_if(next.cuts, [&](const LogCut& cut) { return cut.segment < next.first_segment; });
+    std::erase_if(next.cuts,
+                  [&](const LogCut& cut) { return cut.next_segment <= next.first_segment; });
     return next;
 }
 

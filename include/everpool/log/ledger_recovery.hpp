@@ -104,10 +104,12 @@ inline error_code Recovery::run(const LogId& fresh_id, std::optional<Ledger>& ou
         manifest_ = {.log = fresh_id};
         report_.is_new = true;
     }
-    // Those before first_segment are not needed; they wait to be cleared away.
+    // Those before first_segment are not needed, and those that were cut off never will be; they wait
+    // to be cleared away.
     std::vector<std::uint64_t> needed;
     for (const std::uint64_t index : indexes_)
-        if (index >= manifest_.first_segment) needed.push_back(index);
+        if (index >= manifest_.first_segment && !is_cut_off(manifest_.cuts, index))
+            needed.push_back(index);
     if (error_code ec = read_headers(directory_, manifest_.log, needed, segments_, diagnostics_))
         return ec;
     for (const WalkSegment& segment : segments_)
@@ -131,8 +133,7 @@ inline error_code Recovery::find_files() {
         else if (const auto index = segment_index_of(name)) indexes_.push_back(*index);
         else if (const auto checkpoint = parse_checkpoint_name(name))
             checkpoints_.push_back(*checkpoint);
-        else if (detail::is_quarantined(name))
-            quarantine_.push_back(std::move(name));
+        else if (detail::is_quarantined(name)) quarantine_.push_back(std::move(name));
     }
     std::sort(indexes_.begin(), indexes_.end());
     return {};
@@ -312,13 +313,16 @@ inline error_code Recovery::check_ending() {
 }
 
 inline void Recovery::cut_log() {
-    if (end_.ending == LogEnding::clean || end_.segment == 0) return;
+    if (!indexes_.empty())
+        manifest_.next_segment = std::max(manifest_.next_segment, indexes_.back() + 1);
+    if (end_.ending == LogEnding::clean) return;
     auto& cuts = manifest_.cuts;
-    std::erase_if(cuts, [&](const LogCut& cut) { return cut.segment == end_.segment; });
-    const LogCut cut{.segment = end_.segment, .offset = end_.offset, .lsn = end_.expected};
-    cuts.insert(std::find_if(cuts.begin(), cuts.end(),
-                             [&](const LogCut& other) { return other.segment > cut.segment; }),
-                cut);
+    // Where the log once went on from is cut off with the rest.
+    std::erase_if(cuts, [&](const LogCut& cut) { return cut.segment >= end_.segment; });
+    cuts.push_back({.segment = end_.segment,
+                    .offset = end_.offset,
+                    .lsn = end_.expected,
+                    .next_segment = manifest_.next_segment});
     // The log goes on in the right place without the oldest, too: see ledger_walk.hpp.
     if (cuts.size() > manifest_cuts_max) cuts.erase(cuts.begin());
 }
@@ -328,8 +332,6 @@ inline error_code Recovery::write_manifest() {
     publication.directory_ = &directory_;
     publication.is_recovering_ = true;
     ++manifest_.number;
-    if (!indexes_.empty())
-        manifest_.next_segment = std::max(manifest_.next_segment, indexes_.back() + 1);
     publication.manifest_ = manifest_;
     const error_code ec = publication.perform();
     if (ec) diagnostics_ = publication.trouble();
@@ -340,8 +342,6 @@ inline void Recovery::build(std::optional<Ledger>& out) {
     Ledger ledger(directory_, config_);
     ledger.manifest_ = manifest_;
     ledger.next_segment_ = manifest_.next_segment;
-    if (!indexes_.empty())
-        ledger.next_segment_ = std::max(ledger.next_segment_, indexes_.back() + 1);
     for (const WalkSegment& segment : segments_)
         if (segment.state == FormatError::ok)
             ledger.segments_.push_back(

@@ -4,7 +4,8 @@
 // Where a segment ends, the log goes on in the first later one that begins with the record expected,
 // or below it and repeats what is known (ledger_tail.hpp). Later segments that begin above it are
 // passed over if such a one comes after them: a recovery ended the log before them and began it.
-// If none comes, the log ends, and what it says itself tells how (segment_reader.hpp).
+// If none comes, the log ends, and what it says itself tells how (segment_reader.hpp). Where the
+// manifest has a cut, it ends well only if nothing was written after the cut.
 #pragma once
 
 #include "everpool/log/file_header.hpp"
@@ -54,8 +55,8 @@ struct WalkEnd {
 
 class LogWalk {
 public:
-    /// Gives records after `covered`. `segments`: by index; `skips_bad`: goes on behind what cannot be
-    /// read (salvage).
+    /// Gives records after `covered`. `segments`: by index, without those that were cut off; `skips_bad`:
+    /// goes on behind what cannot be read (salvage).
     LogWalk(Directory& directory, std::span<const WalkSegment> segments,
             std::span<const LogCut> cuts, Lsn covered, bool skips_bad)
         : directory_(directory),
@@ -90,7 +91,14 @@ private:
     bool skip_bad();
     bool is_at_cut() const noexcept { return cut_ != nullptr && expected_ >= cut_->lsn; }
     bool judge(SegmentEnd end);
-    bool look_behind(Lsn& synced, bool& is_damaged);
+
+    /// What the segments hold that the log did not go on in.
+    struct Behind {
+        Lsn synced; ///< the highest that they speak of
+        bool has_bytes{false};
+        bool is_damaged{false};
+    };
+    bool look_behind(Behind& behind);
 
     Directory& directory_;
     const std::span<const WalkSegment> segments_;
@@ -181,10 +189,6 @@ inline bool LogWalk::goes_on_in(const WalkSegment& segment) const noexcept {
 inline bool LogWalk::go_on() {
     for (std::size_t place = next_segment_; place < segments_.size(); ++place)
         if (goes_on_in(segments_[place])) return enter(place);
-    if (reader_ && is_at_cut()) {
-        end_ = {.expected = expected_, .reason = {}};
-        return false;
-    }
     if (skip_bad()) return true;
     if (error_) return false;
     return judge(reader_ ? reader_->end()
@@ -248,34 +252,39 @@ inline bool LogWalk::skip_bad() {
     return false;
 }
 
-/// What the segments say that the log did not go on in. False: error().
-inline bool LogWalk::look_behind(Lsn& synced, bool& is_damaged) {
+/// False: error().
+inline bool LogWalk::look_behind(Behind& behind) {
     std::vector<std::byte> bytes;
     for (std::size_t place = next_segment_; place < segments_.size(); ++place) {
         const WalkSegment& segment = segments_[place];
         if (!load(segment, bytes)) return false;
-        synced = std::max(synced, highest_synced(bytes, segment.header));
-        if (segment.state != FormatError::ok && segment.state != FormatError::absent)
-            is_damaged = true;
+        behind.synced = std::max(behind.synced, highest_synced(bytes, segment.header));
+        if (used_bytes(bytes) == 0) continue; // a crash stopped whoever made it
+        behind.has_bytes = true;
+        // Nothing is written to a segment before its header is durable.
+        if (segment.state != FormatError::ok) behind.is_damaged = true;
     }
     return true;
 }
 
 /// Always false: the log has ended.
 inline bool LogWalk::judge(SegmentEnd end) {
-    Lsn synced;
-    bool is_damaged = false;
-    if (!look_behind(synced, is_damaged)) return false;
+    Behind behind;
+    if (!look_behind(behind)) return false;
+    if (reader_ && is_at_cut() && !behind.has_bytes) {
+        end_ = {.expected = expected_, .reason = {}};
+        return false;
+    }
     const bool has_later_segments = next_segment_ < segments_.size();
     end.expected = expected_; // where copies differ in length, the longest counts
-    end_ = {.ending = ending_of(end, has_later_segments, synced),
-            .is_durable_data_lost = is_durable_data_lost(end, synced),
+    end_ = {.ending = ending_of(end, has_later_segments, behind.synced),
+            .is_durable_data_lost = is_durable_data_lost(end, behind.synced),
             .expected = expected_,
             .segment = reader_ ? segments_[next_segment_ - 1].header.index : 0,
             .offset = end.offset,
             .bytes_after = end.bytes_after,
             .reason = {}};
-    if (is_damaged) end_.ending = LogEnding::corruption;
+    if (behind.is_damaged) end_.ending = LogEnding::corruption;
     if (end_.ending == LogEnding::clean) return false;
     if (!end.is_clean) end_.reason = end.text();
     else
@@ -287,11 +296,10 @@ inline bool LogWalk::judge(SegmentEnd end) {
 inline bool LogWalk::refuse(const LogRecord& record, std::string reason) {
     has_ended_ = true;
     expected_ = record.lsn;
-    Lsn synced;
-    bool is_damaged = false;
+    Behind behind;
     const WalkSegment& segment = segments_[next_segment_ - 1];
-    if (!look_behind(synced, is_damaged)) return false;
-    synced = std::max(synced, highest_synced(bytes_, segment.header));
+    if (!look_behind(behind)) return false;
+    const Lsn synced = std::max(behind.synced, highest_synced(bytes_, segment.header));
     end_ = {.ending = LogEnding::corruption,
             .is_durable_data_lost = synced >= expected_,
             .expected = expected_,

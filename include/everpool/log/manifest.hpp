@@ -14,7 +14,7 @@
 //          60      4   CRC-32C of bytes 0 to 59
 //          64   32 n   checkpoints, by lsn: lsn u64 | parent u64 | bytes of the file u64 | digest u32
 //                      | kind u8 | reserved 3: 0
-//     64+32 n   24 m   cuts, by segment: segment u64 | offset u64 | lsn u64
+//     64+32 n   32 m   cuts, by segment: segment u64 | offset u64 | lsn u64 | next segment u64
 //
 // It is replaced as a whole: written beside itself, synced, renamed, the directory synced. The file
 // ends with its last cut: a byte more or less, and it does not count.
@@ -37,13 +37,14 @@ inline constexpr std::uint32_t manifest_version = 1;
 inline constexpr std::size_t manifest_checkpoints_max = 1024;
 inline constexpr std::size_t manifest_cuts_max = 1024;
 
-/// Where recovery ended once: what follows `offset` in that segment, and in those between it and the
-/// next that counts, does not count and never will. The log goes on with record `lsn` in a segment
-/// of its own.
+/// Where recovery ended once: what follows `offset` in that segment, and in those between it and
+/// `next_segment`, does not count and never will. The log goes on with record `lsn` in a segment that
+/// was made later, and damage to such a one is told from what was cut off by its index.
 struct LogCut {
-    std::uint64_t segment{0};
+    std::uint64_t segment{0}; ///< 0: before the first that there was
     std::uint64_t offset{0};
     Lsn lsn;
+    std::uint64_t next_segment{1}; ///< those of this index and above were made after the cut
 
     friend bool operator==(const LogCut&, const LogCut&) = default;
 };
@@ -59,10 +60,13 @@ struct Manifest {
     friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
+/// Whether all of this segment was cut off.
+bool is_cut_off(std::span<const LogCut> cuts, std::uint64_t segment) noexcept;
+
 std::vector<std::byte> encode_manifest(const Manifest& manifest);
 
 /// Believes nothing. `manifest` means something if the answer is ok. Throws nothing but
-/// std::bad_alloc, and takes no more memory than some 60 KiB.
+/// std::bad_alloc, and takes no more memory than some 150 KiB.
 FormatError decode_manifest(std::span<const std::byte> file, Manifest& manifest);
 
 // -------------------------------------------------------------------------------------------------
@@ -72,7 +76,7 @@ namespace detail {
 inline constexpr Magic manifest_magic = "EVPMAN\r\n";
 static_assert(manifest_magic.size() == 8);
 inline constexpr std::size_t manifest_checkpoint_bytes = 32;
-inline constexpr std::size_t manifest_cut_bytes = 24;
+inline constexpr std::size_t manifest_cut_bytes = 32;
 static_assert(manifest_checkpoints_max <= UINT16_MAX && manifest_cuts_max <= UINT16_MAX);
 
 /// Whether a writer could have meant it.
@@ -83,13 +87,17 @@ inline bool is_possible(const Manifest& manifest) noexcept {
     const auto does_not_grow = [](const LogCut& a, const LogCut& b) {
         return a.segment >= b.segment;
     };
+    const auto is_unlikely = [&](const LogCut& cut) {
+        return cut.next_segment <= cut.segment || cut.next_segment > manifest.next_segment;
+    };
     return manifest.checkpoints.size() <= manifest_checkpoints_max &&
            manifest.cuts.size() <= manifest_cuts_max &&
            manifest.first_segment <= manifest.next_segment && manifest.next_segment <= number_max &&
            manifest.number <= number_max &&
            std::is_sorted(manifest.checkpoints.begin(), manifest.checkpoints.end(), is_lower) &&
            std::adjacent_find(manifest.cuts.begin(), manifest.cuts.end(), does_not_grow) ==
-               manifest.cuts.end();
+               manifest.cuts.end() &&
+           std::none_of(manifest.cuts.begin(), manifest.cuts.end(), is_unlikely);
 }
 
 inline bool read_checkpoints(const std::byte* at, std::size_t count, Manifest& manifest) {
@@ -109,6 +117,12 @@ inline bool read_checkpoints(const std::byte* at, std::size_t count, Manifest& m
 }
 
 } // namespace detail
+
+inline bool is_cut_off(std::span<const LogCut> cuts, std::uint64_t segment) noexcept {
+    return std::any_of(cuts.begin(), cuts.end(), [&](const LogCut& cut) {
+        return segment > cut.segment && segment < cut.next_segment;
+    });
+}
 
 inline std::vector<std::byte> encode_manifest(const Manifest& manifest) {
     assert(detail::is_possible(manifest));
@@ -135,6 +149,7 @@ inline std::vector<std::byte> encode_manifest(const Manifest& manifest) {
         store(at, cut.segment);
         store(at + 8, cut.offset);
         store(at + 16, cut.lsn.value);
+        store(at + 24, cut.next_segment);
         at += detail::manifest_cut_bytes;
     }
     store(header + 56, detail::whole_file_crc(header, std::span(bytes).subspan(file_header_bytes)));
@@ -167,7 +182,8 @@ inline FormatError decode_manifest(std::span<const std::byte> file, Manifest& ma
     for (std::size_t i = 0; i < cut_count; ++i, at += detail::manifest_cut_bytes)
         manifest.cuts.push_back({.segment = load<std::uint64_t>(at),
                                  .offset = load<std::uint64_t>(at + 8),
-                                 .lsn = {load<std::uint64_t>(at + 16)}});
+                                 .lsn = {load<std::uint64_t>(at + 16)},
+                                 .next_segment = load<std::uint64_t>(at + 24)});
     return detail::is_possible(manifest) ? FormatError::ok : FormatError::damaged;
 }
 

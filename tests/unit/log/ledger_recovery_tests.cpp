@@ -83,6 +83,128 @@ TEST_CASE("an unfinished write is cut off, unless every irregularity is an error
     CHECK(rig.seen == 6);
 }
 
+namespace {
+
+/// The torn seventh was cut off, which is noted; a segment follows, and another, both durable.
+LedgerRig went_on_behind_a_cut() {
+    LedgerRig rig = torn_seventh();
+    for (int life = 0; life < 2; ++life) {
+        REQUIRE_FALSE(rig.open());
+        rig.commit(5);
+        rig.power_cut();
+    }
+    REQUIRE(rig.files("segment-").size() == 4);
+    return rig;
+}
+
+} // namespace
+
+TEST_CASE("behind a cut, what is lost of later segments is told") {
+    LedgerRig rig = went_on_behind_a_cut();
+    SECTION("a bit of the header of the next") { rig.damage(segment_name(3), 20); }
+    SECTION("the header of the next") {
+        Bytes bytes = *rig.disk->contents(segment_name(3));
+        std::fill_n(bytes.begin(), 512, std::byte{});
+        rig.disk->put(segment_name(3), std::move(bytes));
+    }
+    SECTION("all that the next has") { rig.disk->put(segment_name(3), {}); }
+    SECTION("the next, as a file") { rig.disk->drop(segment_name(3)); }
+    check_refused(rig, RecoveryMode::absolute, Errc::storage_damaged);
+    check_refused(rig, RecoveryMode::tolerate_corrupted_tail, Errc::storage_damaged);
+    REQUIRE_FALSE(rig.open(RecoveryMode::point_in_time));
+    CHECK(rig.seen == 6);
+    CHECK(rig.report.ending == LogEnding::corruption);
+    CHECK(rig.report.is_durable_data_lost);
+
+    // That is noted as well, and the log goes on behind all of them.
+    rig.commit(3);
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 9);
+}
+
+TEST_CASE("behind a cut, what is lost of the last segment is told") {
+    LedgerRig rig = went_on_behind_a_cut();
+    rig.disk->drop(segment_name(4));
+    SECTION("a bit of its header") { rig.damage(segment_name(3), 20); }
+    SECTION("its header") {
+        Bytes bytes = *rig.disk->contents(segment_name(3));
+        std::fill_n(bytes.begin(), 512, std::byte{});
+        rig.disk->put(segment_name(3), std::move(bytes));
+    }
+    check_refused(rig, RecoveryMode::absolute, Errc::storage_damaged);
+    check_refused(rig, RecoveryMode::tolerate_corrupted_tail, Errc::storage_damaged);
+    REQUIRE_FALSE(rig.open(RecoveryMode::point_in_time));
+    CHECK(rig.seen == 6);
+    CHECK(rig.report.ending == LogEnding::corruption);
+    CHECK(rig.report.is_durable_data_lost);
+}
+
+TEST_CASE("behind a cut, a segment of which a crash left nothing is no damage") {
+    LedgerRig rig = torn_seventh();
+    REQUIRE_FALSE(rig.open());
+    rig.power_cut();
+    const std::size_t bytes = GENERATE(std::size_t{0}, std::size_t{65536});
+    rig.disk->put(segment_name(3), Bytes(bytes));
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 6);
+    rig.commit(1);
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 7);
+}
+
+TEST_CASE("salvage behind a cut goes on in later segments, not in what was cut off") {
+    LedgerRig rig = went_on_behind_a_cut();
+    rig.damage(segment_name(3), 20);
+    REQUIRE_FALSE(rig.open(RecoveryMode::salvage));
+    CHECK(rig.report.last_record == 16);
+    CHECK(rig.report.records_skipped + rig.report.records_read == 16);
+    CHECK(rig.report.records_skipped >= 4);
+}
+
+TEST_CASE("whole segments that were cut off are not read when the one that replaced them is bad") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(100, 2000);
+    rig.power_cut();
+    const std::size_t cut_off = rig.files("segment-").size();
+    REQUIRE(cut_off >= 3);
+    rig.damage(segment_name(1), segment_header_bytes + 20'000);
+    REQUIRE_FALSE(rig.open());
+    REQUIRE(rig.seen < 12);
+    while (rig.journal.last() < 35) rig.commit(1, 1990); // others than those cut off
+    rig.checkpoint(CheckpointKind::full);
+    rig.commit(1, 1990);
+    rig.power_cut();
+    REQUIRE(rig.files("segment-").size() == cut_off + 1);
+    rig.damage(segment_name(cut_off + 1), 20);
+    check_refused(rig, RecoveryMode::absolute, Errc::storage_damaged);
+    REQUIRE_FALSE(rig.open(RecoveryMode::point_in_time));
+    CHECK(rig.seen == 35);
+    CHECK(rig.report.ending == LogEnding::corruption);
+    rig.commit(1);
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 36);
+}
+
+TEST_CASE("a log that has lost its first header is cut once, and then is whole") {
+    LedgerRig rig = six_records();
+    rig.damage(segment_name(1), 20);
+    REQUIRE_FALSE(rig.open());
+    CHECK(rig.seen == 0);
+    CHECK(rig.report.is_durable_data_lost);
+    rig.damage(segment_name(1), 20); // the bit flips back
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 0);
+    rig.commit(2);
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 2);
+}
+
 TEST_CASE("a durable record that is not what it was ends the log, and the report says so") {
     LedgerRig rig = six_records();
     rig.damage(segment_name(1), offset_of(3) + 50);

@@ -24,8 +24,8 @@ Manifest sample() {
              .parent = {i % 2 == 0 ? 0 : 90 + 10 * i},
              .file_bytes = 5000 + i,
              .digest = static_cast<std::uint32_t>(0xabcd'0000 + i)});
-    manifest.cuts = {{.segment = 5, .offset = 4096, .lsn = {120}},
-                     {.segment = 7, .offset = 70'000, .lsn = {140}}};
+    manifest.cuts = {{.segment = 5, .offset = 4096, .lsn = {120}, .next_segment = 6},
+                     {.segment = 7, .offset = 70'000, .lsn = {140}, .next_segment = 9}};
     return manifest;
 }
 
@@ -56,7 +56,7 @@ TEST_CASE("a manifest is read back as it was written") {
 
 TEST_CASE("a manifest stands where the diagram says") {
     const auto file = encode_manifest(sample());
-    CHECK(file.size() == 64 + 4 * 32 + 2 * 24);
+    CHECK(file.size() == 64 + 4 * 32 + 2 * 32);
     CHECK(std::string_view(reinterpret_cast<const char*>(file.data()), 8) == "EVPMAN\r\n");
     CHECK(load<std::uint32_t>(&file[8]) == 1);
     CHECK(load<std::uint16_t>(&file[12]) == 4);
@@ -69,9 +69,10 @@ TEST_CASE("a manifest stands where the diagram says") {
     CHECK(load<std::uint64_t>(&file[64 + 48]) == 5001);
     CHECK(load<std::uint32_t>(&file[64 + 56]) == 0xabcd'0001);
     CHECK(load<std::uint32_t>(&file[64 + 60]) == 2);
-    CHECK(load<std::uint64_t>(&file[192 + 24]) == 7);
-    CHECK(load<std::uint64_t>(&file[192 + 32]) == 70'000);
-    CHECK(load<std::uint64_t>(&file[192 + 40]) == 140);
+    CHECK(load<std::uint64_t>(&file[192 + 32]) == 7);
+    CHECK(load<std::uint64_t>(&file[192 + 40]) == 70'000);
+    CHECK(load<std::uint64_t>(&file[192 + 48]) == 140);
+    CHECK(load<std::uint64_t>(&file[192 + 56]) == 9);
 }
 
 TEST_CASE("every bit flipped in a manifest is found") {
@@ -128,20 +129,25 @@ TEST_CASE("a manifest that contradicts itself is damaged, even with the right ch
     CHECK(with(64 + 28, std::uint32_t{0x101}) == FormatError::damaged);
     CHECK(with(64 + 40, std::uint64_t{111}) == FormatError::damaged); // a parent after it
     CHECK(with(192, std::uint64_t{7}) == FormatError::damaged);       // two cuts of a segment
+    CHECK(with(192 + 24, std::uint64_t{9}) == FormatError::ok);
+    CHECK(with(192 + 24, std::uint64_t{5}) == FormatError::damaged);  // goes on where it ended
+    CHECK(with(192 + 24, std::uint64_t{10}) == FormatError::damaged); // beyond all there are
 }
 
 TEST_CASE("a manifest has its limits, and at them it is whole") {
     Manifest large = sample();
     large.checkpoints.resize(manifest_checkpoints_max, large.checkpoints.back());
     large.cuts.clear();
+    large.next_segment = manifest_cuts_max + 1;
     for (std::uint64_t i = 0; i < manifest_cuts_max; ++i)
-        large.cuts.push_back({.segment = i, .offset = 4096, .lsn = {1}});
+        large.cuts.push_back({.segment = i, .offset = 4096, .lsn = {1}, .next_segment = i + 1});
     Manifest read;
     auto file = encode_manifest(large);
     REQUIRE(decode_manifest(file, read) == FormatError::ok);
     CHECK(read == large);
     store(&file[14], static_cast<std::uint16_t>(manifest_cuts_max + 1));
-    file.resize(file.size() + 24);
-    store(&file[file.size() - 24], std::uint64_t{manifest_cuts_max});
+    file.resize(file.size() + 32);
+    store(&file[file.size() - 32], std::uint64_t{manifest_cuts_max});
+    store(&file[file.size() - 8], std::uint64_t{manifest_cuts_max + 1});
     CHECK(judge_sealed(file) == FormatError::damaged);
 }

@@ -5,6 +5,9 @@
 // be computed again by any program in any language; and at several bytes a cycle it costs less than
 // the copy of a tensor into a socket does. It is no protection against somebody who looks for two
 // inputs with the same digest.
+//
+// Why our own and not libxxhash: it is sixty lines that never change, in a room that needs no
+// package; a host of everpool::core alone would have to install one for it.
 #pragma once
 
 #include <bit>

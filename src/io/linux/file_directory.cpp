@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/file_directory.hpp"
 
+#include "everpool/log/ledger_files.hpp"
+
 #include <fmt/format.h>
 
 #include <dirent.h>
@@ -143,30 +145,22 @@ error_code sync_name(int directory) {
     return ::syncfs(directory) == 0 ? error_code{} : last_error();
 }
 
-bool is_about_room(error_code cause) {
-    return cause == boost::system::errc::no_space_on_device ||
-           cause == boost::system::errc::file_too_large || cause.value() == EDQUOT;
-}
-
-bool is_about_permission(error_code cause) {
-    return cause == boost::system::errc::read_only_file_system ||
-           cause == boost::system::errc::permission_denied ||
-           cause == boost::system::errc::operation_not_permitted;
-}
-
 error_code explain_at(const fs::path& path, error_code cause, Diagnostics& diagnostics) {
     diagnostics = {};
     diagnostics.last_cause = cause;
     diagnostics.message = fmt::format("state directory {}: {}", path.string(), cause.message());
-    if (is_about_room(cause)) {
+    switch (log::detail::meaning_of(cause)) {
+    case Errc::storage_full:
         diagnostics.remedy = "free some room on its disk, or raise the quota or file size limit";
         return Errc::storage_full;
-    }
-    if (is_about_permission(cause)) {
-        diagnostics.remedy = fmt::format(
-            "choose a directory that user {} may write to, on a disk that is not read-only",
-            ::geteuid());
+    case Errc::storage_not_writable:
+        diagnostics.remedy = log::detail::is_link_in_the_way(cause)
+                                 ? log::detail::remedy_of(cause)
+                                 : fmt::format("choose a directory that user {} may write to, on a "
+                                               "disk that is not read-only",
+                                               ::geteuid());
         return Errc::storage_not_writable;
+    default: break;
     }
     if (cause == boost::system::errc::no_such_file_or_directory) {
         diagnostics.remedy = "make the directory that it is to be in";
@@ -176,11 +170,7 @@ error_code explain_at(const fs::path& path, error_code cause, Diagnostics& diagn
         diagnostics.remedy = "choose another name: a file is there";
         return Errc::storage_not_writable;
     }
-    if (cause == boost::system::errc::too_many_symbolic_link_levels) {
-        diagnostics.remedy = "remove the link that is in the place of a file";
-        return Errc::storage_not_writable;
-    }
-    diagnostics.remedy = "the disk may be failing: see the system's log";
+    diagnostics.remedy = log::detail::remedy_of(cause);
     return Errc::storage_failed;
 }
 
@@ -226,12 +216,12 @@ error_code FileDirectory::open(const fs::path& path, std::unique_ptr<FileDirecto
     // On a full disk the number cannot be written. That is no reason to refuse.
     if (::ftruncate(lock.get(), 0) == 0)
         (void)!::pwrite(lock.get(), holder.data(), holder.size(), 0);
-    out.reset(new FileDirectory(path, std::move(directory), std::move(lock)));
+    out.reset(new FileDirectory(std::move(directory), std::move(lock)));
     return {};
 }
 
-FileDirectory::FileDirectory(fs::path path, Descriptor directory, Descriptor lock)
-    : path_(std::move(path)), directory_(std::move(directory)), lock_(std::move(lock)) {}
+FileDirectory::FileDirectory(Descriptor directory, Descriptor lock)
+    : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
 // The file stays: were it removed, one process could lock the old one and another one the new.
 FileDirectory::~FileDirectory() { (void)!::ftruncate(lock_.get(), 0); }
@@ -286,9 +276,5 @@ error_code FileDirectory::remove(std::string_view name) {
 }
 
 error_code FileDirectory::sync() { return sync_directory(directory_.get()); }
-
-error_code FileDirectory::explain(error_code cause, Diagnostics& diagnostics) const {
-    return explain_at(path_, cause, diagnostics);
-}
 
 } // namespace everpool::io

@@ -32,7 +32,7 @@ public:
                            Diagnostics& diagnostics);
     ~FileDirectory() override;
 
-    // Errors are the system's; explain() says what they mean. The lock is not among the names.
+    // Errors are the system's. The lock is not among the names.
     error_code open(std::string_view name, log::OpenMode mode,
                     std::unique_ptr<log::File>& file) override;
     error_code list(std::vector<std::string>& names) override;
@@ -40,15 +40,9 @@ public:
     error_code remove(std::string_view name) override;
     error_code sync() override;
 
-    /// What an error of this directory, or of a file of it, means to the host.
-    error_code explain(error_code cause, Diagnostics& diagnostics) const;
-
-    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
 private:
-    FileDirectory(std::filesystem::path path, Descriptor directory, Descriptor lock);
+    FileDirectory(Descriptor directory, Descriptor lock);
 
-    const std::filesystem::path path_;
     const Descriptor directory_, lock_;
 };
 

@@ -2,6 +2,7 @@
 #include "io/linux/file_directory.hpp"
 
 #include "everpool/log/ledger_files.hpp"
+#include "io/linux/file_size_signal.hpp"
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@
 #include <cassert>
 #include <cerrno>
 #include <charconv>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -45,6 +47,8 @@ public:
     explicit RealFile(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
 
     error_code write(std::uint64_t offset, std::span<const std::byte> bytes) override {
+        std::optional<HeldFileSizeSignal> held;
+        if (has_size_limit_) held.emplace();
         while (!bytes.empty()) {
             const ssize_t done =
                 ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), offset_of(offset));
@@ -78,6 +82,7 @@ public:
         std::uint64_t before = 0;
         if (error_code ec = size(before)) return ec;
         if (bytes <= before) return cut(bytes);
+        const HeldFileSizeSignal held;
         error_code ec = reserve(before, bytes);
         if (!ec) ec = fill(before, bytes);
         if (ec) (void)cut(before);
@@ -124,6 +129,8 @@ private:
     }
 
     const Descriptor descriptor_;
+    /// Asked for once: most have none, and each record would pay for the question.
+    const bool has_size_limit_{has_file_size_limit()};
 };
 
 error_code sync_directory(int directory) {
@@ -214,6 +221,7 @@ error_code FileDirectory::open(const fs::path& path, std::unique_ptr<FileDirecto
     }
     const std::string holder = fmt::format("{}\n", ::getpid());
     // On a full disk the number cannot be written. That is no reason to refuse.
+    const HeldFileSizeSignal held;
     if (::ftruncate(lock.get(), 0) == 0)
         (void)!::pwrite(lock.get(), holder.data(), holder.size(), 0);
     out.reset(new FileDirectory(std::move(directory), std::move(lock)));

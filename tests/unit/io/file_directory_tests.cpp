@@ -313,6 +313,70 @@ TEST_CASE("a file that may not become larger says so, and keeps what it had") {
     CHECK(bytes == hello.size());
 }
 
+/// The signal stays what it is, unlike with FileSizeLimit.
+bool limit_file_size(rlim_t bytes) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0) return false;
+    limit.rlim_cur = std::min(bytes, limit.rlim_max);
+    return ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
+}
+
+/// In a process of its own. \return 0, or which step went wrong.
+int work_below_limit(const fs::path& path) {
+    const auto is_full = [](error_code ec) {
+        return ec && log::detail::meaning_of(ec) == Errc::storage_full;
+    };
+    if (::signal(SIGXFSZ, SIG_DFL) == SIG_ERR || !limit_file_size(0)) return 1;
+    std::unique_ptr<FileDirectory> directory;
+    Diagnostics diagnostics;
+    if (FileDirectory::open(path, directory, diagnostics)) return 2; // its lock tells no number
+    std::unique_ptr<log::File> file;
+    if (directory->open("segment", OpenMode::create, file)) return 3;
+    if (!is_full(file->write(0, hello))) return 4;
+    if (!limit_file_size(4096) || file->allocate(4096) || file->write(0, hello)) return 5;
+    if (!is_full(file->allocate(8192)) || !is_full(file->write(4096, hello))) return 6;
+    sigset_t blocked, pending;
+    if (::pthread_sigmask(SIG_SETMASK, nullptr, &blocked) != 0 || ::sigpending(&pending) != 0)
+        return 7;
+    return ::sigismember(&blocked, SIGXFSZ) == 0 && ::sigismember(&pending, SIGXFSZ) == 0 ? 0 : 8;
+}
+
+TEST_CASE("a limit of file sizes is a full disk, and does not end the host") {
+    const TemporaryDirectory temporary;
+    const pid_t pid = ::fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) ::_exit(work_below_limit(temporary.path));
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    INFO("signal " << (WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("a signal of file sizes that the host keeps for itself is left to it") {
+    const TemporaryDirectory temporary;
+    const bool was_pending = GENERATE(false, true);
+    void (*const handler)(int) = ::signal(SIGXFSZ, SIG_DFL);
+    sigset_t signal, before, blocked, pending;
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    REQUIRE(::pthread_sigmask(SIG_BLOCK, &signal, &before) == 0);
+    if (was_pending) REQUIRE(::raise(SIGXFSZ) == 0);
+    REQUIRE(limit_file_size(4096));
+    const auto directory = open_there(temporary.path);
+    const error_code refusal = open_file(*directory, "segment", OpenMode::create)->allocate(8192);
+    REQUIRE(limit_file_size(RLIM_INFINITY));
+    REQUIRE(::pthread_sigmask(SIG_SETMASK, nullptr, &blocked) == 0);
+    REQUIRE(::sigpending(&pending) == 0);
+    const timespec now{};
+    if (::sigismember(&pending, SIGXFSZ) == 1) REQUIRE(::sigtimedwait(&signal, nullptr, &now) > 0);
+    REQUIRE(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
+    ::signal(SIGXFSZ, handler);
+    CHECK(refusal == boost::system::errc::file_too_large);
+    CHECK(::sigismember(&blocked, SIGXFSZ) == 1);
+    CHECK((::sigismember(&pending, SIGXFSZ) == 1) == was_pending);
+}
+
 TEST_CASE("a full device says that it is full") {
     const TemporaryDirectory temporary;
     const auto directory = open_there(temporary.path);

@@ -11,7 +11,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <thread>
+#include <utility>
 
 namespace bench {
 namespace {
@@ -112,18 +114,23 @@ public:
         : thread_([this, &full, durability] { run(full, durability); }) {}
     PacedWriter(const PacedWriter&) = delete;
     PacedWriter& operator=(const PacedWriter&) = delete;
-    ~PacedWriter() { stop(); }
+    ~PacedWriter() { join(); }
 
     /// The longest that any commit took that ended since the last call; microseconds.
     float take_longest() { return longest_.exchange(0); }
 
+    /// Throws what ended it before.
     void stop() {
-        is_stopped_ = true;
-        if (thread_.joinable()) thread_.join();
+        join();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     }
 
 private:
+    void join() {
+        is_stopped_ = true;
+        if (thread_.joinable()) thread_.join();
+    }
+
     void run(FullState& full, Durability durability) {
         try {
             while (!is_stopped_) {

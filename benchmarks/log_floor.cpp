@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <vector>
 
@@ -59,6 +60,7 @@ public:
         gathered_.insert(gathered_.end(), record.begin(), record.end());
         const std::uint64_t mine = ++count_, group = group_;
         while (done_ < mine) {
+            if (failure_) std::rethrow_exception(failure_);
             if (is_flying_ || group_ != group) {
                 waiting_[group % 2].wait(lock);
                 continue;
@@ -68,9 +70,15 @@ public:
             flying_.swap(gathered_);
             const std::uint64_t last = count_;
             lock.unlock();
-            write_out();
+            std::exception_ptr failure;
+            try {
+                write_out();
+            } catch (...) {
+                failure = std::current_exception();
+            }
             lock.lock();
             is_flying_ = false;
+            if (failure) fail(failure);
             done_ = last;
             const bool has_next = count_ != last;
             lock.unlock();
@@ -81,6 +89,13 @@ public:
     }
 
 private:
+    /// For all: those who wait would wait for ever.
+    void fail(const std::exception_ptr& failure) {
+        failure_ = failure;
+        for (std::condition_variable& waiting : waiting_) waiting.notify_all();
+        std::rethrow_exception(failure);
+    }
+
     void write_out() {
         if (offset_ + flying_.size() > file_bytes) offset_ = 0; // from the beginning again
         file_.write(offset_, flying_);
@@ -100,6 +115,7 @@ private:
     std::uint64_t group_{0}; ///< which group a record that comes now belongs to
     std::uint64_t count_{0}, done_{0};
     bool is_flying_{false};
+    std::exception_ptr failure_; ///< of the first that failed; it ends the benchmark
 };
 
 // --- everybody for himself -----------------------------------------------------------------------

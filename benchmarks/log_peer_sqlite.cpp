@@ -2,16 +2,13 @@
 // durable, else NORMAL, which leaves the WAL to the system.
 // SPDX-License-Identifier: BSL-1.0
 //
-// One connection behind a mutex: with one connection per thread all but one wait for the file's lock
-// by sleeping and asking again. EVERPOOL_BENCH_SQLITE_CONNECTIONS=threads does that instead, to see.
-// Checkpoints of its WAL are put off until the end of the run.
+// One connection behind a mutex: with one per thread all but one wait for the file's lock by sleeping
+// and asking again. Checkpoints of its WAL are put off until the end of the run.
 #include "log_store.hpp"
 
 #include <sqlite3.h>
 
-#include <cstdlib>
 #include <mutex>
-#include <string_view>
 
 namespace bench {
 namespace {
@@ -60,30 +57,16 @@ private:
 
 class SqliteStore final : public RecordStore {
 public:
-    SqliteStore(std::filesystem::path file, Level level)
-        : file_(std::move(file)), level_(level), shared_(file_, level) {}
+    SqliteStore(const std::filesystem::path& file, Level level) : connection_(file, level) {}
 
     void commit(std::uint64_t number, std::span<const std::byte> record) override {
-        if (has_connection_per_thread_) {
-            thread_local Connection own(file_, level_);
-            own.insert(number, record);
-        } else {
-            const std::lock_guard lock(mutex_);
-            shared_.insert(number, record);
-        }
+        const std::lock_guard lock(mutex_);
+        connection_.insert(number, record);
     }
 
 private:
-    static bool is_asked_for() {
-        const char* value = std::getenv("EVERPOOL_BENCH_SQLITE_CONNECTIONS");
-        return value != nullptr && std::string_view(value) == "threads";
-    }
-
-    const std::filesystem::path file_;
-    const Level level_;
-    const bool has_connection_per_thread_{is_asked_for()};
     std::mutex mutex_;
-    Connection shared_;
+    Connection connection_;
 };
 
 } // namespace

@@ -8,6 +8,9 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <string>
+#include <string_view>
 
 int main(int argc, char** argv) try {
     if (argc != 2) {

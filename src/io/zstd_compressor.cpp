@@ -3,6 +3,7 @@
 
 #include <zstd.h>
 
+#include <exception>
 #include <mutex>
 #include <new>
 #include <utility>

@@ -39,8 +39,10 @@ struct BrowserStateManagerConfig {
     /// high -> group; critical -> sync. Default medium.
     FaultToleranceLevel fault_tolerance{FaultToleranceLevel::medium};
 
-    /// A commit with Durability::group is durable this much later at the latest: what a power cut
-    /// may cost. Default 5 ms; range 100 us to 10 s; below 1 ms the background does not wait at all.
+    /// The sync that makes a commit with Durability::group durable begins this much later at the
+    /// latest, or when one that is under way then has ended: what the host's death, by SIGKILL or by
+    /// a power cut, may cost, and that sync's own time besides. Default 5 ms; range 100 us to 10 s;
+    /// below 1 ms the background does not wait at all.
     Duration commit_interval{std::chrono::milliseconds{5}};
 
     /// What to do when the log is not whole. Default point_in_time.

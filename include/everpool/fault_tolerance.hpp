@@ -21,7 +21,7 @@ enum class FaultToleranceLevel : std::uint8_t { none, low, medium, high, critica
 enum class Durability : std::uint8_t {
     none,  ///< in memory; nothing is written
     os,    ///< handed to the operating system: survives the host's death, not the machine's
-    group, ///< durable soon: with the next sync of all, `commit_interval` later at most
+    group, ///< durable soon: with the next sync of all, which begins `commit_interval` later
     sync,  ///< durable: survives a power cut once the commit has returned
 };
 

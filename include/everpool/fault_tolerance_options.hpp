@@ -54,8 +54,8 @@ struct FaultToleranceOptions {
     ///   none      nothing is remembered, and nothing is spent on it
     ///   low       the state is in memory, for state(), and dies with the host
     ///   medium,   the state is on disk, if there is a directory. No answer waits for the disk: the
-    ///   high      last commit_interval of the host's life may be missing after a power cut; what a
-    ///             SIGKILL of the host alone may cost is less, as the system has most of it
+    ///   high      last commit_interval of the host's life may be missing, after a SIGKILL as after a
+    ///             power cut, as it is written and synced together, that much later
     ///   critical  an operation is sent to a worker once the record of that is durable, and answered
     ///             once the record of its end is: two waits for the disk an operation (which
     ///             operations at the same time share). If the disk fails, operations that have not
@@ -86,7 +86,8 @@ struct FaultToleranceOptions {
     /// 24 h; 0: never.
     Duration checkpoint_interval{std::chrono::seconds{60}};
 
-    /// What a power cut may cost at levels medium and high. Default 5 ms; range 100 us to 10 s.
+    /// What the host's death, by SIGKILL or by a power cut, may cost at levels medium and high, and
+    /// the time of one sync besides. Default 5 ms; range 100 us to 10 s.
     Duration commit_interval{std::chrono::milliseconds{5}};
 
     /// What to do if the state on disk is not whole. Default point_in_time. Leave alone unless

@@ -43,13 +43,15 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace everpool::io {
 
 struct LogCommitterConfig {
-    /// The longest that a record waits for its sync if nobody waits for it: so much of the newest
-    /// past a power cut may take. Default 5 ms; 0: at once, in the background.
+    /// The longest that a record waits for its sync to begin if nobody waits for it, but for a sync
+    /// that is under way then: so much of the newest past, and what is on its way, the host's death
+    /// may take. Default 5 ms; 0: at once, in the background.
     std::chrono::milliseconds commit_interval{5};
     /// After a failure that may pass (a full disk) the background tries again so often. Default
     /// 250 ms.
@@ -59,7 +61,8 @@ struct LogCommitterConfig {
 class LogCommitter {
 public:
     using Clock = std::chrono::steady_clock;
-    /// Called once, on the committer's own thread; must not throw or block.
+    /// Called once, on the committer's own thread or, after stop(), inside when_durable(); must not
+    /// throw or block.
     using DurableHandler = std::function<void(error_code)>;
 
     /// Starts two threads: for commits in the background, and for checkpoints.
@@ -84,10 +87,11 @@ public:
     /// \pre lsn was appended
     error_code wait_durable(log::Lsn lsn) { return wait_for(lsn, log::Reach::disk); }
 
-    /// Makes everything up to `lsn` durable in the background, within commit_interval or, if it is
-    /// urgent, with the next sync, and then calls `handler`, if there is one. It is also called,
-    /// with the error, when an attempt fails; the records are tried again with all others. After
-    /// stop() it is called at once, before this returns. \pre lsn was appended
+    /// Makes everything up to `lsn` durable in the background, by a sync that begins within
+    /// commit_interval or, if it is urgent, by the next one, and then calls `handler`, if there is
+    /// one. It is also called, with the error, when an attempt fails; the records are tried again
+    /// with all others. After stop() it is called at once, before this returns. \pre lsn was
+    /// appended
     void when_durable(log::Lsn lsn, DurableHandler handler, bool is_urgent = false);
 
     [[nodiscard]] log::Lsn appended() const;

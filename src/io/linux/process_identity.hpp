@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A process id is given anew once its process is gone. Together with the time at which the process
-// was started it is not.
+// was started, which counts from the machine's own start, it is not until that is started anew.
 #pragma once
 
 #include "everpool/browser_state.hpp"

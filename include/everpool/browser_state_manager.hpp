@@ -9,7 +9,7 @@
 //     BrowserStateManager state({.directory = "/var/lib/myapp/state"});
 //     std::puts(state.recovery().text().c_str());     // what was found there
 //     Transaction start{.actor = "worker 0"};
-//     start.changes.push_back(change::BrowserAdded{...});
+//     start.changes.emplace_back(BrowserAdded{{.id = WorkerId{0}}});
 //     if (auto done = state.commit(std::move(start)); done.code)
 //         std::puts(done.diagnostics.text().c_str()); // nothing was changed
 //     auto now = state.snapshot();                    // stays as it is, whatever is committed
@@ -23,7 +23,8 @@
 //   none   memory only. It is written along with the next one that is not `none`, with a checkpoint,
 //          or when much of it has gathered (8 MiB).
 //   os     the bytes are with the operating system when commit() returns: they survive the host.
-//   group  commit() does not wait; commit_interval later at most they survive a power cut as well.
+//   group  commit() does not wait; they are written and synced commit_interval later, and survive the
+//          host and a power cut from then on.
 //   sync   they survive a power cut when commit() returns. Callers that wait at the same time share
 //          one sync of the disk.
 // The order of transactions on disk is the order in which they were applied, whatever their
@@ -36,7 +37,8 @@
 // prove nothing; and what waits to be written is bounded (64 MiB): who commits more waits until the
 // disk has taken some of it, and if it does not take it, that is the end, too. From then on the log
 // is closed, as health() says, until the directory is opened anew: it ends with the last transaction
-// that it could take, and never has a gap.
+// that it could take, and never has a gap. A limit of file sizes (ulimit -f) is as good as a full disk,
+// its signal is kept from the host; but set it before the manager is made, or ignore SIGXFSZ.
 //
 // Thread safety: every function may be called from any thread at any time; construction and
 // destruction may not overlap with anything. A snapshot is immutable and may be shared freely.
@@ -68,7 +70,7 @@ struct CommitResult {
     /// storage_full, storage_not_writable, storage_failed: applied in memory, but not as durable as
     /// was asked for.
     error_code code{};
-    std::uint64_t number{0}; ///< of the transaction, from 1 without gaps; 0: it was not applied
+    std::uint64_t number{0}; ///< of the transaction, from 1; 0: not applied. A gap: after salvage
     Diagnostics diagnostics{};
 };
 
@@ -80,7 +82,7 @@ struct OrphanedOperation {
         false}; ///< idempotent, or never sent: whoever knows its inputs may repeat it
 };
 
-/// How the log is doing, and what it has cost.
+/// How the log is doing.
 struct StateStorageHealth {
     bool is_on_disk{false};       ///< a directory was configured
     error_code trouble{};         ///< why the last write or sync failed; ok: it did not
@@ -145,8 +147,9 @@ public:
 
     // --- checkpoints -----------------------------------------------------------------------------
 
-    /// Writes one now, by this thread; commits go on meanwhile. Without a directory: does nothing.
-    /// \return storage_full, storage_failed: the checkpoints before it still count.
+    /// Writes one now and waits for it; commits go on meanwhile. Without a directory: does nothing.
+    /// \return storage_full, storage_not_writable, storage_failed, internal_error (no memory for it,
+    ///     or it is larger than one may be): the checkpoints before it still count.
     error_code checkpoint(CheckpointDemand demand = CheckpointDemand::any);
 
     // --- trust, but verify -----------------------------------------------------------------------

@@ -161,9 +161,13 @@ public:
 
     /// Merges another view of the same things (a standby's, a browser's own account) into the
     /// state, record by record: a final status of an operation wins, else the higher version, else
-    /// the later wall time, else ours (core/state_merge.hpp says it in full). One transaction, which
-    /// tells what was decided about whose view; number 0 and no error: there was nothing to merge.
-    CommitResult reconcile(const StateSnapshot& other, std::string_view whose);
+    /// the later wall time, else ours (core/state_merge.hpp says it in full). A record that only one
+    /// of the two has is kept or taken; with are_removed, which is for a view that is complete (a
+    /// standby's), it goes if the view that lacks it is new enough to have known it. Metrics always
+    /// stay. One transaction, which tells what was decided about whose view; number 0 and no error:
+    /// there was nothing to merge.
+    CommitResult reconcile(const StateSnapshot& other, std::string_view whose,
+                           AbsentRecords absent = AbsentRecords::are_kept);
 
     // --- audit -----------------------------------------------------------------------------------
 

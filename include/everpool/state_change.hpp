@@ -184,6 +184,12 @@ inline constexpr Duration metric_duration_max = std::chrono::hours(24) * 36500;
 
 // --- audit ---------------------------------------------------------------------------------------
 
+/// What it means that another view of the state lacks a record which is as old as what it knows of.
+enum class AbsentRecords : std::uint8_t {
+    are_kept,    ///< nothing: it is not complete, or the two went on apart
+    are_removed, ///< it has seen the record go; only of a view that is complete, like a standby's
+};
+
 /// Another view of the state was merged into this one. Made by reconcile() (core/state_merge.hpp),
 /// which states the rule; it carries the records that it replaces, so that replaying it needs no
 /// other view. What results must be a consistent state.

@@ -74,8 +74,9 @@ error_code BrowserStateManager::checkpoint(CheckpointDemand demand) {
 
 std::vector<std::string> BrowserStateManager::verify() const { return body_->verify(); }
 
-CommitResult BrowserStateManager::reconcile(const StateSnapshot& other, std::string_view whose) {
-    return body_->reconcile(other, whose);
+CommitResult BrowserStateManager::reconcile(const StateSnapshot& other, std::string_view whose,
+                                            AbsentRecords absent) {
+    return body_->reconcile(other, whose, absent);
 }
 
 error_code

@@ -270,9 +270,10 @@ std::vector<std::string> StateKeeper::verify() {
     return out;
 }
 
-CommitResult StateKeeper::reconcile(const StateSnapshot& other, std::string_view whose) {
+CommitResult StateKeeper::reconcile(const StateSnapshot& other, std::string_view whose,
+                                    AbsentRecords absent) {
     Transaction merge;
-    const core::ReconcileOptions options{.source = std::string(whose)};
+    const core::ReconcileOptions options{.source = std::string(whose), .absent = absent};
     return reach(apply(merge,
                        [&] {
                            merge = core::reconcile(core_.snapshot(), other, options);

@@ -46,7 +46,8 @@ public:
     StateStorageHealth health();
     error_code checkpoint(CheckpointDemand demand);
     std::vector<std::string> verify();
-    CommitResult reconcile(const StateSnapshot& other, std::string_view whose);
+    CommitResult reconcile(const StateSnapshot& other, std::string_view whose,
+                           AbsentRecords absent = AbsentRecords::are_kept);
     error_code visit(std::uint64_t from, const TransactionFilter& filter,
                      const std::function<bool(const Transaction&)>& visit);
     std::vector<Transaction> last_transactions(std::size_t count);

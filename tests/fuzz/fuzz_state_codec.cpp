@@ -94,10 +94,12 @@ void try_checkpoint(std::span<const std::byte> input, const StateSnapshot& start
     const auto bytes = is_delta ? core::encode_delta(start, state) : core::encode_full(state);
     require(load(bytes, again, diagnostics) == Errc::ok && again.snapshot() == state,
             "a checkpoint comes back as it was");
-    Transaction merge = core::reconcile(start, state);
-    merge.number = start.version() + 1;
-    StateCore merged = core_at(start);
-    require(merged.replay(merge, diagnostics) == Errc::ok, "any two views can be merged");
+    for (const AbsentRecords absent : {AbsentRecords::are_kept, AbsentRecords::are_removed}) {
+        Transaction merge = core::reconcile(start, state, {.absent = absent});
+        merge.number = start.version() + 1;
+        StateCore merged = core_at(start);
+        require(merged.replay(merge, diagnostics) == Errc::ok, "any two views can be merged");
+    }
 }
 
 } // namespace

@@ -10,10 +10,9 @@
 //   2. The higher version wins.
 //   3. Of equal versions with different contents, the one with the later wall time wins; if that is
 //      equal too, one's own.
-//   4. A record that only one view has: if its version is above the other view's clock, the other
-//      has not heard of it yet, and it is taken or kept. If not, the other has seen it go, and it
-//      goes; unless the caller says that the views went apart (Absent::is_unknown), in which case it
-//      is taken or kept. Metrics are always taken or kept.
+//   4. A record that only one view has is taken or kept. But with AbsentRecords::are_removed, which
+//      is for views that are complete, it goes if its version is not above the other view's clock:
+//      then the other has seen it go. Metrics are always taken or kept.
 //   5. What would contradict the result is made to fit: an operation that runs on a worker that is
 //      gone, or lives another generation, is queued anew; assignments to such a worker and resources
 //      of it are gone.
@@ -53,12 +52,9 @@ difference(const StateSnapshot& a, const StateSnapshot& b, std::size_t count_max
 
 // --- merging -------------------------------------------------------------------------------------
 
-/// What it means that a view lacks a record that it could have known.
-enum class Absent : std::uint8_t { is_removed, is_unknown };
-
 struct ReconcileOptions {
     std::string source{}; ///< whose the other view is, for the audit trail
-    Absent absent{Absent::is_removed};
+    AbsentRecords absent{AbsentRecords::are_kept};
     std::size_t findings_max{100}; ///< lines about single records that are kept
 };
 
@@ -188,7 +184,7 @@ private:
     template <class Record>
     [[nodiscard]] bool is_kept(const Record& record, std::uint64_t clock) const noexcept {
         return std::same_as<Record, MetricState> || record.version > clock ||
-               options_.absent == Absent::is_unknown;
+               options_.absent == AbsentRecords::are_kept;
     }
 
     // Rule 5. Version 0: the state gives it a new one.

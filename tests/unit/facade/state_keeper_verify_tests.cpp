@@ -219,6 +219,27 @@ TEST_CASE("reconcile merges what another view knows, by one transaction that say
     CHECK(audit.operations.size() == 1);
 }
 
+TEST_CASE("reconcile with a view that is not complete removes nothing, unless it is told to") {
+    Views views;
+    KeeperRig partial; // a browser's own account: it knows of nothing but itself
+    partial.open_without_disk();
+    partial.commit(step(live_browser(1)));
+    for (std::uint64_t i = 1; i <= 5; ++i) partial.commit_note(i);
+    partial.commit(step(BrowserChanged{.id = WorkerId{1}, .health = HealthStatus::degraded}));
+    const StateSnapshot other = partial.keeper->snapshot();
+    REQUIRE(views.mine.keeper->reconcile(other, "browser 1").number != 0);
+    StateSnapshot now = views.mine.keeper->snapshot();
+    CHECK(now.find_browser(WorkerId{1})->health == HealthStatus::degraded);
+    CHECK(now.operation_count() == 2);
+    CHECK(now.model_count() == 1);
+    REQUIRE(views.theirs.keeper->reconcile(other, "a standby", AbsentRecords::are_removed).number !=
+            0);
+    now = views.theirs.keeper->snapshot();
+    CHECK(now.find_browser(WorkerId{1})->health == HealthStatus::degraded);
+    CHECK(now.operation_count() == 0);
+    CHECK(now.model_count() == 0);
+}
+
 TEST_CASE("reconcile with nothing to merge commits nothing") {
     Views views;
     const StateSnapshot before = views.mine.keeper->snapshot();

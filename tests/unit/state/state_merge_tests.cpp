@@ -8,7 +8,6 @@
 
 using namespace everpool;
 using namespace everpool::state_tests;
-using core::Absent;
 using core::StateCore;
 
 namespace {
@@ -89,7 +88,8 @@ TEST_CASE("A view that lags behind is brought up to date, and merging again chan
     StateCore behind = common_start(), ahead = copy_of(behind);
     commit(ahead, OperationFinished{.id = r1, .worker = w0}, ModelAssigned{"bert", {w1}});
     commit(ahead, BrowserRemoved{w0}, OperationSubmitted{.id = {3}});
-    const Reconciled merged = merge(behind, ahead, {.source = "primary"});
+    const core::ReconcileOptions options{.source = "primary", .absent = AbsentRecords::are_removed};
+    const Reconciled merged = merge(behind, ahead, options);
     CHECK(merged.source == "primary");
     CHECK(has_finding(merged, "browser 0: removed"));
     CHECK(has_finding(merged, "operation 1: the other's taken: status"));
@@ -98,8 +98,8 @@ TEST_CASE("A view that lags behind is brought up to date, and merging again chan
     REQUIRE(left.size() == 1); // each has its own count of transactions
     CHECK(left[0].record == "state");
     CHECK(behind.clock() > ahead.clock());
-    CHECK(core::reconcile(behind.snapshot(), ahead.snapshot()).changes.empty());
-    CHECK(core::reconcile(ahead.snapshot(), behind.snapshot()).changes.empty());
+    CHECK(core::reconcile(behind.snapshot(), ahead.snapshot(), options).changes.empty());
+    CHECK(core::reconcile(ahead.snapshot(), behind.snapshot(), options).changes.empty());
 }
 
 TEST_CASE("A final status wins over any other, even over a higher version") {
@@ -151,10 +151,10 @@ TEST_CASE("What one view cannot have known stays; what it has seen go, goes") {
     commit(mine, Note{});
     commit(mine, ResourceAllocated{.id = {2}, .worker = w1}); // beyond the other's clock
     StateCore apart = copy_of(mine);
-    merge(mine, other);
+    merge(mine, other, {.absent = AbsentRecords::are_removed});
     CHECK(mine.find_resource({1}) == nullptr);
     CHECK(mine.find_resource({2}) != nullptr);
-    merge(apart, other, {.absent = Absent::is_unknown});
+    merge(apart, other); // but for a view that is not complete it says nothing
     CHECK(apart.find_resource({1}) != nullptr);
 }
 
@@ -221,7 +221,8 @@ TEST_CASE(
             const Transaction others = other_script.next(plain);
             if (plain.apply(others)) REQUIRE(other.apply(others, diagnostics) == Errc::ok);
         }
-        const auto absent = seed % 2 == 0 ? Absent::is_removed : Absent::is_unknown;
+        using enum AbsentRecords;
+        const auto absent = seed % 2 == 0 ? are_removed : are_kept;
         StateCore mine_before(small_limits);
         REQUIRE(mine_before.restore(mine.snapshot(), diagnostics) == Errc::ok);
         findings += merge(mine, other, {.absent = absent}).findings.size();

@@ -73,7 +73,8 @@ struct BrowserStateManagerConfig {
 
     /// Told of every transaction, in order, once it has been applied (not: once it is durable), by
     /// the thread that committed it; others that commit wait meanwhile. May read the manager, must
-    /// not commit, must not throw. Default: nobody.
+    /// not commit, must not throw. Also called inside the manager's constructor, for what recovery
+    /// writes down: there is no manager to be read yet. Default: nobody.
     std::function<void(const Transaction&)> on_transaction{};
 
     /// Whether a browser's process still exists; asked while recovering, for each browser that was

@@ -2,6 +2,7 @@
 #include "io/zstd_compressor.hpp"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <exception>
 #include <mutex>
@@ -91,12 +92,14 @@ bool ZstdCompressor::decompress(std::span<const std::byte> frame, std::size_t ra
         return false;
     auto context = contexts_->decompressing.take();
     const std::size_t before = out.size();
-    if (!context || !try_grow(out, raw_bytes)) return false;
+    if (!context || !try_grow(out, raw_bytes)) throw std::bad_alloc();
     const std::size_t bytes = ZSTD_decompressDCtx(context.get(), out.data() + before, raw_bytes,
                                                   frame.data(), frame.size());
     contexts_->decompressing.give_back(std::move(context));
     if (bytes == raw_bytes) return true; // an error is a number far above any size
     out.resize(before);
+    if (ZSTD_isError(bytes) && ZSTD_getErrorCode(bytes) == ZSTD_error_memory_allocation)
+        throw std::bad_alloc();
     return false;
 }
 

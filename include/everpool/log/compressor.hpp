@@ -24,7 +24,8 @@ public:
 
     /// Appends what `frame` holds to `out`: exactly `raw_bytes` of it. False: the frame is damaged
     /// or holds another number of bytes; `out` is as it was. Never reads or writes further,
-    /// whatever the frame says of itself.
+    /// whatever the frame says of itself. Throws std::bad_alloc if there is no memory for it, which
+    /// says nothing of the frame; `out` is as it was then, too.
     [[nodiscard]] virtual bool decompress(std::span<const std::byte> frame, std::size_t raw_bytes,
                                           std::vector<std::byte>& out) const = 0;
 

@@ -36,7 +36,7 @@ struct LedgerConfig {
     std::uint64_t unwritten_bytes_max{std::uint64_t{64} << 20};
 
     /// Makes long bodies smaller; must outlive the ledger. Null: bodies are stored as they are, and
-    /// a log with compressed ones cannot be read.
+    /// a log with compressed ones is not opened.
     const Compressor* compressor{nullptr};
     /// Shorter record bodies are never compressed. Default 1 KiB.
     std::size_t compressed_from_bytes{1024};

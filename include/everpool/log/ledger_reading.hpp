@@ -27,6 +27,7 @@ public:
     explicit BodyReader(const Compressor* compressor) noexcept : compressor_(compressor) {}
 
     /// False: it cannot be decompressed. `body` is valid until the next call, or as the record's.
+    /// Throws std::bad_alloc.
     bool read(const LogRecord& record, std::span<const std::byte>& body) {
         return read(record.body, record.is_compressed, record_bytes_max, body);
     }

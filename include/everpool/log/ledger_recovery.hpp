@@ -57,6 +57,11 @@ private:
         diagnostics_ = {.message = std::move(message), .remedy = std::move(remedy)};
         return code;
     }
+    /// It may be whole: not a word of damage, then, and nothing is cut off.
+    error_code lacks_compressor(const std::string& what) {
+        return fail(Errc::invalid_request, what + " is compressed, and no compressor was given",
+                    "open the log with the compressor that it was written with");
+    }
     error_code newer(std::string_view file) {
         return fail(Errc::storage_newer_format,
                     std::string(file) + " was written by a newer version of this library",
@@ -168,25 +173,30 @@ inline error_code Recovery::rebuild_manifest(std::string_view why) {
     for (const CheckpointName& name : checkpoints_) {
         CheckpointHeader header;
         std::span<const std::byte> body;
-        if (detail::read_file(directory_, checkpoint_name(name.kind, name.lsn),
-                              file_header_bytes + checkpoint_bytes_max, bytes_) ||
-            decode_checkpoint(bytes_, header, body) != FormatError::ok)
+        const std::string file = checkpoint_name(name.kind, name.lsn);
+        if (detail::read_file(directory_, file, file_header_bytes + checkpoint_bytes_max, bytes_))
             continue;
+        const FormatError format = decode_checkpoint(bytes_, header, body);
+        if (format == FormatError::newer_version) return newer(file);
+        if (format != FormatError::ok) continue;
         log = header.log;
         found.emplace_back(name, checkpoint_entry(std::span(bytes_).first<file_header_bytes>()));
     }
     for (const std::uint64_t index : indexes_) {
         SegmentHeader header;
-        if (!log &&
-            !detail::read_file(directory_, segment_name(index), file_header_bytes, bytes_) &&
-            decode_segment_header(bytes_, header) == FormatError::ok)
-            log = header.log;
+        if (log || detail::read_file(directory_, segment_name(index), file_header_bytes, bytes_))
+            continue;
+        const FormatError format = decode_segment_header(bytes_, header);
+        if (format == FormatError::newer_version) return newer(segment_name(index));
+        if (format == FormatError::ok) log = header.log;
     }
     if (!log) return fail(Errc::storage_damaged, "nothing tells which log this is");
     // Full before delta where both hold the same.
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return std::pair(a.first.lsn, a.first.kind) < std::pair(b.first.lsn, b.first.kind);
     });
+    if (found.size() > manifest_checkpoints_max)
+        found.erase(found.begin(), found.end() - std::ptrdiff_t{manifest_checkpoints_max});
     manifest_ = {.log = *log};
     if (!indexes_.empty()) manifest_.first_segment = indexes_.front();
     manifest_.next_segment = manifest_.first_segment;
@@ -245,6 +255,8 @@ inline error_code Recovery::give_checkpoint(const CheckpointEntry& entry, std::s
     std::span<const std::byte> stored, body;
     const FormatError format = decode_checkpoint(bytes_, manifest_.log, entry, header, stored);
     if (format == FormatError::newer_version) return newer(name);
+    if (format == FormatError::ok && header.is_compressed && config_.compressor == nullptr)
+        return lacks_compressor(name);
     if (format != FormatError::ok) complaint = name_of(format);
     else if (!bodies_.read(stored, header.is_compressed, checkpoint_bytes_max, body))
         complaint = "cannot be decompressed";
@@ -257,6 +269,8 @@ inline error_code Recovery::replay() {
     walk_.emplace(directory_, segments_, manifest_.cuts, covered(), salvages());
     LogRecord record;
     while (walk_->next(record)) {
+        if (record.is_compressed && config_.compressor == nullptr)
+            return lacks_compressor("record " + std::to_string(record.lsn.value));
         std::span<const std::byte> body;
         const bool is_readable = bodies_.read(record, body);
         if (is_readable && visitor_.on_record(record.lsn, body)) {
@@ -348,7 +362,10 @@ inline void Recovery::build(std::optional<Ledger>& out) {
                 {.index = segment.header.index, .first = segment.header.first});
     for (std::string& name : quarantine_)
         ledger.quarantined_.push_back({.name = std::move(name), .round = 0});
-    ledger.needs_full_checkpoint_ = salvages() && report_.records_skipped != 0;
+    // What was skipped up to the checkpoint is not needed. Another one of the same record would be
+    // written over the only file that holds it.
+    ledger.needs_full_checkpoint_ =
+        salvages() && report_.records_skipped != 0 && end_.expected.value - 1 > covered().value;
 
     const UnsyncedTail& tail = walk_->tail();
     const Lsn last{end_.expected.value - 1};

@@ -32,7 +32,7 @@ inline bool compress_body(std::span<const std::byte> raw, const Compressor& comp
 }
 
 /// Appends what `stored` holds to `out`. False: it is damaged or holds more than raw_bytes_max;
-/// `out` is as it was.
+/// `out` is as it was. Throws std::bad_alloc, as the compressor does.
 inline bool decompress_body(std::span<const std::byte> stored, std::size_t raw_bytes_max,
                             const Compressor& compressor, std::vector<std::byte>& out) {
     if (stored.size() < 4) return false;

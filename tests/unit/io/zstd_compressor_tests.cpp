@@ -2,12 +2,14 @@
 #include "everpool/core/prng.hpp"
 #include "io/zstd_compressor.hpp"
 #include "support/catch.hpp"
+#include "support/failing_allocation.hpp"
 
 #include <zstd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <new>
 #include <thread>
 
 namespace everpool::io {
@@ -85,6 +87,31 @@ TEST_CASE("a frame that does not say how much it holds is refused") {
     ZSTD_freeCCtx(context);
     Bytes out;
     CHECK_FALSE(ZstdCompressor().decompress(frame, raw.size(), out));
+}
+
+TEST_CASE("no memory is an exception: it says nothing of the frame") {
+    const Bytes raw = some_text(50'000, 6);
+    const Bytes frame = compressed(raw);
+    const ZstdCompressor zstd;
+    Bytes out(3);
+    {
+        const tests::FailingAllocation failing(1, raw.size());
+        CHECK_THROWS_AS(zstd.decompress(frame, raw.size(), out), std::bad_alloc);
+    }
+    CHECK(out.size() == 3);
+    REQUIRE(zstd.decompress(frame, raw.size(), out));
+    CHECK(std::equal(raw.begin(), raw.end(), out.begin() + 3));
+
+    // One that says it holds more than there can be: one block of a byte, eight times.
+    const Bytes huge = [] {
+        Bytes bytes;
+        for (const int byte :
+             {0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x43, 0, 0, 5})
+            bytes.push_back(static_cast<std::byte>(byte));
+        return bytes;
+    }();
+    CHECK_THROWS_AS(zstd.decompress(huge, std::size_t{1} << 63, out), std::bad_alloc);
+    CHECK(out.size() == 3 + raw.size());
 }
 
 // The log's own checksum finds damage; here it only must not do any.

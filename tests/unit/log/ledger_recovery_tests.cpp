@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "ledger_rig.hpp"
+#include "support/failing_allocation.hpp"
+#include "support/run_length_compressor.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <new>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -339,6 +343,73 @@ TEST_CASE("without its manifest a log is not opened, but for salvage") {
     CHECK(rig.report.checkpoints_rejected.size() == 1);
 }
 
+TEST_CASE("without its manifest a log of a newer version is left alone, too") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(3);
+    rig.checkpoint(CheckpointKind::full);
+    rig.commit(3);
+    rig.checkpoint(CheckpointKind::full);
+    rig.power_cut();
+    rig.disk->drop("MANIFEST");
+    std::string name;
+    SECTION("a checkpoint") { name = checkpoint_name(CheckpointKind::full, Lsn{6}); }
+    SECTION("the only segment") {
+        for (const std::string& checkpoint : rig.files("checkpoint-")) rig.disk->drop(checkpoint);
+        name = segment_name(1);
+    }
+    Bytes bytes = *rig.disk->contents(name);
+    store(bytes.data() + 8, std::uint32_t{2});
+    log::detail::seal_file_header(bytes.data());
+    rig.disk->put(name, bytes);
+    check_refused(rig, RecoveryMode::salvage, Errc::storage_newer_format);
+    CHECK(rig.diagnostics.message.find(name) == 0);
+}
+
+TEST_CASE("salvage without a manifest takes the newest of more checkpoints than one may name") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    const std::uint64_t count = manifest_checkpoints_max + 3;
+    rig.append_many(static_cast<int>(count), 8);
+    REQUIRE_FALSE(rig.ledger->sync());
+    rig.power_cut();
+    for (std::uint64_t lsn = 1; lsn <= count; ++lsn) {
+        const Bytes body = rig.journal.checkpoint(lsn, 0);
+        const auto header = encode_checkpoint_header({.log = rig_log(), .lsn = {lsn}}, body);
+        Bytes file(header.begin(), header.end());
+        file.insert(file.end(), body.begin(), body.end());
+        rig.disk->put(checkpoint_name(CheckpointKind::full, Lsn{lsn}), std::move(file));
+    }
+    rig.disk->drop("MANIFEST");
+    REQUIRE_FALSE(rig.open(RecoveryMode::salvage));
+    CHECK(rig.report.checkpoint_record == count);
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.report.checkpoint_record == count);
+}
+
+TEST_CASE("what a visitor throws ends the recovery, and changes nothing") {
+    class Throwing final : public RecoveryVisitor {
+    public:
+        bool on_checkpoint(CheckpointKind, Lsn, std::span<const std::byte>) override {
+            return true;
+        }
+        void on_reset() override {}
+        bool on_record(Lsn lsn, std::span<const std::byte>) override {
+            return lsn < Lsn{4} ? true : throw std::runtime_error("of a newer version");
+        }
+    };
+    LedgerRig rig = six_records();
+    const auto before = files_of(*rig.disk);
+    Throwing visitor;
+    std::optional<Ledger> ledger;
+    CHECK_THROWS_WITH(Ledger::open(*rig.disk, rig.config, rig_log(), visitor, rig.report,
+                                   rig.diagnostics, ledger),
+                      Catch::Contains("newer version"));
+    CHECK_FALSE(ledger);
+    const bool is_unchanged = files_of(*rig.disk) == before;
+    CHECK(is_unchanged);
+}
+
 TEST_CASE("a log of a newer version is left alone") {
     LedgerRig rig = six_records();
     std::string name;
@@ -438,7 +509,90 @@ TEST_CASE("long bodies are stored compressed, and come out as they were") {
     rig.power_cut();
     REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
     CHECK(rig.seen == 4);
+    // Without it nothing is cut off: no byte of it is damaged.
     rig.config.compressor = nullptr;
-    CHECK(rig.open(RecoveryMode::absolute) == Errc::storage_damaged);
+    for (const RecoveryMode mode :
+         {RecoveryMode::absolute, RecoveryMode::point_in_time, RecoveryMode::salvage}) {
+        check_refused(rig, mode, Errc::invalid_request);
+        CHECK(rig.diagnostics.message.find("compressed") != std::string::npos);
+    }
+}
+
+TEST_CASE("a compressed record that is damaged is cut off") {
+    const test::RunLengthCompressor compressor;
+    LedgerRig rig;
+    rig.config.compressor = &compressor;
+    REQUIRE_FALSE(rig.open());
+    Lsn lsn;
+    Bytes body(5000, std::byte{5});
+    REQUIRE_FALSE(rig.ledger->append(body, lsn));
+    rig.journal.append(std::move(body));
+    rig.commit(2);
+    rig.power_cut();
+    class Other final : public Compressor { // knows no frame
+    public:
+        bool compress(std::span<const std::byte>, std::vector<std::byte>&) const override {
+            return false;
+        }
+        bool decompress(std::span<const std::byte>, std::size_t,
+                        std::vector<std::byte>&) const override {
+            return false;
+        }
+    };
+    const Other other;
+    rig.config.compressor = &other;
+    REQUIRE_FALSE(rig.open(RecoveryMode::point_in_time));
+    CHECK(rig.seen == 0);
     CHECK(rig.report.cut_reason.find("decompressed") != std::string::npos);
+}
+
+TEST_CASE("no memory while a log is opened is an exception, and changes nothing") {
+    const test::RunLengthCompressor compressor;
+    LedgerRig rig;
+    rig.config.compressor = &compressor;
+    REQUIRE_FALSE(rig.open());
+    const auto add = [&](std::size_t bytes) {
+        Lsn lsn;
+        Bytes body(bytes, std::byte{5});
+        REQUIRE_FALSE(rig.ledger->append(body, lsn));
+        rig.journal.append(std::move(body));
+    };
+    add(20'000);
+    REQUIRE_FALSE(rig.ledger->sync());
+    rig.checkpoint(CheckpointKind::full);
+    add(30'000);
+    REQUIRE_FALSE(rig.ledger->sync());
+    rig.power_cut();
+    // But for the manifest, which the last step of a recovery replaces.
+    const auto kept_files = [&] {
+        auto files = files_of(*rig.disk);
+        std::erase_if(files, [](const auto& file) { return file.first.starts_with("MANIFEST"); });
+        return files;
+    };
+    const auto before = kept_files();
+    std::uint64_t failures = 0;
+    for (const RecoveryMode mode : {RecoveryMode::point_in_time, RecoveryMode::salvage})
+        for (std::size_t nth = 1;; ++nth) {
+            JournalVisitor visitor(rig.journal);
+            std::optional<Ledger> ledger;
+            rig.config.recovery = mode;
+            bool has_thrown = false;
+            try {
+                // Large ones only: the disk takes small ones itself.
+                const FailingAllocation failing(nth, 16'000);
+                (void)Ledger::open(*rig.disk, rig.config, rig_log(), visitor, rig.report,
+                                   rig.diagnostics, ledger);
+            } catch (const std::bad_alloc&) {
+                has_thrown = true;
+            }
+            if (!FailingAllocation::has_failed()) break;
+            ++failures;
+            CHECK(has_thrown);
+            CHECK_FALSE(ledger);
+            const bool is_unchanged = kept_files() == before;
+            CHECK(is_unchanged);
+        }
+    CHECK(failures >= 4);
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.seen == 2);
 }

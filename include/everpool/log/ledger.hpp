@@ -24,8 +24,9 @@
 // batch that only writes take_sync() may be out, which syncs the same file.
 //
 // Promises, on a disk that keeps what file_system.hpp says:
-//   * after a crash at any moment open() succeeds, and gives every record up to durable(); those
-//     after it may be there or not, but none without all those before it;
+//   * after a crash at any moment open() succeeds (but in mode absolute, if there is an end to be cut
+//     off), and gives every record up to durable(); those after it may be there or not, but none
+//     without all those before it;
 //   * nothing is given that was not appended; what a crash cut off never comes back;
 //   * open() destroys nothing, least of all when it returns an error; and no file is ever removed that
 //     the kept checkpoints need: what they do not need is renamed first, and removed two later;
@@ -72,6 +73,9 @@ public:
     RecoveryVisitor(const RecoveryVisitor&) = delete;
     RecoveryVisitor& operator=(const RecoveryVisitor&) = delete;
 
+    // They may throw, for what is no damage: a body of a newer version, no memory. open() ends by that
+    // exception then, and has changed nothing: what they refuse, it may cut off.
+
     /// A full checkpoint first, then the deltas that build on it, in order; `lsn` is the last record
     /// that is in it. False: it makes no sense. on_reset() follows, and an older one if there is one.
     virtual bool on_checkpoint(CheckpointKind kind, Lsn lsn, std::span<const std::byte> body) = 0;
@@ -90,11 +94,13 @@ public:
     /// Recovers the log in `directory`, or makes a new one, named `fresh_id`, if there is none. The
     /// directory must outlive the ledger. Files that are not the log's are left alone. `report` is
     /// filled in as far as it went, with an error too. Throws std::invalid_argument for a
-    /// configuration that is out of range. Errors, and then no segment and no checkpoint has changed
-    /// (at most the manifest was replaced already, by one that says where the log was cut):
+    /// configuration that is out of range, std::bad_alloc, and what the visitor throws. Exceptions, and
+    /// errors, and then no segment and no checkpoint has changed (at most the manifest was replaced
+    /// already, by one that says where the log was cut):
     ///   storage_damaged       the log is not whole, and the mode forbids a cut; or the manifest, or
     ///                         everything that could be a beginning, is lost (mode salvage tries)
     ///   storage_newer_format  written by a newer version of this library
+    ///   invalid_request       bodies are compressed, and LedgerConfig::compressor is null
     ///   storage_full, storage_not_writable, storage_failed
     static error_code open(Directory& directory, const LedgerConfig& config, const LogId& fresh_id,
                            RecoveryVisitor& visitor, RecoveryReport& report,
@@ -106,7 +112,7 @@ public:
     // --- records ---------------------------------------------------------------------------------
 
     /// Frames a record of at most record_bytes_max, in memory; `lsn` is its number. No allocation
-    /// once the buffers have grown. Errors, and then nothing has changed:
+    /// once the buffers have grown. Errors, and std::bad_alloc, and then nothing has changed:
     ///   message_too_large  the record is
     ///   queue_full         LedgerConfig::unwritten_bytes_max bytes wait to be written
     ///   storage_full, storage_not_writable  the same, because writing fails
@@ -132,7 +138,8 @@ public:
     Batch take(Reach reach);
     /// Takes a batch back, performed or not: what it did counts, what it did not do stays to be done.
     /// The error of all who wait for it: storage_full, storage_not_writable (both: try again later),
-    /// storage_failed (try again, unless poisoned).
+    /// storage_failed (try again, unless poisoned). Throws std::bad_alloc, and then the ledger is
+    /// poisoned, if there is no memory for what the batch did not write.
     error_code done(Batch&& batch);
 
     /// The sync of what is written, alone. \pre no other is out, nor a batch that syncs: none for the
@@ -230,6 +237,8 @@ private:
     std::vector<KnownSegment> segments_; ///< that count, by index
     std::vector<Quarantined> quarantined_;
     std::uint64_t round_{0};
+    /// Written, but its publication failed, which does not tell whether the manifest names it.
+    std::optional<CheckpointEntry> unpublished_;
 
     error_code last_error_; ///< of the last batch
     Diagnostics trouble_;
@@ -344,7 +353,7 @@ inline error_code Ledger::done(Batch&& batch) {
         batch.outcome_ = Errc::storage_failed;
         batch.trouble_ = trouble_;
     }
-    if (batch.outcome_) trouble_ = batch.trouble_;
+    if (batch.outcome_) trouble_ = std::move(batch.trouble_);
     last_error_ = batch.outcome_;
     if (is_poisoned_) return last_error_;
     for (const detail::Piece& piece : batch.pieces_) {
@@ -356,7 +365,12 @@ inline error_code Ledger::done(Batch&& batch) {
     if (batch.current_) current_ = batch.current_;
     durable_ = std::max(durable_, batch.sealed_);
     if (batch.is_synced_) durable_ = written_;
-    take_back(batch.pieces_);
+    try {
+        take_back(batch.pieces_);
+    } catch (...) { // some are gone: what is written behind them would be lost to every recovery
+        poison();
+        throw;
+    }
     return last_error_;
 }
 
@@ -376,9 +390,8 @@ inline error_code Ledger::done(WrittenSync&& sync) {
     if (!sync.is_performed_) return {};
     if (sync.outcome_) {
         poison();
-        (void)detail::storage_error(sync.outcome_, segment_name(sync.segment_->header.index),
-                                    "sync", trouble_);
-        return Errc::storage_failed; // whatever the system calls it: the data may be gone
+        return detail::sync_error(sync.outcome_, segment_name(sync.segment_->header.index), "sync",
+                                  trouble_);
     }
     durable_ = std::max(durable_, sync.last_);
     return {};
@@ -425,7 +438,7 @@ inline error_code Ledger::close() {
         return detail::storage_error(ec, name, "give back room", trouble_);
     if (error_code ec = file->file->sync()) {
         poison();
-        return detail::storage_error(ec, name, "sync", trouble_);
+        return detail::sync_error(ec, name, "sync", trouble_);
     }
     return {};
 }

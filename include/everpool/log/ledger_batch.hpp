@@ -71,7 +71,7 @@ public:
     /// records follow. The same error as done() gives, unless the ledger was poisoned meanwhile.
     error_code perform();
 
-    /// Why it failed.
+    /// Why it failed, until it is given back.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
 
 private:
@@ -175,7 +175,8 @@ inline error_code Batch::create(detail::SegmentFile& segment) {
     if (error_code ec = sync(segment)) return ec;
     if (error_code ec = directory_->sync()) {
         is_sync_failed_ = true;
-        return fail(ec, segment, "sync of the directory");
+        return detail::sync_error(ec, segment_name(segment.header.index), "sync of the directory",
+                                  trouble_);
     }
     return {};
 }
@@ -183,8 +184,7 @@ inline error_code Batch::create(detail::SegmentFile& segment) {
 inline error_code Batch::sync(detail::SegmentFile& segment) {
     if (error_code ec = segment.file->sync()) {
         is_sync_failed_ = true;
-        fail(ec, segment, "sync");
-        return Errc::storage_failed; // whatever the system calls it: the data may be gone
+        return detail::sync_error(ec, segment_name(segment.header.index), "sync", trouble_);
     }
     segment.is_dirty = false;
     return {};

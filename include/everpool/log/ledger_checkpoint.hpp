@@ -47,7 +47,8 @@ public:
     [[nodiscard]] Lsn parent() const noexcept { return parent_; }
 
     /// Writes the file and syncs it. It does not count until it is published. `body` has at most
-    /// checkpoint_bytes_max.
+    /// checkpoint_bytes_max. Does nothing if an earlier plan wrote the same one, which could not be
+    /// published; and fails if the ledger is poisoned: the manifest on disk may name that file.
     error_code write(std::span<const std::byte> body);
 
     [[nodiscard]] bool is_written() const noexcept { return is_written_; }
@@ -64,6 +65,7 @@ private:
     bool is_needed_{false};
     bool is_written_{false};
     CheckpointEntry entry_;
+    error_code outcome_; ///< known beforehand
     Diagnostics trouble_;
 };
 
@@ -85,6 +87,7 @@ private:
     error_code replace_manifest();
     void clear_away();
     [[nodiscard]] bool is_covered(std::string_view name) const;
+    error_code sync_names();
     error_code fail(error_code cause, std::string_view what) {
         return detail::storage_error(cause, detail::manifest_name, what, trouble_);
     }
@@ -103,6 +106,7 @@ private:
 // -------------------------------------------------------------------------------------------------
 
 inline error_code CheckpointPlan::write(std::span<const std::byte> body) {
+    if (outcome_ || is_written_) return outcome_;
     std::vector<std::byte> compressed;
     const bool is_compressed =
         compressor_ != nullptr && compress_body(body, *compressor_, compressed);
@@ -128,15 +132,19 @@ inline error_code Publication::perform() {
     return outcome_;
 }
 
+inline error_code Publication::sync_names() {
+    constexpr std::string_view what = "sync of the directory";
+    const error_code ec = directory_->sync();
+    if (!ec) return {};
+    if (is_recovering_) return fail(ec, what); // no ledger is there yet: it can be tried again
+    is_sync_failed_ = true;
+    return detail::sync_error(ec, detail::manifest_name, what, trouble_);
+}
+
 inline error_code Publication::replace_manifest() {
-    const auto sync_names = [&]() -> error_code {
-        const error_code ec = directory_->sync();
-        if (ec) is_sync_failed_ = true;
-        return ec;
-    };
     // First, so that no manifest speaks of a checkpoint whose name a power cut takes away.
     if (!is_recovering_)
-        if (error_code ec = sync_names()) return fail(ec, "sync of the directory");
+        if (error_code ec = sync_names()) return ec;
     const auto bytes = encode_manifest(manifest_);
     const auto give_up = [&](error_code ec, std::string_view what) {
         (void)directory_->remove(detail::manifest_draft_name); // nothing is to be changed
@@ -146,8 +154,7 @@ inline error_code Publication::replace_manifest() {
         return give_up(ec, "write");
     if (error_code ec = directory_->rename(detail::manifest_draft_name, detail::manifest_name))
         return give_up(ec, "rename");
-    if (error_code ec = sync_names()) return fail(ec, "sync of the directory");
-    return {};
+    return sync_names();
 }
 
 inline bool Publication::is_covered(std::string_view name) const {

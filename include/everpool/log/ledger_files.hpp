@@ -63,6 +63,16 @@ inline error_code storage_error(error_code cause, std::string_view file, std::st
     return meaning_of(cause);
 }
 
+/// A sync after which nothing is certain, and trying again would prove nothing: storage_failed,
+/// whatever the system calls it. (It may say that the disk is full, if it took the bytes before it
+/// had room for them.)
+inline error_code sync_error(error_code cause, std::string_view file, std::string_view what,
+                             Diagnostics& diagnostics) {
+    (void)storage_error(cause, file, what, diagnostics);
+    diagnostics.remedy = remedy_of(Errc::storage_failed);
+    return Errc::storage_failed;
+}
+
 inline bool is_absent(error_code cause) noexcept {
     return cause == boost::system::errc::no_such_file_or_directory;
 }

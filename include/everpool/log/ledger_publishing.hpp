@@ -17,6 +17,13 @@ namespace everpool::log {
 
 namespace detail {
 
+inline bool is_named(const std::vector<CheckpointEntry>& entries, CheckpointKind kind,
+                     Lsn lsn) noexcept {
+    return std::any_of(entries.begin(), entries.end(), [&](const CheckpointEntry& entry) {
+        return entry.kind == kind && entry.lsn == lsn;
+    });
+}
+
 /// How many checkpoints the chain that begins at `first` has: a full one and its deltas.
 inline std::size_t chain_length(const std::vector<CheckpointEntry>& entries,
                                 std::size_t first) noexcept {
@@ -47,6 +54,16 @@ inline CheckpointPlan Ledger::begin_checkpoint(CheckpointKind wanted) const {
         !entries.empty() && entries.back().lsn == appended_ &&
         (wanted == CheckpointKind::delta || entries.back().kind == CheckpointKind::full);
     plan.is_needed_ = needs_full_checkpoint_ || (!is_there && appended_ != Lsn{});
+    assert(!plan.is_needed_ ||
+           !detail::is_named(entries, plan.kind_, plan.lsn_)); // it would be overwritten
+    if (is_poisoned_) {
+        plan.outcome_ = Errc::storage_failed;
+        plan.trouble_ = trouble_;
+    } else if (unpublished_ && unpublished_->kind == plan.kind_ && unpublished_->lsn == plan.lsn_ &&
+               unpublished_->parent == plan.parent_) {
+        plan.entry_ = *unpublished_;
+        plan.is_written_ = true;
+    }
     return plan;
 }
 
@@ -96,8 +113,11 @@ inline error_code Ledger::done(Publication&& publication) {
     if (publication.is_sync_failed_) poison();
     if (publication.outcome_) {
         trouble_ = publication.trouble_;
+        if (!publication.manifest_.checkpoints.empty())
+            unpublished_ = publication.manifest_.checkpoints.back();
         return publication.outcome_;
     }
+    unpublished_.reset();
     manifest_ = std::move(publication.manifest_);
     needs_full_checkpoint_ = false;
     forget_segments_before(manifest_.first_segment);

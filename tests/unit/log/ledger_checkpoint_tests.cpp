@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -247,4 +248,86 @@ TEST_CASE("a checkpoint that cannot be written changes nothing, and may be tried
     rig.power_cut();
     REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
     CHECK(rig.report.checkpoint_record == 3);
+}
+
+TEST_CASE("salvage that skipped only what a checkpoint holds leaves that one alone") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(6);
+    rig.checkpoint(full);
+    rig.power_cut();
+    rig.damage(segment_name(1), segment_header_bytes + 2 * (fragment_header_bytes + 200) + 50);
+    REQUIRE_FALSE(rig.open(RecoveryMode::salvage));
+    CHECK(rig.seen == 6);
+    CHECK(rig.report.records_skipped == 1);
+    CHECK_FALSE(rig.ledger->needs_full_checkpoint());
+    CHECK_FALSE(rig.ledger->begin_checkpoint(full).is_needed());
+    rig.commit(1);
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::point_in_time));
+    CHECK(rig.seen == 7);
+}
+
+TEST_CASE("a poisoned ledger writes no checkpoint: the manifest on disk may name the file") {
+    LedgerRig rig;
+    rig.config.checkpoints_kept = 1;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(3);
+    CheckpointPlan plan = rig.ledger->begin_checkpoint(full);
+    const Bytes body = rig.journal.checkpoint(3, 0);
+    REQUIRE_FALSE(plan.write(body));
+    rig.disk->fail_at(rig.disk->calls() + 6, EIO); // the sync after the manifest was renamed
+    CHECK(rig.ledger->finish_checkpoint(plan) == Errc::storage_failed);
+    CHECK(rig.ledger->is_poisoned());
+    const std::uint64_t before = rig.disk->calls();
+    CheckpointPlan again = rig.ledger->begin_checkpoint(full);
+    CHECK(again.write(body) == Errc::storage_failed);
+    CHECK(again.trouble().last_cause.value() == EIO);
+    CHECK_FALSE(again.is_written());
+    CHECK(rig.disk->calls() == before);
+}
+
+TEST_CASE("a checkpoint that could not be published is published anew, not written") {
+    // An error of a rename does not tell whether it was done: the manifest may name the file.
+    const std::uint64_t seed = GENERATE(range(std::uint64_t{1}, std::uint64_t{9}));
+    LedgerRig rig;
+    rig.disk = std::make_unique<SimulatedDisk>(seed);
+    rig.config.checkpoints_kept = 1;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(3);
+    CheckpointPlan plan = rig.ledger->begin_checkpoint(full);
+    const Bytes body = rig.journal.checkpoint(3, 0);
+    REQUIRE_FALSE(plan.write(body));
+    rig.disk->fail_at(rig.disk->calls() + 5, EIO); // the rename
+    CHECK(rig.ledger->finish_checkpoint(plan) == Errc::storage_failed);
+    REQUIRE_FALSE(rig.ledger->is_poisoned());
+    rig.disk->on_change = [&] {
+        LedgerRig other;
+        other.journal = rig.journal;
+        other.disk = rig.disk->after_power_cut(Loss::by_chance, seed);
+        CHECK_FALSE(other.open(RecoveryMode::absolute)); // nothing is amiss
+        CHECK(other.seen == 3);
+    };
+    CheckpointPlan again = rig.ledger->begin_checkpoint(full);
+    CHECK(again.is_needed());
+    REQUIRE_FALSE(again.write(body));
+    REQUIRE_FALSE(rig.ledger->finish_checkpoint(again));
+    rig.disk->on_change = nullptr;
+    CHECK(rig.ledger->checkpoint() == Lsn{3});
+    rig.power_cut();
+    REQUIRE_FALSE(rig.open(RecoveryMode::absolute));
+    CHECK(rig.report.checkpoint_record == 3);
+}
+
+TEST_CASE("a sync that poisons is no full disk, whatever the system calls it: checkpoints") {
+    const std::uint64_t call = GENERATE(std::uint64_t{1}, std::uint64_t{6}); // before and after
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    rig.commit(3);
+    CheckpointPlan plan = rig.ledger->begin_checkpoint(full);
+    REQUIRE_FALSE(plan.write(rig.journal.checkpoint(3, 0)));
+    rig.disk->fail_at(rig.disk->calls() + call, ENOSPC);
+    CHECK(rig.ledger->finish_checkpoint(plan) == Errc::storage_failed);
+    CHECK(rig.ledger->is_poisoned());
+    CHECK(rig.ledger->trouble().last_cause.value() == ENOSPC);
 }

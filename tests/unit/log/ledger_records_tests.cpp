@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "ledger_rig.hpp"
+#include "support/failing_allocation.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -274,6 +277,63 @@ TEST_CASE("after a sync that failed a ledger does nothing any more") {
     rig.power_cut();
     REQUIRE_FALSE(rig.open());
     CHECK(rig.seen == 3);
+}
+
+TEST_CASE("a sync that poisons is no full disk, whatever the system calls it") {
+    LedgerRig rig;
+    REQUIRE_FALSE(rig.open());
+    error_code ec;
+    SECTION("of a segment's name") {
+        rig.append_many(1);
+        rig.disk->fail_at(rig.disk->calls() + 5, ENOSPC); // create, allocate, write, sync, this
+        ec = rig.ledger->sync();
+    }
+    SECTION("of a segment") {
+        rig.commit(1);
+        rig.append_many(1);
+        rig.disk->fail_at(rig.disk->calls() + 2, ENOSPC);
+        ec = rig.ledger->sync();
+    }
+    SECTION("of a segment that is closed") {
+        rig.commit(1);
+        rig.disk->fail_at(rig.disk->calls() + 2, ENOSPC);
+        ec = rig.ledger->close();
+    }
+    CHECK(ec == Errc::storage_failed);
+    CHECK(rig.ledger->is_poisoned());
+    CHECK(rig.ledger->trouble().last_cause.value() == ENOSPC);
+    CHECK(rig.ledger->trouble().remedy.find("room") == std::string::npos);
+}
+
+TEST_CASE("no memory to take back what was not written poisons: nothing goes on behind a hole") {
+    std::uint64_t failures = 0;
+    for (std::size_t nth = 1;; ++nth) {
+        LedgerRig rig;
+        REQUIRE_FALSE(rig.open());
+        rig.commit(2);
+        rig.append_many(2);
+        Batch batch = rig.ledger->take(Reach::disk);
+        rig.append_many(60, 2000); // for this segment and the next
+        rig.disk->fail_at(rig.disk->calls() + 1, ENOSPC);
+        CHECK(batch.perform() == Errc::storage_full);
+        bool has_thrown = false;
+        try {
+            const FailingAllocation failing(nth);
+            (void)rig.ledger->done(std::move(batch));
+        } catch (const std::bad_alloc&) {
+            has_thrown = true;
+        }
+        if (!FailingAllocation::has_failed()) break;
+        ++failures;
+        const error_code ec = rig.ledger->sync();
+        CHECK(rig.ledger->is_poisoned() == has_thrown);
+        CHECK(ec == (has_thrown ? make_error_code(Errc::storage_failed) : error_code{}));
+        const std::uint64_t durable = rig.ledger->durable().value;
+        rig.power_cut();
+        REQUIRE_FALSE(rig.open());
+        CHECK(rig.seen >= durable);
+    }
+    CHECK(failures > 0);
 }
 
 TEST_CASE("a publication whose sync failed poisons a batch that was out meanwhile") {

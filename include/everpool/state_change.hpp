@@ -170,7 +170,7 @@ struct ResourceFreed {
     friend bool operator==(const ResourceFreed&, const ResourceFreed&) = default;
 };
 
-/// Adds to the metric of that key. The duration is not negative and below metric_duration_max. A
+/// Adds to the metric of that key. The duration is not negative and at most metric_duration_max. A
 /// new key where there are StateLimits::metrics_max of them changes nothing and is counted.
 struct MetricRecorded {
     MetricKey key{};
@@ -179,7 +179,7 @@ struct MetricRecorded {
     friend bool operator==(const MetricRecorded&, const MetricRecorded&) = default;
 };
 
-/// A century: sums of as many as can be counted stay within Duration for any real duration.
+/// A century: no real duration is longer. A sum stops at Duration::max().
 inline constexpr Duration metric_duration_max = std::chrono::hours(24) * 36500;
 
 // --- audit ---------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ struct TransactionFilter {
 
 namespace detail {
 
-/// Does a change name that browser, model or operation? Overloads by what there is to ask.
+/// Does a change name that browser, model or operation? By the members that it has.
 struct ChangeNames {
     template <class List, class Value>
     static bool has(const List& list, const Value& value) noexcept {
@@ -319,7 +319,12 @@ struct ChangeNames {
                                    })
                     return c.id == id;
                 else if constexpr (requires { c.browsers; })
-                    return has(c.browsers, &BrowserState::id, id) || has(c.browsers_removed, id);
+                    return has(c.browsers, &BrowserState::id, id) || has(c.browsers_removed, id) ||
+                           has(c.operations, &OperationState::worker, id) ||
+                           has(c.resources, &ResourceState::worker, id) ||
+                           std::ranges::any_of(c.models, [id](const ModelState& m) {
+                               return has(m.assignments, &ModelAssignment::worker, id);
+                           });
                 else return false;
             },
             change);
@@ -333,7 +338,12 @@ struct ChangeNames {
                 else if constexpr (requires { c.model; }) return c.model == name;
                 else if constexpr (requires { c.key; }) return c.key.model == name;
                 else if constexpr (requires { c.models; })
-                    return has(c.models, &ModelState::name, name) || has(c.models_removed, name);
+                    return has(c.models, &ModelState::name, name) || has(c.models_removed, name) ||
+                           has(c.operations, &OperationState::model, name) ||
+                           has(c.resources, &ResourceState::model, name) ||
+                           std::ranges::any_of(c.metrics, [&name](const MetricState& m) {
+                               return m.key.model == name;
+                           });
                 else return false;
             },
             change);

@@ -24,7 +24,9 @@ inline StateSnapshot StateCore::snapshot() {
 
 inline Errc StateCore::restore(const StateSnapshot& snapshot, Diagnostics& diagnostics) {
     std::optional<std::string_view> broken = check_state(snapshot);
-    if (snapshot.clock() >= state_count_max) broken = "a state's clock has room to go on";
+    const StateHeader& counts = snapshot.views().header;
+    if (std::max({counts.clock, counts.version, counts.metrics_ignored}) >= state_count_max)
+        broken = "a state's counts have room to go on";
     if (broken) {
         diagnostics.message = "not a consistent state: " + std::string(*broken);
         return Errc::storage_damaged;
@@ -49,6 +51,9 @@ inline Errc StateCore::commit(const Transaction& transaction, Mode mode, Diagnos
     mode_ = mode;
     if (transaction.number == 0)
         return refuse(transaction, 0, "a transaction has a number", diagnostics);
+    if (transaction.number >= state_count_max)
+        return refuse(transaction, transaction.changes.size(),
+                      "a transaction's number has room to go on", diagnostics);
     if (transaction.number <= header_.version) return Errc::ok;
     if (mode != Mode::replay)
         if (const Refusal refusal = check_ranges(transaction); !refusal.empty())

@@ -166,7 +166,7 @@ inline StateCore::Refusal StateCore::make(const MetricRecorded& change) {
 
 /// What results is checked as a whole, by check_end().
 inline StateCore::Refusal StateCore::make(const Reconciled& change) {
-    if (change.clock >= state_count_max) return "a clock has room to go on";
+    if (change.clock >= state_count_max / 2) return "a clock has room to go on";
     bool is_known = true;
     const auto remove = [&](auto& table, const auto& names) {
         for (const auto& name : names) {

@@ -3,8 +3,8 @@
 //
 // Browsers, operations and resources are filed by their id. Models and metrics are filed by a 64-bit
 // digest of their name: two different names with the same digest are not expected before some 10^9
-// names; the second one is refused (find_record() compares the names, and check_change() the rest),
-// so that the worst is an error message.
+// names. find_record() compares the names; the second model is refused by the change that registers
+// it, and a second metric is ignored and counted, so that the worst is an error message.
 #pragma once
 
 #include "everpool/browser_state.hpp"
@@ -57,8 +57,9 @@ inline bool is_before(const MetricState& a, const MetricState& b) noexcept {
 /// Neighbouring ids share a leaf; digests have no neighbours.
 inline constexpr unsigned id_leaf_bits = 3, digest_leaf_bits = 0;
 
-/// Beyond any count of transactions: a clock or count above it was not counted by this library, and
-/// is refused, so that none ever overflows.
+/// Beyond any count of transactions: a number, clock or count of this size was not counted by this
+/// library, and is refused, so that none ever overflows. (The clock of a view that is merged in is
+/// refused from the half of it, so that the state that results can be restored for ever.)
 inline constexpr std::uint64_t state_count_max = 1ULL << 63;
 
 struct StateHeader {

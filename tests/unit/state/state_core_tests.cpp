@@ -264,6 +264,9 @@ TEST_CASE("A transaction needs a number, and an old one changes nothing") {
     transaction.number = 0;
     CHECK(core.apply(transaction, diagnostics) == Errc::invalid_transaction);
     CHECK(contains(diagnostics.message, "has a number"));
+    transaction.number = core::state_count_max;
+    CHECK(core.apply(transaction, diagnostics) == Errc::invalid_transaction);
+    CHECK(contains(diagnostics.message, "room to go on"));
     transaction.number = core.version();
     CHECK(core.apply(transaction, diagnostics) == Errc::ok);
     CHECK(core.find_browser(w1) != nullptr);
@@ -325,6 +328,11 @@ TEST_CASE("A state that contradicts itself is not restored") {
     };
     CHECK(contains(broken([](auto& views) { views.browsers = {}; }), "live worker"));
     CHECK(contains(broken([](auto& views) { views.header.clock = 0; }), "clock"));
+    const std::uint64_t too_many = core::state_count_max;
+    CHECK(contains(broken([&](auto& views) { views.header.clock = too_many; }), "room to go on"));
+    CHECK(contains(broken([&](auto& views) { views.header.version = too_many; }), "room to go on"));
+    CHECK(contains(broken([&](auto& views) { views.header.metrics_ignored = too_many; }),
+                   "room to go on"));
     CHECK(contains(broken([&](auto& views) {
                        edited(views.operations, 1, [](auto& r) { r.generation = {7}; });
                    }),
@@ -394,6 +402,17 @@ TEST_CASE("A filter takes what fits it all, and nothing else") {
         CHECK(TransactionFilter{.browser = WorkerId{id}}.matches(rest));
     CHECK(TransactionFilter{.operation = RequestId{8}}.matches(rest));
     CHECK(!TransactionFilter{.operation = RequestId{1}}.matches(rest)); // that is a resource
+    const Transaction merged =
+        step(core, Reconciled{.models = {{.name = "assigned", .assignments = {{{1}}, {{2}}}}},
+                              .operations = {{.model = "run", .worker = {3}}},
+                              .resources = {{.worker = {4}, .model = "held"}},
+                              .metrics = {{.key = {.model = "measured"}}}});
+    for (const char* name : {"assigned", "run", "held", "measured"})
+        CHECK(TransactionFilter{.model = name}.matches(merged));
+    for (const std::uint32_t id : {1U, 2U, 3U, 4U})
+        CHECK(TransactionFilter{.browser = WorkerId{id}}.matches(merged));
+    CHECK(!TransactionFilter{.browser = WorkerId{5}}.matches(merged));
+    CHECK(!TransactionFilter{.model = "other"}.matches(merged));
 }
 
 TEST_CASE("Every kind of change has a name, and is found by it") {

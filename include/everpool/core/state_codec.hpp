@@ -104,6 +104,7 @@ inline constexpr std::uint32_t state_format_version = 1;
 inline void encode_transaction(const Transaction& transaction, std::vector<std::byte>& out) {
     log::SpanOutputArchive archive(out, state_format_version);
     archive(state_format_version, transaction);
+    archive.flush();
 }
 
 namespace detail {

@@ -3,7 +3,7 @@
 //
 //     SpanOutputArchive out(bytes);          SpanInputArchive in(bytes);
 //     out(record_version, name, values);     in(record_version, name, values);
-//                                            if (in.has_failed() || !in.is_at_end()) ...
+//     out.flush();                           if (in.has_failed() || !in.is_at_end()) ...
 //
 // cereal's own binary archives write to streams, in the machine's byte order, and throw. These do
 // neither, because what they read may have been damaged or written by somebody else:
@@ -21,11 +21,13 @@
 #include <cereal/cereal.hpp>
 
 #include <bit>
+#include <cassert>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <optional>
 #include <span>
@@ -43,11 +45,14 @@ inline constexpr std::size_t count_bytes_max = 10;
 class SpanOutputArchive
     : public cereal::OutputArchive<SpanOutputArchive, cereal::AllowEmptyClassElision> {
 public:
-    /// Appends to `out`. \pre `out` outlives it and is not touched before it is destroyed or
-    /// flush() was called
+    /// Appends to `out`; all of it is there after flush(). \pre `out` outlives it and is not touched
+    /// before flush() was called
     explicit SpanOutputArchive(std::vector<std::byte>& out, std::uint32_t version = 0)
         : OutputArchive(this), out_(out), version_(version) {}
-    ~SpanOutputArchive() noexcept override { flush(); }
+    /// Does not flush: there may be no memory for that, and a destructor cannot say so.
+    ~SpanOutputArchive() noexcept override {
+        assert(used_ == 0 || std::uncaught_exceptions() != 0);
+    }
     SpanOutputArchive(const SpanOutputArchive&) = delete;
     SpanOutputArchive& operator=(const SpanOutputArchive&) = delete;
 

@@ -19,7 +19,7 @@ using Bytes = std::vector<std::byte>;
 Transaction everything() {
     PlainState plain;
     const StateSnapshot other = scripted_core(77, 2000, &plain).snapshot();
-    Transaction all{.number = 1ULL << 63, .at = noon + 123ns, .actor = "an actor"};
+    Transaction all{.number = core::state_count_max - 1, .at = noon + 123ns, .actor = "an actor"};
     const StateSettings settings{{"a", "1"}, {"b", std::string("\0\xff", 2)}};
     const ModelAssignment assignment{WorkerId{7}, Provider::webgpu, 1ULL << 40};
     all.changes = {
@@ -171,11 +171,13 @@ TEST_CASE("A record of an older version is read, and keeps what it did not know"
     {
         log::SpanOutputArchive first(bytes, 1);
         first(Growing{7, "not written"});
+        first.flush();
     }
     const std::size_t first_bytes = bytes.size();
     {
         log::SpanOutputArchive second(bytes, 2);
         second(Growing{8, "new"});
+        second.flush();
     }
     log::SpanInputArchive archive(bytes);
     Growing old, present;
@@ -220,6 +222,7 @@ TEST_CASE("Integers of every size come back, and texts longer than the archive's
             {
                 log::SpanOutputArchive archive(bytes);
                 archive(value, text, static_cast<std::int64_t>(value), shift);
+                archive.flush();
             }
             log::SpanInputArchive archive(bytes);
             std::uint64_t back = 0;

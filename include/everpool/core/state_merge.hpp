@@ -14,8 +14,10 @@
 //      is for views that are complete, it goes if its version is not above the other view's clock:
 //      then the other has seen it go. Metrics are always taken or kept.
 //   5. What would contradict the result is made to fit: an operation that runs on a worker that is
-//      gone, or lives another generation, is queued anew; assignments to such a worker and resources
-//      of it are gone.
+//      gone, or lives another generation, is queued anew, be it idempotent or not: its attempts
+//      tell that it was sent, and whether it may run again is for those to decide who run it.
+//      Assignments to a worker that is gone, or lives another generation than in the views which
+//      the record is from, are gone, and resources of it are.
 // The transaction carries the records, what was decided, and the rule's name. Merging the same view
 // twice changes nothing the second time.
 #pragma once
@@ -87,6 +89,7 @@ inline std::string title_of(const MetricState& r) {
 /// A visitor of fields: each as text.
 struct FieldTexts {
     std::vector<std::string> names{}, values{};
+    Payload payload{};
     template <class T>
     void operator()(std::string_view name, const T& member) {
         names.emplace_back(name);
@@ -95,9 +98,8 @@ struct FieldTexts {
         fields(name, member);
         const std::size_t colon = object.find(':');
         values.push_back(colon == std::string::npos ? "" : object.substr(colon + 1));
-        // Two payloads of one length look alike; their bytes need not be shown.
-        if constexpr (std::same_as<T, Payload>)
-            for (const std::byte byte : member.bytes()) values.back() += static_cast<char>(byte);
+        // Two payloads of one length look alike here; their bytes are not shown.
+        if constexpr (std::same_as<T, Payload>) payload = member;
     }
 };
 
@@ -113,7 +115,8 @@ std::string unlike_fields(const Record& a, const Record& b) {
         return value.size() <= 200 ? value : value.substr(0, 200) + "...";
     };
     for (std::size_t i = 0; i < in_a.names.size(); ++i) {
-        if (in_a.values[i] == in_b.values[i]) continue;
+        const bool is_payload = in_a.names[i] == "payload";
+        if (is_payload ? in_a.payload == in_b.payload : in_a.values[i] == in_b.values[i]) continue;
         if (!out.empty()) out += ", ";
         out += in_a.names[i] + ": " + shown(in_a.names[i], in_a.values[i]) + " / " +
                shown(in_a.names[i], in_b.values[i]);
@@ -162,20 +165,27 @@ private:
         View::visit_differences(mine, other, [&](std::uint64_t key, auto* own, auto* others) {
             if (own != nullptr && others != nullptr) {
                 if (name_in(*own) != name_in(*others)) {
-                    note(title_of(*others) + ": not taken, " + title_of(*own) + " has its digest");
+                    note([&] {
+                        return title_of(*others) + ": not taken, " + title_of(*own) +
+                               " has its digest";
+                    });
                 } else if (is_others(*own, *others)) {
                     merged.edit(key) = *others;
-                    note(title_of(*others) +
-                         ": the other's taken: " + unlike_fields(*own, *others));
+                    note([&] {
+                        return title_of(*others) +
+                               ": the other's taken: " + unlike_fields(*own, *others);
+                    });
                 } else {
-                    note(title_of(*own) + ": one's own kept: " + unlike_fields(*own, *others));
+                    note([&] {
+                        return title_of(*own) + ": one's own kept: " + unlike_fields(*own, *others);
+                    });
                 }
             } else if (others != nullptr && is_kept(*others, mine_.header.clock)) {
                 merged.insert(key, *others);
-                note(title_of(*others) + ": taken, as only the other has it");
+                note([&] { return title_of(*others) + ": taken, as only the other has it"; });
             } else if (own != nullptr && !is_kept(*own, other_.header.clock)) {
                 merged.erase(key);
-                note(title_of(*own) + ": removed, as the other has seen it go");
+                note([&] { return title_of(*own) + ": removed, as the other has seen it go"; });
             }
         });
     }
@@ -208,21 +218,40 @@ private:
             edited.worker = WorkerId::none();
             edited.generation = {};
             edited.version = 0;
-            note(title_of(r) + ": queued anew, its worker is gone");
+            note([&] { return title_of(r) + ": queued anew, its worker is gone"; });
         });
         views.models.visit([&](std::uint64_t key, const ModelState& r) {
-            const auto is_dead = [&](const ModelAssignment& at) { return !live(at.worker); };
-            if (std::ranges::none_of(r.assignments, is_dead)) return;
+            const auto is_lost = [&](const ModelAssignment& at) {
+                return !is_there(&StateViews::models, r, live(at.worker));
+            };
+            if (std::ranges::none_of(r.assignments, is_lost)) return;
+            // Of a copy, as what is edited is no longer that of a view.
+            std::vector<ModelAssignment> kept = r.assignments;
+            std::erase_if(kept, is_lost);
             ModelState& edited = merged_.models.edit(key);
-            std::erase_if(edited.assignments, is_dead);
+            edited.assignments = std::move(kept);
             edited.version = 0;
-            note(title_of(r) + ": unassigned from workers that are gone");
+            note([&] { return title_of(r) + ": unassigned from workers that are gone"; });
         });
         views.resources.visit([&](std::uint64_t key, const ResourceState& r) {
-            if (live(r.worker) != nullptr) return;
+            if (is_there(&StateViews::resources, r, live(r.worker))) return;
             merged_.resources.erase(key);
-            note(title_of(r) + ": removed, its worker is gone");
+            note([&] { return title_of(r) + ": removed, its worker is gone"; });
         });
+    }
+
+    /// Does the worker live the generation in which the record was made? That is its generation in
+    /// the view that the record is from.
+    template <class View, class Record>
+    [[nodiscard]] bool is_there(View StateViews::*table, const Record& record,
+                                const BrowserState* worker) const {
+        const auto knows = [&](const StateViews& view) {
+            const BrowserState* then = find_record(view.browsers, worker->id);
+            if (then == nullptr || then->generation != worker->generation) return false;
+            const Record* found = find_record(view.*table, name_in(record));
+            return found != nullptr && *found == record;
+        };
+        return worker != nullptr && (knows(mine_) || knows(other_));
     }
 
     [[nodiscard]] Transaction transaction() {
@@ -252,9 +281,11 @@ private:
         return transaction;
     }
 
-    void note(std::string finding) {
+    /// The text is made only if it is kept: commits may wait meanwhile.
+    template <class Text>
+    void note(Text&& text) {
         if (findings_.size() >= options_.findings_max) ++findings_left_out_;
-        else findings_.push_back(escape_remote_text(finding, finding_bytes_max));
+        else findings_.push_back(escape_remote_text(text(), finding_bytes_max));
     }
 
     static constexpr std::size_t finding_bytes_max = 1024;

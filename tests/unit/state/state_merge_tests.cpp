@@ -177,6 +177,42 @@ TEST_CASE("A merge makes fit what would contradict its result") {
     CHECK(core::reconcile(mine.snapshot(), other.snapshot()).changes.empty());
 }
 
+TEST_CASE("A merge leaves nothing on a life of a worker that never had it") {
+    StateCore mine = common_start(), other = copy_of(mine);
+    commit(other, OperationRequeued{r1, w0}, BrowserChanged{.id = w0, .generation = Generation{2}});
+    commit(other, ResourceAllocated{.id = {7}, .worker = w0}); // in that life
+    // Newer than the other's record of the model; w0 lives its first life here.
+    for (int i = 0; i < 4; ++i) commit(mine, Note{});
+    commit(mine, ModelAssigned{"bert", {w0}}, ModelAssigned{"bert", {w1}});
+    commit(mine, ResourceAllocated{.id = {5}, .worker = w0});
+    StateCore mine_before = copy_of(mine);
+    const auto check = [](StateCore& merged) {
+        CHECK(merged.find_browser(w0)->generation == Generation{2});
+        CHECK(merged.find_model("bert")->assignments == std::vector<ModelAssignment>{{w1}});
+        CHECK(merged.find_resource({1}) == nullptr);
+        CHECK(merged.find_resource({5}) == nullptr);
+        CHECK(merged.find_resource({7}) != nullptr);
+    };
+    const Reconciled merged = merge(mine, other);
+    CHECK(has_finding(merged, "model bert: unassigned"));
+    CHECK(has_finding(merged, "resource 5: removed"));
+    check(mine);
+    CHECK(core::reconcile(mine.snapshot(), other.snapshot()).changes.empty());
+    merge(other, mine_before); // the same from the other side
+    check(other);
+}
+
+TEST_CASE("A merge leaves a clock that has room to go on") {
+    StateCore core = common_start();
+    CHECK(refusal(core, Reconciled{.clock = core::state_count_max - 1}).find("room to go on") !=
+          std::string::npos);
+    CHECK(refusal(core, Reconciled{.clock = core::state_count_max / 2}).find("room to go on") !=
+          std::string::npos);
+    commit(core, Reconciled{.clock = core::state_count_max / 2 - 1});
+    for (int i = 0; i < 3; ++i) commit(core, Note{});
+    CHECK(copy_of(core).snapshot() == core.snapshot()); // what is written can be read
+}
+
 TEST_CASE("A merge that does not leave a consistent state is refused as a whole") {
     StateCore core = common_start();
     const BrowserState gone{.id = w0, .connection = ConnectionStatus::lost, .version = 1};

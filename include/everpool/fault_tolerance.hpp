@@ -11,7 +11,8 @@ namespace everpool {
 
 /// The specification's levels. What each one means for the state kept on disk:
 ///
-///   none, low     nothing survives the host: the state is in memory only (Durability::none)
+///   none, low     nothing is promised beyond the life of the host, and a ResourcePool keeps no
+///                 directory at all (Durability::none)
 ///   medium, high  all but the last `commit_interval` of the host's life; no answer ever waits for
 ///                 the disk (Durability::group)
 ///   critical      everything: a step is durable before its effect can be seen (Durability::sync)
@@ -19,7 +20,7 @@ enum class FaultToleranceLevel : std::uint8_t { none, low, medium, high, critica
 
 /// When a transaction counts as committed.
 enum class Durability : std::uint8_t {
-    none,  ///< in memory; nothing is written
+    none,  ///< nothing is promised: it is written when something else is
     os,    ///< handed to the operating system: survives the host's death, not the machine's
     group, ///< durable soon: with the next sync of all, which begins `commit_interval` later
     sync,  ///< durable: survives a power cut once the commit has returned

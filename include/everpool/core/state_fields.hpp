@@ -13,7 +13,10 @@
 #include "everpool/state_change.hpp"
 
 #include <concepts>
+#include <optional>
+#include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace everpool::core {
 

@@ -67,6 +67,12 @@ void check_modules(const ResourcePoolConfig& config) {
 
 void check_fault_tolerance(const FaultToleranceOptions& options) {
     using namespace std::chrono_literals;
+    if (name_of(options.level) == "unrecognised")
+        refuse("fault_tolerance.level", "a FaultToleranceLevel", "no enumerator");
+    if (name_of(options.recovery) == "unrecognised")
+        refuse("fault_tolerance.recovery", "a RecoveryMode", "no enumerator");
+    if (options.orphans != OrphanPolicy::redispatch && options.orphans != OrphanPolicy::give_up)
+        refuse("fault_tolerance.orphans", "an OrphanPolicy", "no enumerator");
     const std::string_view directory = "fault_tolerance.state_directory";
     const bool is_kept = durability_of(options.level) != Durability::none;
     if (!is_kept && !options.state_directory.empty())

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/config_check.hpp"
-
 #include "support/catch.hpp"
 
 #include <functional>
@@ -91,6 +90,23 @@ TEST_CASE("what is kept, and where, is checked member by member") {
           }).empty());
 }
 
+TEST_CASE("the enumerators of what is kept are checked, as they may come from a number") {
+    using namespace everpool;
+    const auto with = [](auto change) {
+        return complaint([&](auto& c) { change(c.fault_tolerance); });
+    };
+    CHECK(with([](auto& f) { f.level = static_cast<FaultToleranceLevel>(99); }) ==
+          "ResourcePoolConfig::fault_tolerance.level must be a FaultToleranceLevel, but is no "
+          "enumerator");
+    CHECK(with([](auto& f) { f.recovery = static_cast<RecoveryMode>(99); }) ==
+          "ResourcePoolConfig::fault_tolerance.recovery must be a RecoveryMode, but is no "
+          "enumerator");
+    CHECK(with([](auto& f) { f.orphans = static_cast<OrphanPolicy>(99); }) ==
+          "ResourcePoolConfig::fault_tolerance.orphans must be an OrphanPolicy, but is no "
+          "enumerator");
+    CHECK(with([](auto& f) { f.orphans = OrphanPolicy::give_up; }).empty());
+}
+
 TEST_CASE("the longest restart delay is not below the shortest") {
     CHECK(names(complaint([](auto& c) {
                     c.restart_delay_min = 2s;
@@ -124,7 +140,9 @@ TEST_CASE("names of models and modules are safe in a URL and unique") {
                     c.models[0].name = c.models[1].name = "twin";
                 }),
                 "models[].name"));
-    CHECK(names(complaint([](auto& c) { c.modules = {OperationModule{"echo", "e.js"}}; }),
+    CHECK(names(complaint([](auto& c) {
+                    c.modules = {OperationModule{"echo", "e.js"}};
+                }),
                 "modules[].name"));
     CHECK(complaint([](auto& c) {
               c.models.resize(1);

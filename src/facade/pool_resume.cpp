@@ -153,10 +153,13 @@ void give_up(const OperationState& operation, Errc code, std::string why, Resume
     if (code == Errc::outcome_unknown)
         told.result.diagnostics.remedy =
             "it may or may not have been executed: find out before repeating it";
+    if (code == Errc::worker_lost)
+        told.result.diagnostics.remedy = "raise max_attempts, or submit it again";
     plan.settled.push_back(std::move(told));
 }
 
-void plan_operation(const OrphanedOperation& orphan, bool are_starts_recorded, ResumePlan& plan) {
+void plan_operation(const OrphanedOperation& orphan, bool are_starts_recorded,
+                    std::uint32_t attempts_max, ResumePlan& plan) {
     const OperationState& operation = orphan.operation;
     const bool was_never_sent = operation.attempts == 0 && are_starts_recorded;
     const Errc fate = was_never_sent ? Errc::cancelled : Errc::outcome_unknown;
@@ -179,6 +182,12 @@ void plan_operation(const OrphanedOperation& orphan, bool are_starts_recorded, R
     if (!request)
         return give_up(operation, fate, "what is kept of its request cannot be read", plan);
     request->idempotent = operation.is_idempotent;
+    if (request->max_attempts != 0) attempts_max = request->max_attempts;
+    // It may be what its hosts have died of.
+    if (operation.attempts >= attempts_max)
+        return give_up(operation, Errc::worker_lost,
+                       fmt::format("its {} attempts are used up", attempts_max), plan);
+    request->max_attempts = attempts_max - operation.attempts; // those that are left
     plan.again.push_back({operation, std::move(*request)});
 }
 
@@ -201,7 +210,7 @@ Errc plan_resume(const StateSnapshot& state, const std::vector<OrphanedOperation
     }
     const bool are_starts_recorded = has_recorded_starts(state);
     for (const OrphanedOperation& orphan : orphans)
-        plan_operation(orphan, are_starts_recorded, plan);
+        plan_operation(orphan, are_starts_recorded, config.max_attempts, plan);
     plan_workers(state, browsers, config.fault_tolerance.level, plan);
     plan_models(state, config, plan);
     return Errc::ok;

@@ -29,6 +29,10 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
         config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
     out.limits.operations_max =
         std::max(out.limits.operations_max, static_cast<std::uint32_t>(2 * mine));
+    // Ids go on above the highest one that is in the state. If the newest operation is the first to
+    // end, all the others end after it: it is forgotten only when there is a newer one.
+    out.limits.operations_kept =
+        std::max(out.limits.operations_kept, static_cast<std::uint32_t>(2 * mine));
     return out;
 }
 
@@ -148,7 +152,6 @@ void PoolDriver::run_again(ResumePlan::Again again) {
     pending.submitted = now();
     const RequestId id = again.operation.id;
     const WallTime deadline = again.operation.deadline;
-    const std::uint32_t attempts = again.operation.attempts;
     pending.recovered = std::make_unique<OperationState>(std::move(again.operation));
     Request& request = again.request;
     Errc refused = admit(request, pending.run, pending.model, pending.diagnostics);
@@ -165,9 +168,6 @@ void PoolDriver::run_again(ResumePlan::Again again) {
         actions_.push_back(core::Complete{id, refused, 0, WorkerId::none()});
         return perform_all();
     }
-    const std::uint32_t attempts_max =
-        request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
-    request.max_attempts = attempts_max > attempts ? attempts_max - attempts : 1;
     pending.run.tensors = std::move(request.inputs);
     pending.run.parameters = std::move(request.parameters);
     submit(id, LeaseId{}, request, {}, std::move(pending));

@@ -161,6 +161,30 @@ TEST_CASE("what belongs to a lease is not kept to be executed by another host") 
     CHECK(free.get().ec == Errc::cancelled);
 }
 
+// The next host's ids go on above the highest one that is still in the state.
+TEST_CASE("the newest operation is remembered, however many older ones finish after it") {
+    constexpr std::uint64_t waiting_count = 10'100; // more than a state keeps by default
+    const TemporaryDirectory directory;
+    SlowModule slow;
+    ResourcePoolConfig config = config_with_state(directory);
+    config.modules = {slow.spec()};
+    config.max_in_flight_per_worker = 1;
+    config.queue_count_max = 20'000;
+    PoolUnderTest test(config);
+    test.start();
+    std::vector<std::future<Answer>> answers;
+    answers.push_back(test.submit(SlowModule::request(600'000)));
+    for (std::uint64_t i = 0; i < waiting_count; ++i)
+        answers.push_back(test.submit(Request::echo({})));
+    Request newest = Request::echo({});
+    newest.timeout = 1ms;
+    CHECK(test.run(newest).ec == Errc::deadline_exceeded);
+    const auto state = test.pool().state();
+    test.stop();
+    for (auto& answer : answers) CHECK(answer.get().ec == Errc::cancelled);
+    CHECK(highest_id(state->snapshot()) == waiting_count + 2);
+}
+
 TEST_CASE("what is not needed is not there: level none keeps no state") {
     ResourcePoolConfig config;
     config.fault_tolerance.level = none;

@@ -61,18 +61,18 @@ ModelSpec mlp(std::string name = "mlp") {
 }
 
 /// Submitted, and given to worker 0 so often.
-OrphanedOperation orphan(Scene& scene, std::uint64_t id, bool is_idempotent, bool was_sent,
+OrphanedOperation orphan(Scene& scene, std::uint64_t id, bool is_idempotent, std::uint32_t attempts,
                          Payload payload) {
     scene.left(OperationSubmitted{.id = {id},
                                   .operation = "echo",
                                   .is_idempotent = is_idempotent,
                                   .payload = std::move(payload)});
-    if (was_sent) {
+    for (std::uint32_t i = 0; i < attempts; ++i) {
         const Generation life = scene.state.find_browser(WorkerId{0})->generation;
         scene.left(OperationDispatched{.id = {id}, .worker = WorkerId{0}, .generation = life});
         scene.left(OperationRequeued{.id = {id}, .worker = WorkerId{0}});
     }
-    return {*scene.state.find_operation({id}), is_idempotent || !was_sent};
+    return {*scene.state.find_operation({id}), is_idempotent || attempts == 0};
 }
 
 } // namespace
@@ -175,12 +175,12 @@ TEST_CASE("operations are executed again if they may be and their request was ke
     Scene scene;
     scene.ran_at(FaultToleranceLevel::critical);
     const Payload kept = facade::keep(Request::echo({}), 1000);
-    scene.orphans = {orphan(scene, 3, true, true, kept),
-                     orphan(scene, 4, false, false, kept),
-                     orphan(scene, 5, true, true, {}),
-                     orphan(scene, 6, true, false, {}),
-                     orphan(scene, 7, true, true, Payload({std::byte{9}})),
-                     orphan(scene, 8, false, true, kept)};
+    scene.orphans = {orphan(scene, 3, true, 1, kept),
+                     orphan(scene, 4, false, 0, kept),
+                     orphan(scene, 5, true, 1, {}),
+                     orphan(scene, 6, true, 0, {}),
+                     orphan(scene, 7, true, 1, Payload({std::byte{9}})),
+                     orphan(scene, 8, false, 1, kept)};
     scene.left(OperationFinished{
         .id = {8}, .status = OperationStatus::outcome_unknown, .code = Errc::outcome_unknown});
     scene.orphans.back() = {*scene.state.find_operation({8}), false};
@@ -203,6 +203,39 @@ TEST_CASE("operations are executed again if they may be and their request was ke
     CHECK(scene.state.unfinished_count() == 2);
 }
 
+// A request that kills its host must not kill each host that comes after it.
+TEST_CASE("what has been executed as often as it may be is not executed by another host") {
+    Scene scene;
+    scene.ran_at(FaultToleranceLevel::medium);
+    scene.config.max_attempts = 2;
+    const auto kept = [](std::uint32_t attempts_max) {
+        Request request = Request::echo({});
+        request.max_attempts = attempts_max;
+        return facade::keep(request, 1000);
+    };
+    scene.orphans = {orphan(scene, 1, true, 1, kept(0)), orphan(scene, 2, true, 2, kept(0)),
+                     orphan(scene, 3, true, 4, kept(5)), orphan(scene, 4, true, 5, kept(5)),
+                     orphan(scene, 5, true, 1, kept(1))};
+    REQUIRE(scene.resume() == Errc::ok);
+    REQUIRE(scene.plan.again.size() == 2);
+    CHECK(scene.plan.again[0].operation.id == RequestId{1});
+    CHECK(scene.plan.again[0].request.max_attempts == 1); // those that are left
+    CHECK(scene.plan.again[1].operation.id == RequestId{3});
+    CHECK(scene.plan.again[1].request.max_attempts == 1);
+    REQUIRE(scene.plan.settled.size() == 3);
+    for (const RecoveredOperation& one : scene.plan.settled) {
+        CHECK(one.code == Errc::worker_lost);
+        CHECK_FALSE(one.was_executed_again);
+        CHECK(one.result.attempts == one.operation.attempts);
+        CHECK(one.result.diagnostics.message.find("attempts are used up") != std::string::npos);
+        CHECK(one.result.diagnostics.remedy.find("max_attempts") != std::string::npos);
+    }
+    scene.carry_out();
+    CHECK(scene.state.find_operation({2})->status == OperationStatus::failed);
+    CHECK(scene.state.find_operation({2})->code == Errc::worker_lost);
+    CHECK(scene.state.unfinished_count() == 2);
+}
+
 // Its newest records may be missing, among them that of an operation's start.
 TEST_CASE("below level critical nothing is taken for never sent") {
     for (const bool is_known : {true, false}) {
@@ -211,8 +244,8 @@ TEST_CASE("below level critical nothing is taken for never sent") {
         else scene.left(BrowserAdded{{.id = WorkerId{0}, .generation = {1}}});
         scene.config.fault_tolerance.level = FaultToleranceLevel::critical; // of the new host
         const Payload kept = facade::keep(Request::echo({}), 1000);
-        scene.orphans = {orphan(scene, 1, true, false, kept), orphan(scene, 2, false, false, kept),
-                         orphan(scene, 3, true, false, {}), orphan(scene, 4, false, false, kept)};
+        scene.orphans = {orphan(scene, 1, true, 0, kept), orphan(scene, 2, false, 0, kept),
+                         orphan(scene, 3, true, 0, {}), orphan(scene, 4, false, 0, kept)};
         scene.left(OperationFinished{.id = {4},
                                      .status = OperationStatus::cancelled,
                                      .code = Errc::cancelled}); // as OrphanPolicy::give_up does

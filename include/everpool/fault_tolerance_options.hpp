@@ -59,8 +59,9 @@ struct FaultToleranceOptions {
     ///   critical  an operation is sent to a worker once the record of that is durable, and answered
     ///             once the record of its end is: two waits for the disk an operation (which
     ///             operations at the same time share). If the disk fails, operations that have not
-    ///             been sent complete with storage_full or storage_failed and are not executed; one
-    ///             that has been executed completes with the same code, and Result has its outputs.
+    ///             been sent complete with storage_full, storage_not_writable or storage_failed and
+    ///             are not executed; one that has been executed completes with the same code, and
+    ///             Result has its outputs.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
 
     /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level

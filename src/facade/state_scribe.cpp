@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <iterator>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -29,10 +31,24 @@ constexpr bool is_measure(Errc code) noexcept {
     case Errc::invalid_request:
     case Errc::invalid_input:
     case Errc::message_too_large:
+    case Errc::invalid_transaction:
     case Errc::storage_full:
+    case Errc::storage_not_writable:
     case Errc::storage_failed: return false;
     default: return true;
     }
+}
+
+/// Its beginning, so much of it as the state keeps: whole characters, if it is UTF-8.
+std::string beginning_of(std::string text) {
+    if (text.size() <= text_bytes_max) return text;
+    const auto is_inside = [&](std::size_t at) {
+        return (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80U;
+    };
+    std::size_t end = text_bytes_max;
+    while (end != 0 && is_inside(end)) --end;
+    text.resize(end);
+    return text;
 }
 
 bool completes(const core::Actions& step, RequestId id) noexcept {
@@ -92,7 +108,7 @@ void StateScribe::start_failed(const core::WorkerStartFailed& event) {
     if (event.generation != slot.generation || !is_starting) return;
     BrowserChanged& change = change_of(event.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = sources_.trouble_of(event.worker).substr(0, text_bytes_max);
+    change.last_failure = beginning_of(sources_.trouble_of(event.worker));
 }
 
 // --- steps ---------------------------------------------------------------------------------------
@@ -242,7 +258,7 @@ void StateScribe::note_lost(const core::Notice& notice, const core::Actions& ste
     }
     BrowserChanged& change = change_of(notice.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = sources_.trouble_of(notice.worker).substr(0, text_bytes_max);
+    change.last_failure = beginning_of(sources_.trouble_of(notice.worker));
     if (notice.cause == core::LossCause::process_exited) change.process = ProcessIdentity{};
 }
 

@@ -111,6 +111,7 @@ public:
     TimePoint now{std::chrono::seconds{1000}};
     Duration timeout{std::chrono::seconds{60}};
     Provider provider{Provider::webgpu};
+    std::string trouble{"it died"}; ///< of every worker
 
 private:
     CommitResult commit(Transaction step, Durability how, facade::StateScribe::WhenDone done) {
@@ -131,7 +132,7 @@ private:
         return result;
     }
 
-    std::string trouble_of(WorkerId) const override { return "it died"; }
+    std::string trouble_of(WorkerId) const override { return trouble; }
     std::string_view model_name_of(ModelId model) const override {
         return model.value == 0 ? "mlp" : "cnn";
     }

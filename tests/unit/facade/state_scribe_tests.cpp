@@ -96,6 +96,21 @@ TEST_CASE("a failure counts in the metric, what was cancelled says nothing about
     CHECK(rig.state.find_metric(key)->failures == 1);
 }
 
+// It was held back at level critical and never sent.
+TEST_CASE("what the disk kept from being sent says nothing about the worker") {
+    RunningRig rig;
+    std::uint64_t id = 0;
+    for (const Errc code : {Errc::storage_full, Errc::storage_failed, Errc::storage_not_writable,
+                            Errc::invalid_transaction}) {
+        INFO(name_of(code));
+        const auto sent = last<core::Dispatch>(rig.submit(RequestId{++id}, true, ModelId::none()));
+        (void)rig.feed(reply_to(sent, code, false));
+        CHECK(rig.operation(id)->code == code);
+        CHECK(rig.state.find_metric({"", BrowserType::chromium, Provider::wasm, "echo"}) ==
+              nullptr);
+    }
+}
+
 TEST_CASE("a lost browser and what becomes of its operations is one transaction") {
     RunningRig rig;
     const auto again = last<core::Dispatch>(rig.submit(RequestId{1}));
@@ -158,6 +173,18 @@ TEST_CASE("a start that failed leaves a lost browser, in the end a failed one") 
     CHECK(rig.browser(1).connection == ConnectionStatus::failed);
     CHECK(rig.browser(1).last_failure == "it died");
     CHECK(rig.complaints.empty());
+}
+
+TEST_CASE("the text of a failure that is too long is cut between two characters") {
+    for (const std::size_t before : {2046U, 2047U, 2048U}) {
+        RunningRig rig;
+        rig.trouble = std::string(before, 'x') + "\xc3\xa9 and more";
+        (void)rig.feed(
+            core::WorkerLost{WorkerId{0}, Generation{1}, core::LossCause::process_exited});
+        const std::string& told = rig.browser(0).last_failure;
+        CHECK(is_utf8(told));
+        CHECK(told == rig.trouble.substr(0, before == 2046 ? 2048 : before));
+    }
 }
 
 TEST_CASE("a stop ends operations and browsers, also those that do not answer") {

@@ -44,7 +44,10 @@ public:
     /// The next step whose time has come; empty if there is none.
     std::optional<Step> take() {
         if (steps_.empty() || !steps_.front().is_settled) return std::nullopt;
-        return take_first();
+        std::optional<Step> out(std::move(steps_.front().step));
+        steps_.pop_front();
+        ++first_;
+        return out;
     }
 
     /// All that wait get this answer, if they have none.
@@ -58,13 +61,6 @@ private:
         Step step{};
         bool is_settled{false};
     };
-
-    std::optional<Step> take_first() {
-        std::optional<Step> out(std::move(steps_.front().step));
-        steps_.pop_front();
-        ++first_;
-        return out;
-    }
 
     std::deque<Waiting> steps_;
     std::uint64_t first_{1}; ///< ticket of the front

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/error.hpp"
 #include "everpool/log/file_system.hpp"
 #include "everpool/log/ledger_files.hpp"
 
@@ -15,8 +16,6 @@
 #include <vector>
 
 namespace everpool::facade {
-
-using boost::system::error_code;
 
 /// Hands every call on, but for one: while somebody reads (pin()), what is in quarantine is not
 /// removed at once, but when the last reader has gone. What the ledger clears away it renames first,

@@ -148,9 +148,10 @@ public:
     /// log of 1 GiB takes some seconds).
     /// Errors: model_file_missing, browser_not_found, browser_launch_failed, no_worker_available,
     /// already_started, cancelled (stopped meanwhile), storage_in_use, storage_damaged,
-    /// storage_newer_format, storage_not_writable, storage_full, storage_failed, and errors of the operating system: a
-    /// module's file that cannot be read, no room for the browsers' directories, no port. After an
-    /// error the pool is stopped if nothing was started, else it waits for async_stop.
+    /// storage_newer_format, storage_not_writable, storage_full, storage_failed, internal_error, and
+    /// errors of the operating system: a module's file that cannot be read, no room for the
+    /// browsers' directories, no port, no thread or no memory for the state. After an error the pool
+    /// is stopped if nothing was started, else it waits for async_stop.
     template <class Token = boost::asio::deferred_t>
     auto async_start(Token&& token = {});
 
@@ -163,7 +164,7 @@ public:
     /// internal_error; later invalid_input, model_rejected, message_too_large,
     /// provider_unavailable, operation_failed, device_lost, worker_lost, outcome_unknown,
     /// worker_unresponsive, no_worker_available, deadline_exceeded, cancelled; at
-    /// FaultToleranceLevel::critical also storage_full and storage_failed.
+    /// FaultToleranceLevel::critical also storage_full, storage_not_writable and storage_failed.
     template <class Token = boost::asio::deferred_t>
     auto async_run(Request request, Token&& token = {});
 

@@ -8,7 +8,11 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <exception>
+#include <new>
 #include <random>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace everpool::facade {
@@ -49,11 +53,14 @@ ResourcePoolConfig checked(ResourcePoolConfig config) {
 } // namespace
 
 PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig config)
-    : executor_(executor), strand_(boost::asio::make_strand(executor)),
-      config_(checked(std::move(config))), listener_(std::exchange(config_.on_event, nullptr)),
+    : executor_(executor),
+      strand_(boost::asio::make_strand(executor)),
+      config_(checked(std::move(config))),
+      listener_(std::exchange(config_.on_event, nullptr)),
       recovered_listener_(std::exchange(config_.fault_tolerance.on_recovered, nullptr)),
       models_(config_.models),
-      core_(core_config(config_), seed_of(config_)), timer_(strand_) {}
+      core_(core_config(config_), seed_of(config_)),
+      timer_(strand_) {}
 
 PoolDriver::~PoolDriver() {
     if (mailbox_) mailbox_->close(); // where abort() has not done it: the executor never ran again
@@ -164,8 +171,7 @@ void PoolDriver::refresh_counters() {
     counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
     counters.stale_ignored.store(core_.stats().stale_ignored, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < workers_.size(); ++i)
-        counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}),
-                                           std::memory_order_relaxed);
+        counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}), std::memory_order_relaxed);
     if (!scribe_) return;
     counters.transactions.store(scribe_->transactions(), std::memory_order_relaxed);
     counters.transactions_refused.store(scribe_->refused(), std::memory_order_relaxed);
@@ -209,17 +215,7 @@ void PoolDriver::start(StartHandler handler) {
     start_handler_ = std::move(waiting);
     phase_ = Phase::starting;
     Diagnostics diagnostics;
-    error_code ec;
-    try {
-        ec = prepare(diagnostics);
-    } catch (const Error& error) { // of the kept state
-        ec = error.code();
-        diagnostics = error.diagnostics();
-    } catch (const boost::system::system_error& error) {
-        ec = error.code();
-        diagnostics.message = error.what();
-    }
-    if (ec) {
+    if (const error_code ec = try_prepare(diagnostics)) {
         close_doors();
         phase_ = Phase::stopped;
         StartReport report;
@@ -230,6 +226,31 @@ void PoolDriver::start(StartHandler handler) {
     }
     feed(core::Start{});
     publish_workers();
+}
+
+/// Whatever the system refuses is the start's error, and not the end of the host's executor.
+error_code PoolDriver::try_prepare(Diagnostics& diagnostics) {
+    try {
+        return prepare(diagnostics);
+    } catch (const Error& error) { // of the kept state
+        diagnostics = error.diagnostics();
+        return error.code();
+    } catch (const boost::system::system_error& error) {
+        diagnostics.message = error.what();
+        return error.code();
+    } catch (const std::system_error& error) { // no thread
+        diagnostics.message = std::string("the pool could not be started: ") + error.what();
+        diagnostics.remedy = "raise the limit of threads (ulimit -u), or of memory (ulimit -v)";
+        return error.code();
+    } catch (const std::bad_alloc&) { // above all for what the kept state holds
+        diagnostics.message = "the pool could not be started: there is not enough memory";
+        diagnostics.remedy = "give the host more memory";
+        return boost::system::errc::make_error_code(boost::system::errc::not_enough_memory);
+    } catch (const std::exception& error) {
+        diagnostics.message = std::string("the pool could not be started: ") + error.what();
+        diagnostics.remedy = "this is a bug of Everpool; report it with this message";
+        return Errc::internal_error;
+    }
 }
 
 /// Opens the doors: files, browsers, directory, server.
@@ -255,8 +276,8 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     bridge_config.frame_bytes_max = config_.frame_bytes_max;
     // Room for all that the core lets be in flight and one message more, so that the core's own
     // limit is the one that callers meet.
-    bridge_config.write_queue_bytes_max = config_.in_flight_bytes_max + config_.frame_bytes_max +
-                                          config_.frame_bytes_max;
+    bridge_config.write_queue_bytes_max =
+        config_.in_flight_bytes_max + config_.frame_bytes_max + config_.frame_bytes_max;
     bridge_ = std::make_unique<io::Bridge>(strand_, bridge_config, *this, bridge_stats_);
     if (const error_code ec = bridge_->listen()) {
         diagnostics.message = "the bridge cannot listen on 127.0.0.1: " + ec.message();
@@ -266,11 +287,11 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     for (const OperationModule& module : config_.modules)
         bridge_->add_module(module.name, module.file);
     board_.counters.port.store(bridge_->port(), std::memory_order_relaxed);
-    surroundings_ = std::make_unique<WorkerSurroundings>(WorkerSurroundings{
-        strand_, *nest_, *bridge_, models_, config_.stop_grace,
-        [this](const core::Event& event) { feed(event); },
-        [this](PoolEvent event) { tell(std::move(event)); },
-        [this](WorkerId id) { on_launched(id); }});
+    surroundings_ = std::make_unique<WorkerSurroundings>(
+        WorkerSurroundings{strand_, *nest_, *bridge_, models_, config_.stop_grace,
+                           [this](const core::Event& event) { feed(event); },
+                           [this](PoolEvent event) { tell(std::move(event)); },
+                           [this](WorkerId id) { on_launched(id); }});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
         workers_.push_back(
             std::make_unique<WorkerDriver>(WorkerId{i}, std::move(browsers[i]), *surroundings_));
@@ -307,8 +328,7 @@ void PoolDriver::drain(PlainHandler handler) {
 }
 
 void PoolDriver::perform(const core::DrainFinished&) {
-    for (auto& handler : std::exchange(drain_handlers_, {}))
-        complete(handler, error_code{});
+    for (auto& handler : std::exchange(drain_handlers_, {})) complete(handler, error_code{});
 }
 
 void PoolDriver::stop(PlainHandler handler) {
@@ -331,6 +351,7 @@ void PoolDriver::perform(const core::StopFinished&) {
     // The doors are open to the callers of this function: close them from the executor. Until then
     // the pool is not stopped, so that another async_stop waits for that too.
     boost::asio::post(strand_, [self = shared_from_this()] {
+        if (self->phase_ == Phase::stopped) return; // abort() came before, and has closed all
         self->settle_held();
         self->phase_ = Phase::stopped;
         self->close_doors();
@@ -353,6 +374,7 @@ void PoolDriver::abort() {
     phase_ = Phase::stopped;
     if (scribe_) scribe_->end_all();
     close_doors();
+    held_ = {}; // nobody asks the disk any more, and the callers are answered here
     for (auto& [id, pending] : std::exchange(requests_, {})) {
         Result result;
         result.diagnostics.message = "the pool was destroyed";
@@ -361,12 +383,10 @@ void PoolDriver::abort() {
     }
     for (auto& [id, waiting] : std::exchange(waiting_leases_, {}))
         complete(waiting, error_code(Errc::cancelled), Lease{});
-    if (start_handler_)
-        complete(start_handler_, error_code(Errc::cancelled), StartReport{});
+    if (start_handler_) complete(start_handler_, error_code(Errc::cancelled), StartReport{});
     for (auto& handler : std::exchange(drain_handlers_, {}))
         complete(handler, error_code(Errc::cancelled));
-    for (auto& handler : std::exchange(stop_handlers_, {}))
-        complete(handler, error_code{});
+    for (auto& handler : std::exchange(stop_handlers_, {})) complete(handler, error_code{});
 }
 
 // --- leases --------------------------------------------------------------------------------------

@@ -163,6 +163,7 @@ private:
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
 
+    error_code try_prepare(Diagnostics& diagnostics);
     error_code prepare(Diagnostics& diagnostics);
     [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
         return {request_base_ + ticket.value};

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/everpool.hpp"
 #include "support/catch.hpp"
+#include "support/kept_state.hpp"
 #include "support/module_file.hpp"
+#include "support/temporary_directory.hpp"
+#include "support/thread_limit.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -180,6 +183,30 @@ TEST_CASE("a pool destroyed while it stops completes the stop, and leaves no bro
     CHECK(::kill(browser, 0) != 0);
 }
 
+// Where every worker was given up the stop ends in the step that it begins with; so the pool is
+// destroyed before what follows of that.
+TEST_CASE("a pool destroyed while it stops does not ask a state that it has closed") {
+    const TemporaryDirectory directory;
+    ResourcePoolConfig config = config_with_state(directory, FaultToleranceLevel::critical);
+    config.browsers.at(0).executable = "/bin/false";
+    config.restart_count_max = 1;
+    config.restart_delay_min = config.restart_delay_max = 1ms;
+    PoolOnThisThread test(config);
+    REQUIRE(test.start());
+    int answers = 0, stops = 0;
+    test.pool().async_run(Request::echo({}), [&](error_code ec, const Result&) {
+        CHECK(ec);
+        ++answers;
+    }); // waits for the disk, whose answer comes after all that is here
+    test.pool().async_stop([&](error_code) { ++stops; });
+    test.destroy_pool();
+    test.finish();
+    CHECK(answers == 1);
+    CHECK(stops == 1);
+    const BrowserStateManager state({.directory = directory.path});
+    CHECK(state.orphans().empty());
+}
+
 TEST_CASE("a host that stops working while its pool stops leaves no browser") {
     int browser = 0;
     {
@@ -206,4 +233,26 @@ TEST_CASE("a module's file that cannot even be looked at fails the start, not th
     const StartReport& report = test.wait_for(answer);
     CHECK(code == boost::system::errc::filename_too_long);
     CHECK(report.diagnostics.message.find("operation module 'long'") != std::string::npos);
+}
+
+TEST_CASE("a pool whose state can have no thread fails to start, not the host") {
+    const TemporaryDirectory directory;
+    // Two for the log, one for its checkpoints.
+    for (const std::size_t count : {0U, 1U, 2U}) {
+        PoolOnThisThread test(config_with_state(directory));
+        std::optional<std::pair<error_code, StartReport>> answer;
+        {
+            const ThreadLimit limit(count);
+            test.pool().async_start(
+                [&](error_code ec, StartReport report) { answer.emplace(ec, std::move(report)); });
+            (void)test.wait_for(answer);
+        }
+        INFO(answer->second.diagnostics.text());
+        CHECK(answer->first == boost::system::errc::resource_unavailable_try_again);
+        CHECK_FALSE(answer->second.diagnostics.message.empty());
+        CHECK_FALSE(answer->second.diagnostics.remedy.empty());
+        CHECK_FALSE(test.pool().state());
+    }
+    const BrowserStateManager state({.directory = directory.path}); // it was given back
+    CHECK(state.verify().empty());
 }

@@ -177,7 +177,8 @@ protected:
 };
 
 /// The table that is written. One owner, one thread at a time; views of it go anywhere. What was
-/// moved from may be assigned to or destroyed.
+/// moved from may be assigned to or destroyed. What throws for want of memory has changed no record;
+/// erase() of a key after edit() of it, without freeze() in between, needs none.
 template <class T, unsigned leaf_bits>
 class CowTable : private CowView<T, leaf_bits> { // private: sliced, it would be a view that changes
     using View = CowView<T, leaf_bits>;
@@ -272,10 +273,11 @@ private:
         const Key difference = key ^ place->first_key;
         const auto highest_bit = static_cast<unsigned>(63 - std::countl_zero(difference));
         const auto above = new_node<Inner>(key, (highest_bit - leaf_bits) / View::fan_bits + 1);
+        NodePtr leaf = new_leaf(key); // there may be no memory for it: then nothing has changed
         above->children[above->index_of(place->first_key)] = std::move(place);
         place = above;
         NodePtr& beside = above->children[above->index_of(key)];
-        beside = new_leaf(key);
+        beside = std::move(leaf);
         return beside;
     }
 

@@ -6,7 +6,10 @@
 // no clock and takes no lock. One caller at a time; snapshots go to any thread.
 //
 // What it promises
-//   * All or nothing: a transaction that is refused has changed nothing.
+//   * All or nothing: a transaction that is refused has changed nothing, and neither has one that
+//     ended with std::bad_alloc. (If there is no memory even to take it back, that is done before
+//     the next transaction or snapshot, which throws if there is still none; what find_...() gives
+//     in between may be half changed.)
 //   * Deterministic: the same transactions give the same state, and the same bytes of it.
 //   * Replay is idempotent: a transaction whose number is not above version() changes nothing.
 //   * After each transaction check_state() finds nothing (state_invariants.hpp), in particular:
@@ -113,10 +116,12 @@ private:
     [[nodiscard]] Refusal run(const Transaction& transaction, std::size_t& index);
     [[nodiscard]] Refusal check_end();
     [[nodiscard]] bool has_operation_of_another_life(WorkerId worker) const;
+    [[nodiscard]] Refusal make_all(const Transaction& transaction, std::size_t& index);
     void roll_back();
+    void take_back();
+    void count_loads();
     void finish();
-    void forget_finished();
-    void rebuild_finished();
+    [[nodiscard]] std::deque<std::pair<std::uint64_t, std::uint64_t>> find_finished() const;
     [[nodiscard]] bool is_beyond(std::size_t count, std::uint32_t max) const noexcept {
         return mode_ != Mode::replay && count >= max;
     }
@@ -189,8 +194,10 @@ private:
     StateHeader header_before_{};
     std::vector<std::uint64_t> finished_now_{};
     std::vector<WorkerId> stripped_now_{};
+    std::size_t finished_before_{0};
     bool has_reconciled_{false};
     bool is_order_unknown_{false}; ///< finished_ must be made anew
+    bool is_torn_{false};          ///< memory ran out: it must be taken back
 };
 
 } // namespace everpool::core

@@ -145,6 +145,7 @@ inline StateCore::Refusal StateCore::make(const ModelAssigned& change) {
     const bool is_assigned = at != count && model->assignments[at].worker == worker;
     if (!is_assigned && model->assignments.size() >= state_list_count_max)
         return "a model is assigned to at most state_list_count_max workers";
+    loads_.try_emplace(worker.value); // memory for it, before anything has changed
     update(models_, record_key(change.name), [&](ModelState& edited) {
         if (is_assigned) edited.assignments[at] = change.assignment;
         else edited.assignments.insert(edited.assignments.begin() + at, change.assignment);

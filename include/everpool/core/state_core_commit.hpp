@@ -14,6 +14,7 @@
 namespace everpool::core {
 
 inline StateSnapshot StateCore::snapshot() {
+    if (is_torn_) take_back();
     return StateSnapshot(StateViews{.header = header_,
                                     .browsers = browsers_.freeze(),
                                     .models = models_.freeze(),
@@ -32,22 +33,30 @@ inline Errc StateCore::restore(const StateSnapshot& snapshot, Diagnostics& diagn
         return Errc::storage_damaged;
     }
     const StateViews& views = snapshot.views();
-    header_ = views.header;
-    browsers_ = JournalTable(views.browsers);
-    models_ = JournalTable(views.models);
-    operations_ = JournalTable(views.operations);
-    resources_ = JournalTable(views.resources);
-    metrics_ = JournalTable(views.metrics);
-    loads_.clear();
-    unfinished_count_ = 0;
-    views.models.visit([this](auto, const ModelState& record) { account(record, true); });
-    views.operations.visit([this](auto, const OperationState& record) { account(record, true); });
-    views.resources.visit([this](auto, const ResourceState& record) { account(record, true); });
-    rebuild_finished();
+    StateCore restored(limits_);
+    restored.header_ = views.header;
+    restored.browsers_ = JournalTable(views.browsers);
+    restored.models_ = JournalTable(views.models);
+    restored.operations_ = JournalTable(views.operations);
+    restored.resources_ = JournalTable(views.resources);
+    restored.metrics_ = JournalTable(views.metrics);
+    restored.count_loads();
+    restored.finished_ = restored.find_finished();
+    *this = std::move(restored);
     return Errc::ok;
 }
 
+inline void StateCore::count_loads() {
+    loads_.clear();
+    unfinished_count_ = 0;
+    const auto add = [this](std::uint64_t, const auto& record) { account(record, true); };
+    models_.visit(add);
+    operations_.visit(add);
+    resources_.visit(add);
+}
+
 inline Errc StateCore::commit(const Transaction& transaction, Mode mode, Diagnostics& diagnostics) {
+    if (is_torn_) take_back();
     mode_ = mode;
     if (transaction.number == 0)
         return refuse(transaction, 0, "a transaction has a number", diagnostics);
@@ -60,14 +69,27 @@ inline Errc StateCore::commit(const Transaction& transaction, Mode mode, Diagnos
             return refuse(transaction, transaction.changes.size(), refusal, diagnostics);
     begin(transaction);
     std::size_t index = 0;
+    Refusal refusal;
+    try {
+        refusal = make_all(transaction, index);
+    } catch (...) {
+        is_torn_ = true;
+        try {
+            take_back();
+        } catch (...) { // later, then: what is told is why it began
+        }
+        throw;
+    }
+    return refusal.empty() ? Errc::ok : refuse(transaction, index, refusal, diagnostics);
+}
+
+/// \return why not; then, and in a trial, nothing has changed
+inline StateCore::Refusal StateCore::make_all(const Transaction& transaction, std::size_t& index) {
     Refusal refusal = run(transaction, index);
     if (refusal.empty()) refusal = check_end();
-    if (!refusal.empty() || mode == Mode::trial) {
-        roll_back();
-        return refusal.empty() ? Errc::ok : refuse(transaction, index, refusal, diagnostics);
-    }
-    finish();
-    return Errc::ok;
+    if (!refusal.empty() || mode_ == Mode::trial) roll_back();
+    else finish();
+    return refusal;
 }
 
 inline Errc StateCore::refuse(const Transaction& transaction, std::size_t index, Refusal refusal,
@@ -87,6 +109,7 @@ inline Errc StateCore::refuse(const Transaction& transaction, std::size_t index,
 
 inline void StateCore::begin(const Transaction& transaction) {
     header_before_ = header_;
+    finished_before_ = finished_.size();
     header_.version = transaction.number;
     ++header_.clock;
     header_.at = transaction.at;
@@ -96,9 +119,11 @@ inline void StateCore::begin(const Transaction& transaction) {
             has_reconciled_ = is_order_unknown_ = true;
             header_.clock = std::max(header_.clock, merged->clock + 1);
         }
-    // A single change that cannot be refused once it was made need not be noted.
-    const auto is_final_word = [](const Change& change) {
+    // A single change that cannot be refused once it was made need not be noted, if it changes one
+    // record, and that in one step: then there is nothing to take back either if memory runs out.
+    const auto is_final_word = [this](const Change& change) {
         const ChangeKind kind = kind_of(change);
+        if (kind == ChangeKind::operation_submitted && mode_ == Mode::replay) return false;
         return kind != ChangeKind::browser_changed && kind != ChangeKind::browser_removed &&
                kind != ChangeKind::reconciled;
     };
@@ -150,19 +175,40 @@ inline void StateCore::roll_back() {
     header_ = header_before_;
 }
 
+/// As roll_back(), of a transaction in the midst of which memory ran out: what hangs on workers is
+/// counted anew, as nobody knows how far that had come.
+inline void StateCore::take_back() {
+    visit_journals([](auto& table) { table.roll_back([](const auto*, const auto*) {}); });
+    header_ = header_before_;
+    if (is_order_unknown_) finished_ = find_finished();
+    while (finished_.size() > finished_before_) finished_.pop_back();
+    count_loads();
+    is_torn_ = false;
+}
+
+/// First all that needs memory, then all that changes something for good.
 inline void StateCore::finish() {
-    visit_journals([](auto& table) { table.commit(); });
-    for (const WorkerId worker : stripped_now_)
-        if (const Load* load = load_of(worker); load != nullptr && *load == Load{})
-            loads_.erase(worker.value);
     if (is_order_unknown_) {
-        rebuild_finished();
+        finished_ = find_finished();
     } else {
         std::ranges::sort(finished_now_);
         for (const std::uint64_t id : finished_now_) finished_.emplace_back(header_.clock, id);
     }
-    visit_journals([](auto& table) { table.begin(false); });
-    forget_finished();
+    const std::size_t forgotten =
+        finished_.size() - std::min<std::size_t>(finished_.size(), limits_.operations_kept);
+    for (std::size_t i = 0; i < forgotten; ++i) operations_.prepare_erase(finished_[i].second);
+
+    visit_journals([](auto& table) {
+        table.commit();
+        table.begin(false);
+    });
+    for (const WorkerId worker : stripped_now_)
+        if (const Load* load = load_of(worker); load != nullptr && *load == Load{})
+            loads_.erase(worker.value);
+    for (std::size_t i = 0; i < forgotten; ++i) {
+        operations_.erase(finished_.front().second);
+        finished_.pop_front();
+    }
 }
 
 } // namespace everpool::core

@@ -48,6 +48,7 @@ inline StateCore::Refusal StateCore::make(const OperationDispatched& change) {
         return "an operation is dispatched to a live worker";
     if (browser->generation != change.generation)
         return "an operation is dispatched to the worker's present generation";
+    loads_.try_emplace(change.worker.value); // memory for it, before anything has changed
     update(operations_, record_key(change.id), [&](OperationState& edited) {
         edited.status = OperationStatus::running;
         edited.attempts += edited.attempts != UINT32_MAX ? 1 : 0;
@@ -86,29 +87,23 @@ inline StateCore::Refusal StateCore::make(const OperationFinished& change) {
         return "only what is running completes";
     if (change.status == OperationStatus::outcome_unknown && operation->attempts == 0)
         return "only of what was dispatched can the outcome be unknown";
+    finished_now_.push_back(change.id.value); // before anything has changed
     update(operations_, record_key(change.id), [&](OperationState& edited) {
         edited.status = change.status;
         edited.code = change.code;
         edited.finished_at = header_.at;
         edited.payload = {};
     });
-    finished_now_.push_back(change.id.value);
     return {};
 }
 
-inline void StateCore::forget_finished() {
-    while (finished_.size() > limits_.operations_kept) {
-        operations_.erase(finished_.front().second);
-        finished_.pop_front();
-    }
-}
-
-inline void StateCore::rebuild_finished() {
-    finished_.clear();
-    operations_.visit([this](std::uint64_t id, const OperationState& operation) {
-        if (is_final(operation.status)) finished_.emplace_back(operation.version, id);
+inline std::deque<std::pair<std::uint64_t, std::uint64_t>> StateCore::find_finished() const {
+    std::deque<std::pair<std::uint64_t, std::uint64_t>> out;
+    operations_.visit([&out](std::uint64_t id, const OperationState& operation) {
+        if (is_final(operation.status)) out.emplace_back(operation.version, id);
     });
-    std::ranges::sort(finished_);
+    std::ranges::sort(out);
+    return out;
 }
 
 // --- resources and metrics -----------------------------------------------------------------------

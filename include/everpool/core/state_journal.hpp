@@ -37,17 +37,26 @@ public:
     void begin(bool is_noting) { is_noting_ = is_noting; }
     /// What was done stays.
     void commit() noexcept { before_.clear(); }
+    /// Gets the memory that erase(key) will need if nothing is noted. \pre the key is there
+    void prepare_erase(Key key) { (void)table_.edit(key); }
 
     /// Undoes what was done since begin(). Calls on_undo(record now or null, record then or null)
     /// for each step, the last one first. \pre it was noted
+    ///
+    /// That a record was not changed after it was noted, for want of memory, is no trouble. If there
+    /// is none here, it throws, and goes on where it was when it is called again.
     template <class Visitor>
     void roll_back(Visitor&& on_undo) {
         for (; !before_.empty(); before_.pop_back()) {
             auto& [key, then] = before_.back();
-            on_undo(table_.find(key), then ? &*then : nullptr);
-            if (!then) table_.erase(key);
-            else if (table_.find(key) == nullptr) table_.insert(key, std::move(*then));
-            else table_.edit(key) = std::move(*then);
+            const T* const now = table_.find(key);
+            on_undo(now, then ? &*then : nullptr);
+            if (!then) {
+                if (now != nullptr) table_.erase(key);
+                continue;
+            }
+            if (now == nullptr) table_.insert(key, T{}); // it moves only where nothing can fail
+            table_.edit(key) = std::move(*then);
         }
     }
 

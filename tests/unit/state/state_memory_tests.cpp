@@ -57,13 +57,14 @@ using namespace everpool::state_tests;
 using core::StateCore;
 using Bytes = std::vector<std::byte>;
 
-/// While it lives, the calls first..last for memory fail.
+/// While it lives, calls for memory fail.
 class Shortage {
 public:
-    Shortage(std::uint64_t first, std::uint64_t last) {
+    /// From the call `first` on, `count` calls for memory fail.
+    Shortage(std::uint64_t first, std::uint64_t count) {
         memory.calls = 0;
         memory.fails_at = first;
-        memory.fails_until = last == UINT64_MAX ? last : last + 1;
+        memory.fails_until = count > UINT64_MAX - first ? UINT64_MAX : first + count;
         memory.is_watched = true;
     }
     ~Shortage() { memory.is_watched = false; }
@@ -159,4 +160,120 @@ TEST_CASE("Whatever bytes say, the memory that decoders take follows their numbe
                 static_cast<unsigned long long>(worst_of_leaves));
     for (const std::uint64_t worst : {worst_of_texts, worst_of_settings, worst_of_leaves})
         CHECK(worst <= 100);
+}
+
+// --- changes -------------------------------------------------------------------------------------
+
+namespace {
+
+/// Applies the transaction without memory from the call `first` on, for `count` calls.
+/// \return whether memory ran out
+bool runs_out(StateCore& core, const Transaction& transaction, bool is_replayed,
+              std::uint64_t first, std::uint64_t count) {
+    Diagnostics diagnostics;
+    try {
+        const Shortage shortage(first, count);
+        (void)(is_replayed ? core.replay(transaction, diagnostics)
+                           : core.apply(transaction, diagnostics));
+        return false;
+    } catch (const std::bad_alloc&) {
+        return true;
+    }
+}
+
+/// Lets memory run out at each place in the transaction, for a moment and for good.
+std::uint64_t try_all_shortages(const StateSnapshot& start, const Transaction& transaction,
+                                bool is_replayed) {
+    std::uint64_t shortages = 0;
+    for (const std::uint64_t count : {std::uint64_t{1}, UINT64_MAX})
+        for (const bool is_shared : {true, false}) // do a snapshot's readers have a part in it?
+            for (std::uint64_t first = 1;; ++first) {
+                INFO("call " << first << ", of " << count);
+                StateCore core(small_limits), plain(small_limits);
+                Diagnostics diagnostics;
+                for (StateCore* one : {&core, &plain}) {
+                    REQUIRE(one->restore(start, diagnostics) == Errc::ok);
+                    // Makes some nodes its own, so that not every change begins with a copy.
+                    if (!is_shared)
+                        (void)one->apply({.number = one->version() + 1,
+                                          .changes = {BrowserChanged{.id = WorkerId{1}}}},
+                                         diagnostics);
+                }
+                Transaction next = transaction;
+                next.number = core.version() + 1;
+                const bool is_out = runs_out(core, next, is_replayed, first, count);
+                if (is_out) {
+                    ++shortages;
+                    REQUIRE(core.snapshot() == plain.snapshot());
+                    REQUIRE(core.unfinished_count() == plain.unfinished_count());
+                    REQUIRE(core.version() == plain.version());
+                }
+                // And all that hangs on workers, and who is forgotten first, is as it was.
+                const auto go_on = [&](StateCore& one, const Transaction& step) {
+                    return is_replayed ? one.replay(step, diagnostics)
+                                       : one.apply(step, diagnostics);
+                };
+                if (is_out) REQUIRE(go_on(core, next) == go_on(plain, next));
+                else REQUIRE((go_on(plain, next), true));
+                REQUIRE(core.snapshot() == plain.snapshot());
+                REQUIRE(!core::check_state(core.snapshot()));
+                std::vector<Transaction> later;
+                plain.snapshot().visit_operations([&](const OperationState& r) {
+                    if (!is_final(r.status))
+                        later.push_back(
+                            {.changes = {OperationFinished{r.id, r.worker, OperationStatus::failed,
+                                                           Errc::operation_failed}}});
+                });
+                plain.snapshot().visit_browsers([&](const BrowserState& r) {
+                    later.push_back({.changes = {BrowserRemoved{r.id}}});
+                });
+                for (Transaction& step : later) {
+                    step.number = plain.version() + 1;
+                    REQUIRE(core.apply(step, diagnostics) == plain.apply(step, diagnostics));
+                }
+                REQUIRE(core.snapshot() == plain.snapshot());
+                if (!is_out) break;
+            }
+    return shortages;
+}
+
+} // namespace
+
+TEST_CASE("A transaction in the midst of which there is no memory has changed nothing") {
+    std::uint64_t shortages = 0, transactions = 0;
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        PlainState plain;
+        StateCore core = scripted_core(seed, 300, &plain);
+        StateScript script(seed + 100);
+        for (int i = 0; i < 30; ++i, ++transactions) {
+            const Transaction next = script.next(plain);
+            shortages += try_all_shortages(core.snapshot(), next, i % 3 == 0);
+            Diagnostics diagnostics;
+            if (plain.apply(next)) REQUIRE(core.apply(next, diagnostics) == Errc::ok);
+        }
+        StateCore other = scripted_core(seed + 50, 300);
+        const Transaction merge = core::reconcile(core.snapshot(), other.snapshot());
+        shortages += try_all_shortages(core.snapshot(), merge, true);
+    }
+    std::printf("memory ran out %llu times in %llu transactions\n",
+                static_cast<unsigned long long>(shortages),
+                static_cast<unsigned long long>(transactions));
+    CHECK(shortages > 1000);
+}
+
+TEST_CASE("A transaction is written as a whole, or there is an error") {
+    const Transaction step{.number = 1, .changes = {Note{"a text"}}};
+    for (std::uint64_t first = 1;; ++first) {
+        Bytes bytes;
+        try {
+            const Shortage shortage(first, UINT64_MAX);
+            core::encode_transaction(step, bytes);
+        } catch (const std::bad_alloc&) {
+            continue;
+        }
+        CHECK(first > 1);
+        Transaction back;
+        CHECK(core::decode_transaction(bytes, back) == Errc::ok);
+        break;
+    }
 }

@@ -13,10 +13,14 @@ using log::Lsn;
 using log::Reach;
 
 LogCommitter::LogCommitter(log::Ledger ledger, const LogCommitterConfig& config)
-    : config_(config),
-      ledger_(std::move(ledger)),
-      background_([this] { run_background(); }),
-      checkpoints_([this] { run_checkpoints(); }) {}
+    : config_(config), ledger_(std::move(ledger)), background_([this] { run_background(); }) {
+    try {
+        checkpoints_ = std::thread([this] { run_checkpoints(); });
+    } catch (...) { // the system has no thread left; the first one must not be destroyed as it runs
+        (void)stop();
+        throw;
+    }
+}
 
 LogCommitter::~LogCommitter() { (void)stop(); }
 
@@ -253,10 +257,10 @@ error_code LogCommitter::checkpoint(log::CheckpointKind wanted, CheckpointEncode
     const Lock lock(mutex_);
     if (is_stopping_) return Errc::cancelled;
     if (is_checkpointing_) return Errc::queue_full;
-    is_checkpointing_ = true;
     checkpoint_.emplace(CheckpointJob{.plan = ledger_.begin_checkpoint(wanted),
                                       .encode = std::move(encode),
                                       .handler = std::move(handler)});
+    is_checkpointing_ = true; // not if there was no memory for it
     checkpoint_wakeup_.notify_one();
     return {};
 }
@@ -335,7 +339,7 @@ error_code LogCommitter::stop() {
         is_stopping_ = true;
     }
     checkpoint_wakeup_.notify_one();
-    checkpoints_.join();
+    if (checkpoints_.joinable()) checkpoints_.join();
     Lock lock(mutex_);
     stop_outcome_ = wait_for(lock, ledger_.appended(), Reach::disk);
     if (!lock.owns_lock()) lock.lock();

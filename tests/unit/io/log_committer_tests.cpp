@@ -6,9 +6,11 @@
 #include "io/log_committer.hpp"
 #include "io/zstd_compressor.hpp"
 #include "support/catch.hpp"
+#include "support/failing_allocation.hpp"
 #include "support/gated_directory.hpp"
 #include "support/simulated_disk.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/thread_limit.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +20,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 
 namespace everpool::io {
@@ -124,6 +127,17 @@ TEST_CASE("a record is durable when its wait has ended, and found after a power 
     Found found;
     open_ledger(*left, found);
     CHECK(found.numbers == std::vector<std::uint64_t>{7, 8});
+}
+
+TEST_CASE("a committer for which there are not threads enough says so, and the next one works") {
+    SimulatedDisk disk;
+    for (const std::size_t count : {0U, 1U}) {
+        log::Ledger ledger = open_ledger(disk);
+        const tests::ThreadLimit limit(count);
+        CHECK_THROWS_AS(LogCommitter(std::move(ledger), patient), std::system_error);
+    }
+    LogCommitter committer(open_ledger(disk), patient);
+    REQUIRE(!committer.wait_durable(append(committer, 1)));
 }
 
 TEST_CASE("what is written out is with the system, and no sync was made for it") {
@@ -479,6 +493,39 @@ TEST_CASE("a checkpoint that fails at any call of the disk is told, and records 
         CHECK((found.checkpoint == Lsn{1} || found.numbers.at(0) == 1));
     }
     CHECK(calls >= 5);
+}
+
+// It takes memory where the log is poisoned: for the words that say why.
+TEST_CASE("a checkpoint that has no memory to begin with stands in the way of none after it") {
+    SimulatedDisk disk;
+    tests::GatedDirectory gate(disk);
+    LogCommitter committer(open_ledger(gate), patient);
+    gate.close_gate();
+    auto leader = std::async(std::launch::async, [&, lsn = append(committer, 1)] {
+        return committer.wait_durable(lsn);
+    });
+    gate.await_arrival();
+    disk.fail_at(disk.calls() + 1, EIO, SimulatedDisk::for_ever);
+    gate.open_gate();
+    REQUIRE(answer_of(leader) == Errc::storage_failed);
+    const auto begin = [&](std::size_t failing_allocation) {
+        const auto promise = std::make_shared<std::promise<error_code>>();
+        LogCommitter::CheckpointEncoder encode = [](const log::CheckpointPlan&) { return Bytes(); };
+        LogCommitter::CheckpointHandler handler = [promise](error_code ec, const Diagnostics&) {
+            promise->set_value(ec);
+        };
+        error_code ec;
+        {
+            const tests::FailingAllocation failing(failing_allocation);
+            ec = committer.checkpoint(log::CheckpointKind::full, std::move(encode),
+                                      std::move(handler));
+        }
+        CHECK(!ec);
+        return promise->get_future();
+    };
+    CHECK_THROWS_AS(begin(1), std::bad_alloc);
+    auto told = begin(0);
+    CHECK(answer_of(told) == Errc::storage_failed);
 }
 
 TEST_CASE("stopping lets a checkpoint finish") {

@@ -30,15 +30,16 @@
 // The order of transactions on disk is the order in which they were applied, whatever their
 // durability: if one survives, all before it do.
 //
-// When the disk fails: a commit whose durability could not be had returns storage_full or
-// storage_failed; the state in memory has the transaction all the same, and goes on. After a full
-// disk has room again, the next commit writes what is missing. There are two ends to that: after an
-// error while syncing nothing written since the last good sync is certain, and asking again would
-// prove nothing; and what waits to be written is bounded (64 MiB): who commits more waits until the
-// disk has taken some of it, and if it does not take it, that is the end, too. From then on the log
-// is closed, as health() says, until the directory is opened anew: it ends with the last transaction
-// that it could take, and never has a gap. A limit of file sizes (ulimit -f) is as good as a full disk,
-// its signal is kept from the host; but set it before the manager is made, or ignore SIGXFSZ.
+// When the disk fails: a commit whose durability could not be had returns storage_full,
+// storage_not_writable or storage_failed; the state in memory has the transaction all the same, and
+// goes on. After a full disk has room again, the next commit writes what is missing. There are three
+// ends to that: after an error while syncing nothing written since the last good sync is certain,
+// and asking again would prove nothing; what waits to be written is bounded (64 MiB): who commits
+// more waits until the disk has taken some of it, and if it does not take it, that is the end, too;
+// and so is a record for which there is no memory. From then on the log is closed, as health() says,
+// until the directory is opened anew: it ends with the last transaction that it could take, and never
+// has a gap. A limit of file sizes (ulimit -f) is as good as a full disk, its signal is kept from the
+// host; but set it before the manager is made, or ignore SIGXFSZ.
 //
 // Thread safety: every function may be called from any thread at any time; construction and
 // destruction may not overlap with anything. A snapshot is immutable and may be shared freely.

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <future>
 #include <iterator>
+#include <new>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -132,9 +133,18 @@ bool StateKeeper::encode(const Transaction& transaction) {
     return encoded_.size() <= log::record_bytes_max;
 }
 
+/// What there is no memory for is missing in the log as well.
+error_code StateKeeper::append_encoded(log::Lsn& lsn) {
+    try {
+        return store_->log().append(encoded_, lsn);
+    } catch (const std::bad_alloc&) {
+        return Errc::storage_failed;
+    }
+}
+
 void StateKeeper::append(Lock& lock, Applied& applied) {
     // What comes after a missing record would contradict what the log gives back.
-    if (!closed_because_) closed_because_ = store_->log().append(encoded_, applied.lsn);
+    if (!closed_because_) closed_because_ = append_encoded(applied.lsn);
     if (closed_because_ == Errc::queue_full) make_room(lock, applied);
     applied.unlogged = closed_because_;
     if (closed_because_) return;
@@ -153,7 +163,7 @@ void StateKeeper::make_room(Lock& lock, Applied& applied) {
         lock.unlock();
         const error_code ec = store_->write_out();
         lock.lock();
-        closed_because_ = ec ? ec : store_->log().append(encoded_, applied.lsn);
+        closed_because_ = ec ? ec : append_encoded(applied.lsn);
     }
     is_making_room_ = false;
     room_made_.notify_all();
@@ -172,7 +182,13 @@ CommitResult StateKeeper::reach(Applied applied, Durability durability) {
     CommitResult& result = applied.result;
     if (result.number == 0 || !store_ || durability == Durability::none) return std::move(result);
     result.code = applied.unlogged ? applied.unlogged : store_->reach(applied.lsn, durability);
-    if (result.code) result.diagnostics = store_->log().trouble();
+    if (!result.code) return std::move(result);
+    result.diagnostics = store_->log().trouble();
+    if (result.code == Errc::storage_failed && result.diagnostics.message.empty()) {
+        result.diagnostics.message =
+            "the log is closed: there was no memory for one of its records";
+        result.diagnostics.remedy = "give the host more memory, and open the directory anew";
+    }
     return std::move(result);
 }
 

@@ -73,6 +73,7 @@ private:
     Applied apply(Transaction& transaction);
     [[nodiscard]] bool encode(const Transaction& transaction);
     void append(Lock& lock, Applied& applied);
+    error_code append_encoded(log::Lsn& lsn);
     void make_room(Lock& lock, Applied& applied);
     void remember(const std::shared_ptr<const Transaction>& transaction);
     CommitResult reach(Applied applied, Durability durability);

@@ -27,6 +27,13 @@ public:
                                             std::unique_ptr<log::Directory> directory,
                                             core::StateCore& core, RecoveryReport& report);
 
+    /// Also where a keeper could not be made: the handlers that are called now use the log.
+    ~StateStore() {
+        if (log_) (void)log_->stop();
+    }
+    StateStore(const StateStore&) = delete;
+    StateStore& operator=(const StateStore&) = delete;
+
     [[nodiscard]] io::LogCommitter& log() noexcept { return *log_; }
 
     // --- commits ---------------------------------------------------------------------------------

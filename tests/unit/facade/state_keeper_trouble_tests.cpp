@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/file_directory.hpp"
 #include "keeper_rig.hpp"
+#include "support/failing_allocation.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <cerrno>
@@ -153,6 +154,38 @@ TEST_CASE(
         CHECK(ec == Errc::storage_failed);
         CHECK(thread != std::this_thread::get_id());
     }
+}
+
+TEST_CASE("a record for which there is no memory closes the log, which has no gap") {
+    KeeperRig rig;
+    rig.config.compressed_bytes_min = 64 << 20;
+    rig.open();
+    const Payload payload(noise(300'000, 1));
+    rig.commit(large_request(1, payload), Durability::none);
+    {
+        Transaction next = large_request(2, payload); // to be framed beside the first one
+        const FailingAllocation failing(1, 300'000);
+        const CommitResult result = rig.keeper->commit(std::move(next), Durability::sync);
+        CHECK(failing.has_failed());
+        CHECK(result.code == Errc::storage_failed);
+        CHECK(result.number == 2);
+        CHECK_FALSE(result.diagnostics.message.empty());
+        CHECK_FALSE(result.diagnostics.remedy.empty());
+    }
+    CHECK(rig.keeper->snapshot().find_operation({2}) != nullptr);
+    const CommitResult result = rig.keeper->commit(note(3), Durability::sync);
+    CHECK(result.code == Errc::storage_failed);
+    CHECK(result.number == 3);
+    CHECK(rig.keeper->health().is_closed);
+    CHECK(rig.keeper->health().trouble == Errc::storage_failed);
+    CHECK(rig.keeper->checkpoint(CheckpointDemand::any) == Errc::storage_failed);
+    rig.keeper.reset(); // what was framed is written
+    KeeperRig next = rig.after_power_cut();
+    next.open();
+    CHECK(next.keeper->snapshot().version() == 1);
+    CHECK(next.keeper->snapshot().find_operation({1}) != nullptr);
+    CHECK(next.keeper->verify().empty());
+    CHECK(next.commit_note(2) == 2);
 }
 
 // 64 MiB may wait. Whoever brings more waits until some of it is written: on a real directory, as

@@ -19,7 +19,7 @@ bool is_to_fail(std::size_t bytes) noexcept {
 
 } // namespace
 
-// The other forms of the standard library call these, but for those of more than usual alignment.
+// Forms of more than usual alignment are left as they are.
 void* operator new(std::size_t bytes) {
     void* const memory = is_to_fail(bytes) ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
     if (memory == nullptr) throw std::bad_alloc();
@@ -27,6 +27,16 @@ void* operator new(std::size_t bytes) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+// The standard library's own forms of these call the ones above; a sanitizer's do not.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    try {
+        return operator new(bytes);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { operator delete(memory); }
 
 namespace everpool::tests {
 

@@ -10,7 +10,7 @@ thread_local std::size_t countdown = 0; ///< 0: none is to fail
 thread_local std::size_t counted_from_bytes = 0;
 thread_local bool has_any_failed = false;
 
-bool is_to_fail(std::size_t bytes) noexcept {
+[[maybe_unused]] bool is_to_fail(std::size_t bytes) noexcept {
     if (countdown == 0 || bytes < counted_from_bytes) return false;
     if (--countdown != 0) return false;
     has_any_failed = true;
@@ -19,6 +19,7 @@ bool is_to_fail(std::size_t bytes) noexcept {
 
 } // namespace
 
+#ifndef EVERPOOL_ALLOCATION_CANNOT_FAIL
 // Forms of more than usual alignment are left as they are.
 void* operator new(std::size_t bytes) {
     void* const memory = is_to_fail(bytes) ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
@@ -37,6 +38,7 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
     }
 }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { operator delete(memory); }
+#endif
 
 namespace everpool::tests {
 

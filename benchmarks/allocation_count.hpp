@@ -5,6 +5,8 @@
 // without operator new (malloc, a memory resource of its own) is not counted.
 #pragma once
 
+#include <benchmark/benchmark.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +26,19 @@ inline void* allocate(std::size_t bytes, std::size_t alignment) {
                        : std::aligned_alloc(alignment, size / alignment * alignment);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
+}
+
+/// Measures the loop and nothing else, after `warm_up_count` turns of it. The counter `allocs` is
+/// allocations per turn; with several threads there is none, as their starts would be counted.
+template <class Step>
+void measure(benchmark::State& state, Step step, std::uint64_t warm_up_count = 0) {
+    for (std::uint64_t i = 0; i < warm_up_count; ++i) step();
+    const std::uint64_t before = allocation_count.load(std::memory_order_relaxed);
+    for (auto _ : state) step();
+    const std::uint64_t after = allocation_count.load(std::memory_order_relaxed);
+    if (state.threads() > 1) return;
+    state.counters["allocs"] =
+        static_cast<double>(after - before) / static_cast<double>(state.iterations());
 }
 
 } // namespace bench

@@ -26,16 +26,9 @@ using namespace std::chrono_literals;
 
 constexpr Duration call_interval = 100ns;
 
-/// Measures the loop and nothing else.
 template <class Step>
 void measure(benchmark::State& state, Step step) {
-    for (int i = 0; i < 1000; ++i) step();
-    const std::uint64_t before = bench::allocation_count.load(std::memory_order_relaxed);
-    for (auto _ : state) step();
-    const std::uint64_t after = bench::allocation_count.load(std::memory_order_relaxed);
-    if (state.threads() > 1) return; // the other one's start would be counted
-    state.counters["allocs"] =
-        static_cast<double>(after - before) / static_cast<double>(state.iterations());
+    bench::measure(state, step, 1000);
 }
 
 // --- floors --------------------------------------------------------------------------------------

@@ -34,15 +34,9 @@ constexpr Duration request_timeout = 30s;
 /// Operations before the measurement begins: every table has grown to its size.
 constexpr std::uint64_t warm_up_count = 10'000;
 
-/// Measures the loop and nothing else.
 template <class Step>
 void measure(benchmark::State& state, Step step) {
-    for (std::uint64_t i = 0; i < warm_up_count; ++i) step();
-    const std::uint64_t before = bench::allocation_count.load(std::memory_order_relaxed);
-    for (auto _ : state) step();
-    const std::uint64_t after = bench::allocation_count.load(std::memory_order_relaxed);
-    state.counters["allocs"] =
-        static_cast<double>(after - before) / static_cast<double>(state.iterations());
+    bench::measure(state, step, warm_up_count);
 }
 
 // --- floors --------------------------------------------------------------------------------------

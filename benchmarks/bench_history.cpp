@@ -40,15 +40,7 @@ std::vector<Duration> make_durations(std::size_t count) {
     return durations;
 }
 
-/// Measures the loop and nothing else.
-template <class Step>
-void measure(benchmark::State& state, Step step) {
-    const std::uint64_t before = bench::allocation_count.load(std::memory_order_relaxed);
-    for (auto _ : state) step();
-    const std::uint64_t after = bench::allocation_count.load(std::memory_order_relaxed);
-    state.counters["allocs"] =
-        static_cast<double>(after - before) / static_cast<double>(state.iterations());
-}
+using bench::measure;
 
 // --- floors --------------------------------------------------------------------------------------
 

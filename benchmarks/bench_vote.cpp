@@ -41,14 +41,9 @@ std::vector<std::vector<float>> make_arrays(std::size_t count, double scatter) {
     return arrays;
 }
 
-/// Measures the loop and nothing else.
 template <class Step>
 void measure(benchmark::State& state, std::size_t array_count, Step step) {
-    const std::uint64_t before = bench::allocation_count.load(std::memory_order_relaxed);
-    for (auto _ : state) step();
-    const std::uint64_t after = bench::allocation_count.load(std::memory_order_relaxed);
-    state.counters["allocs"] =
-        static_cast<double>(after - before) / static_cast<double>(state.iterations());
+    bench::measure(state, step);
     state.SetBytesProcessed(static_cast<std::int64_t>(static_cast<std::size_t>(state.iterations()) *
                                                       array_count * element_total * sizeof(float)));
 }

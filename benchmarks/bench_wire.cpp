@@ -79,15 +79,9 @@ std::size_t header_bytes_of(const std::vector<std::byte>& frame) {
     return std::to_integer<std::size_t>(frame[8]) | std::to_integer<std::size_t>(frame[9]) << 8;
 }
 
-/// Measures the loop and nothing else.
 template <class Step>
 void measure(benchmark::State& state, const std::vector<std::byte>& frame, Step step) {
-    for (int i = 0; i < 100; ++i) step();
-    const std::uint64_t before = bench::allocation_count.load(std::memory_order_relaxed);
-    for (auto _ : state) step();
-    const std::uint64_t after = bench::allocation_count.load(std::memory_order_relaxed);
-    state.counters["allocs"] =
-        static_cast<double>(after - before) / static_cast<double>(state.iterations());
+    bench::measure(state, step, 100);
     state.counters["header"] = static_cast<double>(header_bytes_of(frame));
     state.counters["frame"] = static_cast<double>(frame.size());
 }

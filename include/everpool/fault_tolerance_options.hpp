@@ -18,12 +18,14 @@
 #include "everpool/error.hpp"
 #include "everpool/fault_tolerance.hpp"
 #include "everpool/recovery_report.hpp"
+#include "everpool/recovery_strategy.hpp"
 #include "everpool/request.hpp"
 #include "everpool/time.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 
 namespace everpool {
 
@@ -63,6 +65,13 @@ struct FaultToleranceOptions {
     ///             are not executed; one that has been executed completes with the same code, and
     ///             Result has its outputs.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
+
+    /// How a failed worker is brought back; see recovery_strategy.hpp. Default progressive.
+    RecoveryStrategy recovery_strategy{RecoveryStrategy::progressive};
+
+    /// The strategy `custom`; must be given for that, and only for that. Called on the pool's
+    /// strand.
+    std::shared_ptr<const BrowserRecoveryStrategy> custom_strategy{};
 
     /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level
     /// medium on; level critical demands it.

@@ -77,17 +77,27 @@ struct ResourcePoolConfig {
     /// shader compilation on a software adapter; range 1 s to 1 h.
     Duration start_timeout{std::chrono::seconds{60}};
 
-    /// Each worker's compute thread and page thread are asked for a sign of life this often.
-    /// Default 1 s; range 10 ms to 1 h.
-    Duration ping_interval{std::chrono::seconds{1}};
+    /// Each worker's compute thread, page thread and browser are asked for a sign of life this
+    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang is found in 1.2 s.
+    Duration ping_interval{std::chrono::milliseconds{100}};
 
-    /// A page thread that has not answered for this long makes its worker unresponsive. Default
-    /// 5 s, the specification's ping timeout; range 10 ms to 1 h.
-    Duration ping_timeout{std::chrono::seconds{5}};
+    /// So much longer than usual any of them may be silent: a page collects garbage, a machine
+    /// schedules somebody else. Default 900 ms; range 0 to 1 h.
+    Duration acceptable_pause{std::chrono::milliseconds{900}};
 
-    /// The same for the compute thread, which cannot answer while one WASM inference runs: it must
-    /// exceed the longest single inference. Default 30 s; range 10 ms to 24 h.
+    /// Silence of this length counts as a hang whatever was usual. Default 3 s; range ping_interval
+    /// to 1 h.
+    Duration ping_timeout{std::chrono::seconds{3}};
+
+    /// The compute thread cannot answer while one WASM inference runs. How long inferences take is
+    /// learnt, model by model; until enough is known, a worker may be silent this long under one.
+    /// Must exceed the longest. Default 30 s; range 10 ms to 24 h.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
+
+    /// A worker that does not end an operation that was cancelled, or whose deadline is over, has as
+    /// long for it as such operations take at most, and at least this. Then it counts as hung: an
+    /// endless shader shows in no other way. Default 1 s; range 10 ms to 1 h.
+    Duration hung_operation_grace{std::chrono::seconds{1}};
 
     /// The first restart is immediate; the n-th after it waits a random time of up to
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s;

@@ -80,6 +80,13 @@ void check_fault_tolerance(const FaultToleranceOptions& options) {
                '\'' + escape_remote_text(options.state_directory.string(), 200) + '\'');
     if (options.level == FaultToleranceLevel::critical && options.state_directory.empty())
         refuse(directory, "given at level critical", "empty");
+    const bool is_custom = options.recovery_strategy == RecoveryStrategy::custom;
+    if (is_custom != (options.custom_strategy != nullptr))
+        refuse("fault_tolerance.custom_strategy",
+               is_custom
+                   ? "given for the strategy custom"
+                   : fmt::format("empty for the strategy {}", name_of(options.recovery_strategy)),
+               is_custom ? "empty" : fmt::format("'{}'", options.custom_strategy->name()));
     check_range("fault_tolerance.request_bytes_kept", options.request_bytes_kept, 0,
                 state_payload_bytes_max);
     if (options.checkpoint_interval != 0ns)
@@ -106,8 +113,10 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
     check_range("start_timeout", config.start_timeout, 1s, 1h);
-    check_range("ping_interval", config.ping_interval, 10ms, 1h);
-    check_range("ping_timeout", config.ping_timeout, 10ms, 1h);
+    check_range("ping_interval", config.ping_interval, 10ms, 30s);
+    check_range("acceptable_pause", config.acceptable_pause, 0ms, 1h);
+    check_range("ping_timeout", config.ping_timeout, config.ping_interval, 1h);
+    check_range("hung_operation_grace", config.hung_operation_grace, 10ms, 1h);
     check_range("compute_ping_timeout", config.compute_ping_timeout, 10ms, 24h);
     check_range("restart_delay_min", config.restart_delay_min, 1ms, 1h);
     check_range("restart_delay_max", config.restart_delay_max, config.restart_delay_min, 24h);
@@ -117,6 +126,19 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("max_in_flight_per_worker", config.max_in_flight_per_worker, 1, 1024);
     check_range("in_flight_bytes_max", config.in_flight_bytes_max, 1, 1ULL << 40);
     check_range("frame_bytes_max", config.frame_bytes_max, 64ULL << 10, 1ULL << 30);
+}
+
+std::uint32_t work_count(const ResourcePoolConfig& config) {
+    return static_cast<std::uint32_t>(config.models.size() + 2 + config.modules.size());
+}
+
+std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operation, ModelId model) {
+    if (!model.is_none()) return static_cast<std::uint16_t>(model.value);
+    const std::size_t echo = config.models.size();
+    if (operation == "compute") return static_cast<std::uint16_t>(echo + 1);
+    const auto module = std::ranges::find(config.modules, operation, &OperationModule::name);
+    if (module == config.modules.end()) return static_cast<std::uint16_t>(echo);
+    return static_cast<std::uint16_t>(echo + 2 + (module - config.modules.begin()));
 }
 
 std::vector<BrowserSpec> expand_browsers(const ResourcePoolConfig& config) {

@@ -1,5 +1,6 @@
 // Everpool facade: what the core wants done with workers, and what the bridge hears from them.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/core/event_text.hpp"
 #include "facade/pool_driver.hpp"
 
 #include <utility>
@@ -7,29 +8,6 @@
 namespace everpool::facade {
 
 namespace {
-
-std::string_view name_of_cause(core::LossCause cause) noexcept {
-    using enum core::LossCause;
-    switch (cause) {
-    case process_exited: return "process_exited";
-    case page_crashed: return "page_crashed";
-    case connection_closed: return "connection_closed";
-    case unresponsive: return "unresponsive";
-    case device_lost: return "device_lost";
-    case protocol_error: return "protocol_error";
-    case start_timed_out: return "start_timed_out";
-    }
-    return "unrecognised";
-}
-
-std::string_view name_of_level(core::RestartLevel level) noexcept {
-    switch (level) {
-    case core::RestartLevel::compute: return "compute";
-    case core::RestartLevel::page: return "page";
-    case core::RestartLevel::process: return "process";
-    }
-    return "unrecognised";
-}
 
 PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
     using What = core::Notice::What;
@@ -51,7 +29,7 @@ PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
 } // namespace
 
 void PoolDriver::perform(const core::StartWorker& action) {
-    workers_.at(action.worker.value)->start(action.generation, action.level);
+    workers_.at(action.worker.value)->start(action);
 }
 
 void PoolDriver::perform(const core::StopWorker& action) {
@@ -74,6 +52,11 @@ void PoolDriver::perform(const core::SendPing& action) {
     if (is_current(worker, action.generation)) worker.ping(action.channel, action.sequence);
 }
 
+void PoolDriver::perform(const core::AskControl& action) {
+    WorkerDriver& worker = *workers_.at(action.worker.value);
+    if (is_current(worker, action.generation)) worker.ask_control(action.question, action.sequence);
+}
+
 void PoolDriver::perform(const core::SendCancel& action) {
     const WorkerDriver& worker = *workers_.at(action.worker.value);
     if (!is_current(worker, action.generation)) return;
@@ -85,6 +68,8 @@ void PoolDriver::perform(const core::SendCancel& action) {
 }
 
 void PoolDriver::perform(const core::Notice& notice) {
+    if (notice.worker.value < workers_.size())
+        recoveries_.on(notice, workers_[notice.worker.value]->spec().type, now());
     PoolEvent event;
     event.kind = kind_of(notice.what);
     event.worker = notice.worker;
@@ -103,8 +88,8 @@ void PoolDriver::perform(const core::Notice& notice) {
         if (event.kind == PoolEvent::Kind::model_rejected)
             event.diagnostics = models_.at(notice.model).rejection;
     }
-    if (event.kind == PoolEvent::Kind::worker_lost) event.detail = name_of_cause(notice.cause);
-    if (event.kind == PoolEvent::Kind::worker_starting) event.detail = name_of_level(notice.level);
+    if (event.kind == PoolEvent::Kind::worker_lost) event.detail = core::name_of(notice.cause);
+    if (event.kind == PoolEvent::Kind::worker_starting) event.detail = name_of(notice.rung);
     const bool is_trouble = event.kind == PoolEvent::Kind::worker_failed ||
                             event.kind == PoolEvent::Kind::worker_lost ||
                             event.kind == PoolEvent::Kind::model_rejected;

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/pool_driver.hpp"
 
+#include "everpool/recovery_strategy.hpp"
 #include "facade/config_check.hpp"
 #include "facade/file_check.hpp"
+#include "facade/worker_alternatives.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <new>
 #include <random>
@@ -19,18 +23,37 @@ namespace everpool::facade {
 
 namespace {
 
-core::CoreConfig core_config(const ResourcePoolConfig& config) {
+/// Without alternatives: the slots are what the configuration says, and stay so.
+core::CoreConfig core_config(const ResourcePoolConfig& config,
+                             const std::vector<std::vector<BrowserSpec>>& alternatives = {}) {
     core::CoreConfig out;
     out.worker_browsers.clear();
     for (const BrowserSpec& browser : expand_browsers(config))
         out.worker_browsers.push_back(browser.type);
+    for (const auto& specs : alternatives) {
+        auto& types = out.worker_alternatives.emplace_back();
+        for (const BrowserSpec& spec : specs) types.push_back(spec.type);
+    }
     out.model_count = static_cast<std::uint32_t>(config.models.size());
+    out.work_count = work_count(config);
+    std::size_t providers = 1;
+    for (const ModelSpec& model : config.models)
+        providers = std::max(providers, model.providers.size());
+    out.provider_count_max = static_cast<std::uint8_t>(providers);
+    out.family = common_family(config.models);
+    const FaultToleranceOptions& tolerance = config.fault_tolerance;
+    out.strategy = tolerance.recovery_strategy == RecoveryStrategy::custom
+                       ? tolerance.custom_strategy
+                       : make_recovery_strategy(tolerance.recovery_strategy);
     out.max_in_flight_per_worker = config.max_in_flight_per_worker;
     out.in_flight_bytes_max = config.in_flight_bytes_max;
     out.queue_count_max = config.queue_count_max;
     out.start_timeout = config.start_timeout;
     out.ping_interval = config.ping_interval;
+    out.acceptable_pause = config.acceptable_pause;
     out.ping_timeout = config.ping_timeout;
+    out.hung_operation_grace = config.hung_operation_grace;
+    out.page_start_timeout = std::min(out.page_start_timeout, config.start_timeout);
     out.compute_ping_timeout = config.compute_ping_timeout;
     out.restart_delay_min = config.restart_delay_min;
     out.restart_delay_max = config.restart_delay_max;
@@ -59,6 +82,7 @@ PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig
       listener_(std::exchange(config_.on_event, nullptr)),
       recovered_listener_(std::exchange(config_.fault_tolerance.on_recovered, nullptr)),
       models_(config_.models),
+      recoveries_(executor),
       core_(core_config(config_), seed_of(config_)),
       timer_(strand_) {}
 
@@ -66,10 +90,11 @@ PoolDriver::~PoolDriver() {
     if (mailbox_) mailbox_->close(); // where abort() has not done it: the executor never ran again
 }
 
-/// Anew, when more models have become known. Nothing has happened in it yet.
+/// Anew, when more has become known: models of a previous host, browsers to turn to. Nothing has
+/// happened in it yet.
 void PoolDriver::make_core() {
     models_ = ModelRegistry(config_.models);
-    core_ = core::PoolCore(core_config(config_), seed_of(config_));
+    core_ = core::PoolCore(core_config(config_, alternatives_), seed_of(config_));
 }
 
 TimePoint PoolDriver::now() noexcept {
@@ -270,6 +295,15 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         browser.executable = io::find_browser(browser, ec, diagnostics);
         if (ec) return ec;
     }
+    const FaultToleranceOptions& tolerance = config_.fault_tolerance;
+    recoveries_.open(browsers.size(),
+                     std::string(tolerance.custom_strategy
+                                     ? tolerance.custom_strategy->name()
+                                     : name_of(tolerance.recovery_strategy)),
+                     tolerance.level);
+    for (const BrowserSpec& browser : browsers)
+        alternatives_.push_back(alternatives_of(browser, common_family(config_.models)));
+    make_core();
     if (const error_code ec = open_state(browsers, diagnostics)) return ec;
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
@@ -293,8 +327,10 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
                            [this](PoolEvent event) { tell(std::move(event)); },
                            [this](WorkerId id) { on_launched(id); }});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
+        std::vector<BrowserSpec> specs{std::move(browsers[i])};
+        specs.insert(specs.end(), alternatives_[i].begin(), alternatives_[i].end());
         workers_.push_back(
-            std::make_unique<WorkerDriver>(WorkerId{i}, std::move(browsers[i]), *surroundings_));
+            std::make_unique<WorkerDriver>(WorkerId{i}, std::move(specs), *surroundings_));
         if (i < providers_used_.size()) workers_.back()->prefer(std::move(providers_used_[i]));
     }
     return {};
@@ -355,6 +391,7 @@ void PoolDriver::perform(const core::StopFinished&) {
         self->settle_held();
         self->phase_ = Phase::stopped;
         self->close_doors();
+        self->recoveries_.end_all(Errc::cancelled); // of workers whose last word never came
         for (auto& handler : std::exchange(self->stop_handlers_, {}))
             self->complete(handler, error_code{});
     });
@@ -383,6 +420,7 @@ void PoolDriver::abort() {
     }
     for (auto& [id, waiting] : std::exchange(waiting_leases_, {}))
         complete(waiting, error_code(Errc::cancelled), Lease{});
+    recoveries_.end_all(Errc::cancelled);
     if (start_handler_) complete(start_handler_, error_code(Errc::cancelled), StartReport{});
     for (auto& handler : std::exchange(drain_handlers_, {}))
         complete(handler, error_code(Errc::cancelled));

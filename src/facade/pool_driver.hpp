@@ -22,6 +22,7 @@
 #include "facade/listener_gate.hpp"
 #include "facade/model_registry.hpp"
 #include "facade/pool_resume.hpp"
+#include "facade/recovery_desk.hpp"
 #include "facade/snapshot_board.hpp"
 #include "facade/state_scribe.hpp"
 #include "facade/strand_mailbox.hpp"
@@ -66,6 +67,7 @@ public:
     [[nodiscard]] RequestTicket next_request() noexcept { return {++last_request_}; }
     [[nodiscard]] KeptRequest kept(const Request& request, LeaseId lease) const;
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
+    [[nodiscard]] RecoverySnapshot recoveries() const { return recoveries_.read(); }
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
     /// No listener is called any more when this returns.
     void close_listeners() noexcept {
@@ -85,6 +87,7 @@ public:
     void withdraw(LeaseId id); ///< acquire() is cancelled
     void release(LeaseId id);
     void crash_page(WorkerId worker);
+    void recover(WorkerId worker, const BrowserFailure& failure, RecoverHandler handler);
 
 private:
     /// A caller's operation between submission and completion.
@@ -121,6 +124,7 @@ private:
     void perform(const core::Dispatch&);
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
+    void perform(const core::AskControl&);
     void perform(const core::Complete&);
     void perform(const core::LeaseGranted&);
     void perform(const core::LeaseEnded&);
@@ -193,6 +197,7 @@ private:
     ListenerGate listener_;
     GateFor<RecoveredOperation> recovered_listener_;
     ModelRegistry models_;
+    RecoveryDesk recoveries_;
     core::PoolCore core_;
     std::deque<core::Event> inbox_;
     core::Actions actions_;
@@ -205,6 +210,7 @@ private:
 
     std::unique_ptr<io::BrowserNest> nest_;
     std::unique_ptr<io::Bridge> bridge_;
+    std::vector<std::vector<BrowserSpec>> alternatives_; ///< by worker
     std::unique_ptr<WorkerSurroundings> surroundings_;
     std::vector<std::unique_ptr<WorkerDriver>> workers_;
 

@@ -1,8 +1,7 @@
 // Everpool facade: callers' operations, from admission to the answer.
 // SPDX-License-Identifier: BSL-1.0
-#include "facade/pool_driver.hpp"
-
 #include "everpool/core/placement.hpp"
+#include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
 
@@ -64,8 +63,7 @@ void PoolDriver::run(RequestTicket ticket, LeaseId lease, Request request, KeptR
     Pending pending;
     pending.submitted = now();
     pending.handler = {std::move(handler), executor_};
-    const Errc refused =
-        admit(request, pending.run, pending.model, pending.diagnostics);
+    const Errc refused = admit(request, pending.run, pending.model, pending.diagnostics);
     if (refused != Errc::ok) {
         SnapshotBoard::add(board_.counters.submitted);
         SnapshotBoard::add(board_.counters.failed);
@@ -88,7 +86,8 @@ void PoolDriver::submit(RequestId id, LeaseId lease, const Request& request, Kep
     } else if (scribe_) {
         const auto wall_now = std::chrono::system_clock::now().time_since_epoch();
         const Duration left = meta.deadline - pending.submitted;
-        const bool is_endless = meta.deadline == never || left > WallTime::max() - WallTime(wall_now);
+        const bool is_endless =
+            meta.deadline == never || left > WallTime::max() - WallTime(wall_now);
         scribe_->submitted({.id = id,
                             .operation = pending.run.operation,
                             .model = pending.run.model,
@@ -122,8 +121,8 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
             std::find_if(config_.modules.begin(), config_.modules.end(),
                          [&](const OperationModule& m) { return m.name == request.operation; });
         if (found == config_.modules.end()) {
-            out.message = fmt::format("no operation named '{}'",
-                                      escape_remote_text(request.operation, 128));
+            out.message =
+                fmt::format("no operation named '{}'", escape_remote_text(request.operation, 128));
             out.remedy = "use echo, inference or compute, or register it in "
                          "ResourcePoolConfig::modules";
             return Errc::unknown_operation;
@@ -192,6 +191,7 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     meta.deadline = later(pending.submitted, request.timeout.value_or(config_.default_timeout));
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
+    meta.work = work_of(config_, pending.run.operation, pending.model);
     const std::uint32_t attempts =
         request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
     meta.max_attempts = static_cast<std::uint8_t>(attempts);
@@ -250,10 +250,9 @@ PoolDriver::Pending* PoolDriver::asked_last(const WorkerDriver& worker, RequestI
     const auto found = requests_.find(id.value);
     if (found == requests_.end()) return nullptr;
     Pending& pending = found->second;
-    const bool is_asked_last = !pending.is_held && !pending.is_concluded &&
-                               pending.worker == worker.id() &&
-                               pending.generation == worker.generation() &&
-                               pending.run.attempt == attempt;
+    const bool is_asked_last =
+        !pending.is_held && !pending.is_concluded && pending.worker == worker.id() &&
+        pending.generation == worker.generation() && pending.run.attempt == attempt;
     return is_asked_last ? &pending : nullptr;
 }
 
@@ -351,11 +350,10 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
             ? fmt::format("operation '{}'", pending.run.operation)
             : fmt::format("operation '{}' on model '{}'", pending.run.operation, pending.run.model);
     const std::string where =
-        done.worker.is_none()
-            ? std::string("no worker")
-            : fmt::format("worker {} ({} {})", done.worker.value,
-                          name_of(workers_.at(done.worker.value)->spec().type),
-                          workers_.at(done.worker.value)->version());
+        done.worker.is_none() ? std::string("no worker")
+                              : fmt::format("worker {} ({} {})", done.worker.value,
+                                            name_of(workers_.at(done.worker.value)->spec().type),
+                                            workers_.at(done.worker.value)->version());
     if (done.code == Errc::ok) {
         out.message = fmt::format("{}: answered at attempt {}", what, done.attempts);
         out.remedy.clear();
@@ -370,8 +368,8 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
         return;
     }
     if (!out.message.empty()) return;
-    out.message = fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where,
-                              done.attempts);
+    out.message =
+        fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where, done.attempts);
     switch (done.code) {
     case Errc::deadline_exceeded:
         out.remedy = done.attempts == 0 ? "no worker was free in time: add workers, or raise "

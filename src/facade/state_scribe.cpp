@@ -217,7 +217,7 @@ void StateScribe::note(const core::StartWorker& action) {
     change.health = HealthStatus::unknown;
     change.generation = Generation{slot.generation_base + action.generation.value};
     change.restarts = slot.restarts_base + static_cast<std::uint32_t>(action.generation.value - 1);
-    if (action.level == core::RestartLevel::process) change.process = ProcessIdentity{};
+    if (replaces_browser(action.rung)) change.process = ProcessIdentity{};
 }
 
 void StateScribe::note(const core::StopWorker& action) {

@@ -4,13 +4,15 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <signal.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace everpool::facade {
 
 using core::LossCause;
-using core::RestartLevel;
 using wire::Channel;
 
 /// One browser process from launch to exit. Outlives its driver's interest in it while it is being
@@ -29,13 +31,15 @@ struct WorkerDriver::BrowserLife final : io::BrowserListener {
 
     void on_page_crashed(const io::PageId& page, const std::string& reason) override {
         if (owner == nullptr || page != owner->page_) return;
-        owner->page_.clear();
         owner->lost(LossCause::page_crashed, "page crashed: " + escape_remote_text(reason, 200));
     }
 };
 
-WorkerDriver::WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings)
-    : id_(id), spec_(std::move(spec)), with_(surroundings),
+WorkerDriver::WorkerDriver(WorkerId id, std::vector<BrowserSpec> specs,
+                           WorkerSurroundings& surroundings)
+    : id_(id),
+      specs_(std::move(specs)),
+      with_(surroundings),
       self_(std::make_shared<WorkerDriver*>(this)) {}
 
 WorkerDriver::~WorkerDriver() {
@@ -56,14 +60,19 @@ auto WorkerDriver::in_this_life(Next next) {
     };
 }
 
-void WorkerDriver::start(Generation generation, RestartLevel level) {
-    generation_ = generation;
+void WorkerDriver::start(const core::StartWorker& action) {
+    generation_ = action.generation;
+    form_ = action.form;
     question_ = {};
     has_data_ = false;
-    if (level == RestartLevel::compute) return restart_compute();
+    // A hung part answers nobody, and would take what is made anew down with it.
+    if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
+    if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
+    if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
     with_.bridge.revoke(id_);
-    if (level == RestartLevel::page && life_) {
+    if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty()) return reload_page();
+    if (!replaces_browser(action.rung) && life_) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
             std::exchange(page_, {}),
@@ -72,6 +81,19 @@ void WorkerDriver::start(Generation generation, RestartLevel level) {
     page_.clear();
     if (!life_) return launch();
     let_go(false, in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.launch(); }));
+}
+
+void WorkerDriver::reload_page() {
+    life_->browser->async_reload_page(
+        page_, with_.bridge.admit(id_, generation_),
+        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics why) {
+            if (ec) self.start_failed(ec, std::move(why));
+        }));
+}
+
+void WorkerDriver::kill_part(io::BrowserPart part) {
+    if (!life_) return;
+    for (const int process : life_->browser->processes(part)) ::kill(process, SIGKILL);
 }
 
 /// Closes the browser. It keeps itself alive until nothing is left of it, or we are gone.
@@ -88,14 +110,15 @@ void WorkerDriver::let_go(bool graceful, io::Browser::Handler closed) {
 
 void WorkerDriver::launch() {
     io::BrowserOptions options;
-    options.spec = spec_;
+    options.spec = spec();
     options.nest = &with_.nest;
     options.close_grace = std::chrono::duration_cast<std::chrono::milliseconds>(with_.stop_grace);
     try {
         options.directory = with_.nest.make_directory();
     } catch (const boost::system::system_error& error) {
-        return start_failed(error.code(), {error.what(), "free space in the temporary directory",
-                                           {}, error.code()});
+        return start_failed(
+            error.code(),
+            {error.what(), "free space in the temporary directory", {}, error.code()});
     }
     life_ = std::make_shared<BrowserLife>();
     life_->owner = this;
@@ -125,9 +148,10 @@ void WorkerDriver::restart_compute() {
     const error_code ec = with_.bridge.send(id_, Channel::control, wire::Drain{true});
     if (!ec) return;
     // Never inside start(): the core is still handing out its actions.
-    boost::asio::post(with_.strand, in_this_life([ec](WorkerDriver& self) {
-        self.start_failed(ec, {"the page's control connection is gone", {}, {}, ec});
-    }));
+    boost::asio::post(
+        with_.strand, in_this_life([ec](WorkerDriver& self) {
+            self.start_failed(ec, {"the page's control connection is gone", {}, {}, ec});
+        }));
 }
 
 void WorkerDriver::stop(Generation generation, bool graceful) {
@@ -149,14 +173,14 @@ void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
     trouble_ = std::move(diagnostics);
     if (!trouble_.last_cause) trouble_.last_cause = ec;
     const Errc code = ec.category() == error_category() ? static_cast<Errc>(ec.value())
-                                                         : Errc::browser_launch_failed;
+                                                        : Errc::browser_launch_failed;
     with_.report(core::WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found});
 }
 
 void WorkerDriver::lost(LossCause cause, std::string message) {
     trouble_ = {};
     trouble_.message =
-        fmt::format("worker {} ({}): {}", id_.value, name_of(spec_.type), std::move(message));
+        fmt::format("worker {} ({}): {}", id_.value, name_of(spec().type), std::move(message));
     with_.report(core::WorkerLost{id_, generation_, cause});
 }
 
@@ -188,6 +212,9 @@ void WorkerDriver::load_model(ModelId model) {
 /// In the order of preference, but for one that was in use when a previous host died.
 std::vector<Provider> WorkerDriver::providers_of(const ModelSpec& model) const {
     std::vector<Provider> out = model.providers;
+    // The last one is kept in any case.
+    const auto skipped = std::min<std::size_t>(form_.providers_skipped, out.size() - 1);
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(skipped));
     const auto preferred = preferred_.find(model.name);
     if (generation_ != Generation{1} || preferred == preferred_.end()) return out;
     const auto at = std::find(out.begin(), out.end(), preferred->second);
@@ -199,9 +226,10 @@ void WorkerDriver::warm_up_model(ModelId model) {
     const auto& entry = with_.models.at(model);
     question_ = {++question_count_, model, true};
     if (!entry.spec.warm_up) {
-        boost::asio::post(with_.strand, in_this_life([model](WorkerDriver& self) {
-            self.with_.report(core::ModelWarmedUp{self.id_, self.generation_, model});
-        }));
+        boost::asio::post(
+            with_.strand, in_this_life([model](WorkerDriver& self) {
+                self.with_.report(core::ModelWarmedUp{self.id_, self.generation_, model});
+            }));
         return;
     }
     wire::Run run;
@@ -217,17 +245,19 @@ void WorkerDriver::send_question(const wire::Message& message) {
     if (!ec) return;
     if (ec == Errc::worker_lost) return; // on_closed tells it
     boost::asio::post(with_.strand, in_this_life([ec, id = question_.id](WorkerDriver& self) {
-        if (!self.is_asked(id)) return; // the page has said no to what it was never sent
-        Diagnostics why;
-        why.message = fmt::format("model '{}': its {} cannot be sent",
-                                  self.with_.models.at(self.question_.model).spec.name,
-                                  self.question_.is_warm_up ? "warm-up" : "description");
-        if (ec == Errc::message_too_large)
-            why.remedy = "use smaller inputs in ModelSpec::warm_up, or raise "
-                         "ResourcePoolConfig::frame_bytes_max";
-        why.last_cause = ec;
-        self.model_rejected(static_cast<Errc>(ec.value()), std::move(why));
-    }));
+                          if (!self.is_asked(id))
+                              return; // the page has said no to what it was never sent
+                          Diagnostics why;
+                          why.message =
+                              fmt::format("model '{}': its {} cannot be sent",
+                                          self.with_.models.at(self.question_.model).spec.name,
+                                          self.question_.is_warm_up ? "warm-up" : "description");
+                          if (ec == Errc::message_too_large)
+                              why.remedy = "use smaller inputs in ModelSpec::warm_up, or raise "
+                                           "ResourcePoolConfig::frame_bytes_max";
+                          why.last_cause = ec;
+                          self.model_rejected(static_cast<Errc>(ec.value()), std::move(why));
+                      }));
 }
 
 /// Whether this is what the page was asked last. It may answer whenever and whatever it likes, also
@@ -239,6 +269,17 @@ bool WorkerDriver::is_asked(std::uint64_t id) const noexcept {
 void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
     // An unsendable ping stays unanswered, which is just what the core is looking for.
     (void)with_.bridge.send(id_, channel, wire::Ping{sequence});
+}
+
+void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t sequence) {
+    if (!life_) return;
+    const auto answered = in_this_life([question, sequence](WorkerDriver& self, error_code ec,
+                                                            const Diagnostics&) {
+        if (ec) return; // no answer is what the core is looking for
+        self.with_.report(core::ControlAnswered{self.id_, self.generation_, question, sequence});
+    });
+    if (question == core::ControlQuestion::browser) life_->browser->async_ask_browser(answered);
+    else if (!page_.empty()) life_->browser->async_ask_page(page_, answered);
 }
 
 void WorkerDriver::on_message(Channel channel, wire::Message message) {
@@ -284,7 +325,7 @@ void WorkerDriver::on(wire::RemoteError& error) {
     Diagnostics diagnostics;
     diagnostics.message = fmt::format("model '{}': {} failed on worker {} ({} {})", name,
                                       question_.is_warm_up ? "warm-up" : "loading", id_.value,
-                                      name_of(spec_.type), version_);
+                                      name_of(spec().type), version_);
     diagnostics.remedy = error.code == Errc::provider_unavailable
                              ? "add a provider that this browser has to ModelSpec::providers"
                              : "check that the file is an ONNX model that onnxruntime-web supports";
@@ -305,7 +346,7 @@ void WorkerDriver::on(const wire::Progress& progress) {
     event.kind = PoolEvent::Kind::model_loading;
     event.worker = id_;
     event.generation = generation_;
-    event.browser = spec_.type;
+    event.browser = spec().type;
     event.model = escape_remote_text(progress.model, 128);
     event.detail = fmt::format("{} {}/{}", escape_remote_text(progress.phase, 32), progress.loaded,
                                progress.total);
@@ -320,7 +361,7 @@ void WorkerDriver::on(const wire::PageEvent& event) {
     told.kind = PoolEvent::Kind::page_message;
     told.worker = id_;
     told.generation = generation_;
-    told.browser = spec_.type;
+    told.browser = spec().type;
     told.detail = escape_remote_text(event.type, 64);
     told.diagnostics.remote_text = escape_remote_text(event.message);
     with_.tell(std::move(told));

@@ -10,6 +10,7 @@
 // Threading: everything on the pool's strand.
 #pragma once
 
+#include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/error.hpp"
 #include "everpool/resource_pool_config.hpp"
@@ -45,7 +46,9 @@ struct WorkerSurroundings {
 
 class WorkerDriver {
 public:
-    WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings);
+    /// `specs`: the browser of this slot, then those that it may turn to; executables resolved.
+    /// \pre at least one
+    WorkerDriver(WorkerId id, std::vector<BrowserSpec> specs, WorkerSurroundings& surroundings);
     ~WorkerDriver(); ///< kills the browser, if any
     WorkerDriver(const WorkerDriver&) = delete;
     WorkerDriver& operator=(const WorkerDriver&) = delete;
@@ -56,11 +59,12 @@ public:
     }
 
     // What the core wants.
-    void start(Generation generation, core::RestartLevel level);
+    void start(const core::StartWorker& action);
     void stop(Generation generation, bool graceful);
     void load_model(ModelId model);
     void warm_up_model(ModelId model);
     void ping(wire::Channel channel, std::uint64_t sequence);
+    void ask_control(core::ControlQuestion question, std::uint64_t sequence);
 
     // What the bridge hears; called only for the generation in force.
     void on_hello(wire::Channel channel, wire::Hello hello);
@@ -72,7 +76,8 @@ public:
 
     [[nodiscard]] WorkerId id() const noexcept { return id_; }
     [[nodiscard]] Generation generation() const noexcept { return generation_; }
-    [[nodiscard]] const BrowserSpec& spec() const noexcept { return spec_; }
+    /// Of the browser that is in the slot at present.
+    [[nodiscard]] const BrowserSpec& spec() const noexcept { return specs_[form_.browser]; }
     [[nodiscard]] const std::string& version() const noexcept { return version_; }
     [[nodiscard]] const wire::Capabilities& capabilities() const noexcept { return capabilities_; }
     [[nodiscard]] int process_id() const noexcept;
@@ -95,6 +100,8 @@ private:
 
     void launch();
     void open_page();
+    void reload_page();
+    void kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
     void restart_compute();
     void start_failed(error_code ec, Diagnostics diagnostics);
@@ -114,12 +121,13 @@ private:
     void on(const wire::PageEvent& event);
 
     WorkerId id_;
-    BrowserSpec spec_;
+    std::vector<BrowserSpec> specs_;
     WorkerSurroundings& with_;
     Generation generation_{};
-    std::shared_ptr<BrowserLife> life_;   ///< the process in force, if any
+    core::WorkerForm form_{};
+    std::shared_ptr<BrowserLife> life_;               ///< the process in force, if any
     std::vector<std::weak_ptr<BrowserLife>> leaving_; ///< being closed, latest last
-    std::shared_ptr<WorkerDriver*> self_; ///< expires with us; guards posted callbacks
+    std::shared_ptr<WorkerDriver*> self_;             ///< expires with us; guards posted callbacks
     io::PageId page_;
     bool has_control_{false}, has_data_{false};
     Question question_;

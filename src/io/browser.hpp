@@ -22,11 +22,23 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace everpool::io {
 
 /// A page of a browser: CDP target id or BiDi browsing context. Empty: none.
 using PageId = std::string;
+
+/// The processes of a browser that can fail apart from it.
+enum class BrowserPart : std::uint8_t {
+    browser, ///< the process that was launched, parent of the others
+    page,    ///< those that hold pages: renderers, content processes
+    gpu,     ///< Chromium's GPU process, which also runs WebNN. Firefox has none here.
+    network, ///< Chromium's network service, which carries the pages' connections. Firefox has none.
+};
+
+/// The threads of a worker page.
+enum class PageThread : std::uint8_t { main, compute };
 
 class BrowserListener {
 public:
@@ -69,6 +81,26 @@ public:
     /// Closes a page; no on_page_crashed for it afterwards.
     virtual void async_close_page(PageId page, Handler handler) = 0;
 
+    /// Loads `url` in the place of what the page holds; a page whose process has died comes back to
+    /// life by it. Completes when the navigation has been accepted; error: the engine's refusal, or
+    /// worker_unresponsive if it has not answered within command_timeout, as is usual for a page
+    /// whose main thread never comes back.
+    virtual void async_reload_page(PageId page, std::string url, Handler handler) = 0;
+
+    /// Asks the browser for a sign of life over its control channel.
+    virtual void async_ask_browser(Handler handler) = 0;
+    /// Asks the page's main thread for one, over the same channel: it answers even if the page's
+    /// own connections are dead.
+    virtual void async_ask_page(PageId page, Handler handler) = 0;
+
+    /// Runs a script in one of the page's threads; for drills. Completes when it has been accepted: a
+    /// script that never ends does not keep the caller. Errors: the engine's refusal, or worker_lost.
+    virtual void async_execute(PageId page, PageThread thread, std::string script,
+                               Handler handler) = 0;
+
+    /// The processes of that part; empty if there is none, or before launch and after exit.
+    [[nodiscard]] virtual std::vector<int> processes(BrowserPart part) const = 0;
+
     /// Asks the browser to quit, kills its process group after close_grace, reaps, and removes
     /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error, when no
     /// process of the group and no directory is left. May be called after the exit, also inside
@@ -93,6 +125,12 @@ std::string exit_text(int wait_status);
 /// for, where, and which package to install.
 std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec,
                                    Diagnostics& diagnostics);
+
+/// The executables of that type that are installed, in the order in which they are preferred.
+std::vector<std::filesystem::path> installed_browsers(BrowserType type);
+
+/// Whether make_browser() can drive it.
+constexpr bool is_drivable(BrowserType type) noexcept { return type != BrowserType::webkit; }
 
 std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
                                       BrowserListener& listener);

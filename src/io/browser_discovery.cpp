@@ -6,10 +6,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 namespace everpool::io {
 
@@ -62,6 +65,21 @@ struct Search {
 };
 
 } // namespace
+
+std::vector<std::filesystem::path> installed_browsers(BrowserType type) {
+    std::vector<std::filesystem::path> out;
+    for (const std::string_view candidate : browser::candidates_of(type).executables) {
+        Search search;
+        if (!search.look_for(candidate)) continue;
+        // One browser often has several names.
+        std::error_code ec;
+        const auto is_same = [&](const std::filesystem::path& known) {
+            return std::filesystem::equivalent(known, search.found, ec);
+        };
+        if (std::ranges::none_of(out, is_same)) out.push_back(search.found);
+    }
+    return out;
+}
 
 std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec,
                                    Diagnostics& diagnostics) {

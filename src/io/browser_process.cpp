@@ -257,6 +257,22 @@ public:
     void async_close_page(PageId page, Handler handler) override {
         process_->async_close_page(std::move(page), std::move(handler));
     }
+    void async_reload_page(PageId page, std::string url, Handler handler) override {
+        process_->async_reload_page(std::move(page), std::move(url), std::move(handler));
+    }
+    void async_ask_browser(Handler handler) override {
+        process_->async_ask_browser(std::move(handler));
+    }
+    void async_ask_page(PageId page, Handler handler) override {
+        process_->async_ask_page(std::move(page), std::move(handler));
+    }
+    void async_execute(PageId page, PageThread thread, std::string script,
+                       Handler handler) override {
+        process_->async_execute(std::move(page), thread, std::move(script), std::move(handler));
+    }
+    std::vector<int> processes(BrowserPart part) const override {
+        return process_->processes(part);
+    }
     void async_close(bool graceful, Handler handler) override {
         process_->async_close(graceful, std::move(handler));
     }

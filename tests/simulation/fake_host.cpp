@@ -42,6 +42,7 @@ void FakeHost::submit(LeaseId lease) {
     RequestMeta meta;
     meta.id = with_.ledger.next_request();
     meta.model = draw_model();
+    meta.work = static_cast<std::uint16_t>(world.between(0, 5)); // some of them unknown
     meta.lease = lease;
     if (habits_.always_has_deadlines || !world.chance(1, 8))
         meta.deadline = world.now() + world.skewed(5ms, patience_max);

@@ -24,6 +24,9 @@ struct FaultMenu {
     Ratio failure;     ///< it is answered with an error that is final
     Ratio lie; ///< it is executed, and answered with a code by which a driver says it was not
 
+    // Per failure of a worker.
+    Ratio stubborn; ///< the rung that cures it is a larger one than it looks
+
     // Per operation, while a driver sends it.
     Ratio unsent;       ///< the connection has gone
     Ratio backpressure; ///< the connection has too much to write already
@@ -63,6 +66,7 @@ struct FaultMenu {
         maybe(menu.device_lost, 10, 200);
         maybe(menu.failure, 5, 50);
         maybe(menu.lie, 10, 200);
+        maybe(menu.stubborn, 1, 10);
         maybe(menu.unsent, 10, 200);
         maybe(menu.backpressure, 10, 200);
         maybe(menu.late, 10, 200);

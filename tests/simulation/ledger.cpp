@@ -164,6 +164,12 @@ void Ledger::on(const SendPing& action, TimePoint) {
         object("a ping is sent to a worker that is not connected");
 }
 
+void Ledger::on(const AskControl& action, TimePoint) {
+    if (is_in_force(action.worker, action.generation, "AskControl") &&
+        !workers_[action.worker.value].is_usable())
+        object("a browser is asked whose worker is not connected");
+}
+
 void Ledger::on(const Notice& notice, TimePoint) {
     if (notice.worker.value >= workers_.size()) return;
     WorkerFact& worker = workers_[notice.worker.value];

@@ -127,6 +127,7 @@ private:
     void on(const core::Dispatch&, TimePoint);
     void on(const core::SendCancel&, TimePoint);
     void on(const core::SendPing&, TimePoint);
+    void on(const core::AskControl&, TimePoint);
     void on(const core::Complete&, TimePoint);
     void on(const core::LeaseGranted&, TimePoint);
     void on(const core::LeaseEnded&, TimePoint);

@@ -48,8 +48,8 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
         std::set<std::uint32_t> rejected;
         for (std::uint32_t m = 0; m < config_.model_count; ++m)
             if (world_.chance(1, 8)) rejected.insert(m);
-        workers_.push_back(
-            std::make_unique<FakeWorker>(WorkerId{i}, *surroundings_, std::move(rejected)));
+        workers_.push_back(std::make_unique<FakeWorker>(WorkerId{i}, *surroundings_,
+                                                        std::move(rejected), highest_rung(i)));
     }
     host_ = std::make_unique<FakeHost>(habits, *surroundings_);
 }
@@ -66,22 +66,57 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.lease_count_max = static_cast<std::uint32_t>(world_.between(1, 6));
     config.max_attempts = static_cast<std::uint8_t>(world_.between(1, 4));
     config.start_timeout = world_.between(Duration(8s), Duration(30s));
-    config.ping_interval = world_.between(Duration(200ms), Duration(2s));
+    config.ping_interval = world_.between(Duration(50ms), Duration(2s));
+    config.acceptable_pause = world_.between(Duration(300ms), Duration(2s));
     config.ping_timeout = world_.between(Duration(3s), Duration(10s));
+    config.hung_operation_grace = world_.between(Duration(500ms), Duration(5s));
+    config.work_count = static_cast<std::uint32_t>(world_.between(1, 4));
+    config.asks_control = world_.chance(3, 4);
     config.compute_ping_timeout = world_.between(Duration(10s), Duration(30s));
+    config.page_start_timeout = world_.between(Duration(5s), Duration(15s));
+    config.provider_count_max = static_cast<std::uint8_t>(world_.between(1, 3));
+    if (world_.chance(1, 2)) {
+        config.worker_alternatives.resize(config.worker_browsers.size());
+        for (auto& alternatives : config.worker_alternatives) {
+            alternatives.resize(world_.between(0, 3));
+            for (BrowserType& type : alternatives)
+                type = static_cast<BrowserType>(world_.between(0, 3));
+        }
+    }
+    strategy_ = world_.chance(1, 2) ? RecoveryStrategy::progressive
+                                    : static_cast<RecoveryStrategy>(world_.between(0, 2));
+    config.strategy = make_recovery_strategy(strategy_);
     // Most seeds never give a worker up, so that all must be ready in the end.
     config.restart_count_max =
         may_fail_for_good_ ? static_cast<std::uint32_t>(world_.between(1, 5)) : 1000;
     return config;
 }
 
+/// The largest rung that the strategy in force ever tries with this worker.
+RecoveryRung Simulation::highest_rung(std::uint32_t worker) const {
+    RungSet rungs = WorkerShape(config_, worker).possible(config_.rungs);
+    const auto largest = [&](RecoveryRung first, RecoveryRung last) {
+        RecoveryRung found = RecoveryRung::restart_browser;
+        for (const RecoveryRung rung : recovery_rungs)
+            if (rung >= first && rung <= last && rungs.contains(rung)) found = rung;
+        return found;
+    };
+    switch (strategy_) {
+    case RecoveryStrategy::reconnect: return RecoveryRung::restart_browser;
+    case RecoveryStrategy::restart: return RecoveryRung::restart_adjusted;
+    case RecoveryStrategy::failover:
+        return largest(RecoveryRung::other_browser, RecoveryRung::other_machine);
+    default: return largest(RecoveryRung::ping, RecoveryRung::other_machine);
+    }
+}
+
 /// What may come after the last fault, one after the other:
 ///   * the host stands still, what is late arrives, what never ends is given up at its deadline;
 ///   * that is noticed;
-///   * three restarts, compute thread, page and process, each delayed and timed out but the last.
+///   * the whole ladder, and once more from the browser on, each rung delayed and timed out.
 Duration Simulation::recovery_max() const {
     return stall_max + std::max(message_lateness_max, patience_max) + config_.ping_interval +
-           config_.compute_ping_timeout + 3 * (config_.restart_delay_max + config_.start_timeout);
+           config_.compute_ping_timeout + 16 * (config_.restart_delay_max + config_.start_timeout);
 }
 
 // --- the engine ----------------------------------------------------------------------------------
@@ -135,7 +170,11 @@ void Simulation::perform_all() {
 
 /// Whoever answers in time is not to be taken for dead, however long the host stood still.
 void Simulation::judge_suspicion(const Notice& notice) {
-    if (notice.what != Notice::What::worker_lost || notice.cause != LossCause::unresponsive) return;
+    const bool is_suspicion =
+        notice.cause == LossCause::compute_hung || notice.cause == LossCause::page_hung ||
+        notice.cause == LossCause::browser_hung || notice.cause == LossCause::network_hung ||
+        notice.cause == LossCause::gpu_hung;
+    if (notice.what != Notice::What::worker_lost || !is_suspicion) return;
     if (workers_[notice.worker.value]->is_above_suspicion())
         ledger_->object("a worker that answers is taken for dead");
 }
@@ -187,9 +226,11 @@ Event Simulation::stray_event() {
     if (other == now) other.value += 3;
     const ModelId model{static_cast<std::uint32_t>(world_.between(0, 5))};
     const RequestId request{world_.between(0, ledger_->request_count() + 2)};
-    switch (world_.between(0, 9)) {
+    switch (world_.between(0, 10)) {
     case 0: return WorkerConnected{id, other};
-    case 1: return WorkerLost{id, other, static_cast<LossCause>(world_.between(0, 6))};
+    case 1:
+        return WorkerLost{id, other,
+                          static_cast<LossCause>(world_.between(0, loss_cause_count - 1))};
     case 2: return WorkerStartFailed{id, other, Errc::browser_not_found, true};
     case 3: return WorkerStopped{id, other};
     case 4: return ModelWarmedUp{id, other, model};
@@ -197,6 +238,9 @@ Event Simulation::stray_event() {
     case 6: return Replied{id, other, request, 1, Errc::ok};
     case 7: return Replied{id, now, request, 200, Errc::ok}; // an attempt that was never made
     case 8: return Start{};                                  // once more
+    case 9:
+        return ControlAnswered{id, now, static_cast<ControlQuestion>(world_.between(0, 1)),
+                               UINT64_MAX - world_.between(0, 9)};
     default: return PongArrived{id, now, wire::Channel::data, UINT64_MAX - world_.between(0, 9)};
     }
 }

@@ -12,13 +12,25 @@
 namespace everpool::core {
 
 // For the workers.
-/// Bring the worker to life at this level, under this generation, and report WorkerConnected,
-/// WorkerStartFailed or WorkerLost. Anything that is left of the previous life at this level or
-/// below is thrown away first (process: killed and reaped; page: closed; compute: terminated).
+/// What a worker slot is at present. Recovery may change it; a restart after a healthy spell goes
+/// back to what the configuration says, which is all zero.
+struct WorkerForm {
+    std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
+    std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for the failure
+    std::uint8_t providers_skipped{0}; ///< of each model's list; the last one is never skipped
+    bool is_simulated{false};
+    friend bool operator==(const WorkerForm&, const WorkerForm&) = default;
+};
+
+/// Bring the worker to life by this rung, in this form, under this generation, and report
+/// WorkerConnected, WorkerStartFailed or WorkerLost. Anything that the rung replaces is thrown away
+/// first (process: killed and reaped; page: closed; compute: terminated).
 struct StartWorker {
     WorkerId worker;
     Generation generation;
-    RestartLevel level{};
+    RecoveryRung rung{RecoveryRung::restart_browser};
+    WorkerForm form{};
+    LossCause cause{}; ///< what this recovers from; of a first start: process_exited
     friend bool operator==(const StartWorker&, const StartWorker&) = default;
 };
 /// End the worker's process and remove its directories; answered by WorkerStopped. Graceful: the
@@ -63,6 +75,14 @@ struct SendPing {
     wire::Channel channel{};
     std::uint64_t sequence{0};
     friend bool operator==(const SendPing&, const SendPing&) = default;
+};
+/// Ask over the browser's control channel; answered by ControlAnswered, or not.
+struct AskControl {
+    WorkerId worker;
+    Generation generation;
+    ControlQuestion question{};
+    std::uint64_t sequence{0};
+    friend bool operator==(const AskControl&, const AskControl&) = default;
 };
 
 // For the host. Each of these is said exactly once per request or lease.
@@ -116,7 +136,7 @@ struct Notice {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     LossCause cause{};              ///< of worker_lost
-    RestartLevel level{};           ///< of worker_starting
+    RecoveryRung rung{};            ///< of worker_starting; of worker_ready: what has cured it
     ModelId model{ModelId::none()}; ///< of model_*
     RequestId request{};            ///< of request_*
     Errc code{};                    ///< of worker_failed, model_rejected
@@ -124,7 +144,7 @@ struct Notice {
 };
 
 using Action = std::variant<StartWorker, StopWorker, LoadModel, WarmUpModel, Dispatch, SendCancel,
-                            SendPing, Complete, LeaseGranted, LeaseEnded, StartFinished,
+                            SendPing, AskControl, Complete, LeaseGranted, LeaseEnded, StartFinished,
                             DrainFinished, StopFinished, Notice>;
 
 /// Filled by the core, performed and cleared by the driver, kept for its capacity.

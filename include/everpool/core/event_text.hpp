@@ -29,18 +29,23 @@ constexpr std::string_view name_of(LossCause cause) noexcept {
     case LossCause::unresponsive: return "unresponsive";
     case LossCause::device_lost: return "device_lost";
     case LossCause::protocol_error: return "protocol_error";
+    case LossCause::context_lost: return "context_lost";
     case LossCause::start_timed_out: return "start_timed_out";
+    case LossCause::compute_hung: return "compute_hung";
+    case LossCause::page_hung: return "page_hung";
+    case LossCause::browser_hung: return "browser_hung";
+    case LossCause::network_hung: return "network_hung";
+    case LossCause::gpu_hung: return "gpu_hung";
+    case LossCause::wrong_answer: return "wrong_answer";
+    case LossCause::software_adapter: return "software_adapter";
+    case LossCause::slow: return "slow";
+    case LossCause::memory_exhausted: return "memory_exhausted";
     }
     return "unrecognised";
 }
 
-constexpr std::string_view name_of(RestartLevel level) noexcept {
-    switch (level) {
-    case RestartLevel::compute: return "compute";
-    case RestartLevel::page: return "page";
-    case RestartLevel::process: return "process";
-    }
-    return "unrecognised";
+constexpr std::string_view name_of(ControlQuestion question) noexcept {
+    return question == ControlQuestion::browser ? "browser" : "page";
 }
 
 constexpr std::string_view name_of(Notice::What what) noexcept {
@@ -113,6 +118,7 @@ inline std::string text_of(const Submit& event) {
         .field("deadline", meta.deadline)
         .field("bytes", meta.bytes)
         .field("preferred_browsers", meta.preferred_browsers)
+        .field("work", std::uint32_t{meta.work})
         .field("max_attempts", meta.max_attempts)
         .field("idempotent", meta.idempotent)
         .take();
@@ -182,9 +188,24 @@ inline std::string text_of(const PongArrived& event) {
         .take();
 }
 
+inline std::string text_of(const ControlAnswered& event) {
+    return line_of_worker("ControlAnswered", event)
+        .field("question", event.question)
+        .field("sequence", event.sequence)
+        .take();
+}
+
 // Actions
 inline std::string text_of(const StartWorker& action) {
-    return line_of_worker("StartWorker", action).field("level", action.level).take();
+    const WorkerForm& form = action.form;
+    return line_of_worker("StartWorker", action)
+        .field("rung", action.rung)
+        .field("cause", action.cause)
+        .field("browser", form.browser)
+        .field("adjustment", form.adjustment)
+        .field("providers_skipped", form.providers_skipped)
+        .field("is_simulated", form.is_simulated)
+        .take();
 }
 inline std::string text_of(const StopWorker& action) {
     return line_of_worker("StopWorker", action).field("graceful", action.graceful).take();
@@ -210,6 +231,12 @@ inline std::string text_of(const SendCancel& action) {
 inline std::string text_of(const SendPing& action) {
     return line_of_worker("SendPing", action)
         .field("channel", action.channel)
+        .field("sequence", action.sequence)
+        .take();
+}
+inline std::string text_of(const AskControl& action) {
+    return line_of_worker("AskControl", action)
+        .field("question", action.question)
         .field("sequence", action.sequence)
         .take();
 }
@@ -243,7 +270,8 @@ inline std::string text_of(const Notice& action) {
     line.field("what", action.what).field("worker", action.worker);
     line.field("generation", action.generation);
     if (action.what == What::worker_lost) line.field("cause", action.cause);
-    if (action.what == What::worker_starting) line.field("level", action.level);
+    if (action.what == What::worker_starting || action.what == What::worker_ready)
+        line.field("rung", action.rung);
     if (!action.model.is_none()) line.field("model", action.model);
     if (action.what == What::request_redispatched) line.field("request", action.request);
     if (action.code != Errc::ok) line.field("code", action.code);

@@ -53,13 +53,16 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/core/request_table.hpp"
 #include "everpool/core/run_queue.hpp"
+#include "everpool/core/run_times.hpp"
 #include "everpool/core/session_fsm.hpp"
 #include "everpool/core/worker_fsm.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -121,6 +124,15 @@ public:
     /// \pre worker.value < worker_count()
     [[nodiscard]] WorkerView worker(WorkerId worker) const noexcept;
     [[nodiscard]] const CoreStats& stats() const noexcept { return stats_; }
+    /// What recovery has learned; see rung_statistics.hpp.
+    [[nodiscard]] const RungStatistics& rung_statistics() const noexcept {
+        return *rung_statistics_;
+    }
+    /// What has been tried in the recovery that is under way, oldest first.
+    /// \pre worker.value < worker_count()
+    [[nodiscard]] std::span<const RecoveryStep> recovery_path(WorkerId worker) const noexcept {
+        return workers_[worker.value].fsm.ladder().tried();
+    }
     [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
 
     // --- broken invariants -----------------------------------------------------------------------
@@ -141,12 +153,13 @@ private:
     struct WorkerSlot {
         WorkerFsm fsm;
         SessionFsm session;
-        BrowserType browser{};
+        BrowserType browser{};   ///< at present
         RequestList operations;  ///< at the worker: in flight and abandoned
         RequestList lease_queue; ///< wait for this worker, of the lease that holds it
         Slot lease{no_slot};     ///< held or releasing
         Slot reserved_for{no_slot};
         bool is_settled{false}; ///< was ready once, or has failed: Start need not wait for it
+        TimePoint answered_at{}; ///< the last operation, or when it became ready
         bool is_closing{false}; ///< failed, and its StopWorker is not answered
     };
 
@@ -177,6 +190,7 @@ private:
     [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
+    void note_answer(const Replied&, const RequestRecord&, TimePoint now);
     void on_request_deadline(Slot, Turn&);
     [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
                                  TimePoint now) const noexcept;
@@ -217,6 +231,7 @@ private:
     bool handle(const ModelWarmedUp&, Turn&);
     bool handle(const ModelRejected&, Turn&);
     bool handle(const PongArrived&, Turn&);
+    bool handle(const ControlAnswered&, Turn&);
     template <class WorkerEvent>
     [[nodiscard]] bool is_current(const WorkerEvent&) const noexcept;
     void on_worker_time(WorkerId, Turn&);
@@ -233,8 +248,10 @@ private:
 
     CoreConfig config_;
     Prng prng_;
+    std::unique_ptr<RungStatistics> rung_statistics_; ///< the workers' ladders keep its address
     std::vector<WorkerSlot> workers_;
     RequestTable requests_;
+    RunTimes run_times_; ///< by RequestMeta::work
     RunQueue queue_;
     LeaseTable leases_;
     DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;

@@ -5,7 +5,9 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -29,13 +31,17 @@ inline std::uint32_t request_count_max(const CoreConfig& config) {
 inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     : config_(detail::checked(std::move(config))),
       prng_(seed),
+      rung_statistics_(std::make_unique<RungStatistics>()),
       requests_(detail::request_count_max(config_)),
+      run_times_(config_.work_count),
       queue_(config_.model_count),
       leases_(config_.lease_count_max) {
+    if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
     workers_.reserve(config_.worker_browsers.size());
-    for (const BrowserType browser : config_.worker_browsers)
-        workers_.push_back(
-            {.fsm = WorkerFsm(config_), .session = SessionFsm(config_), .browser = browser});
+    for (std::size_t i = 0; i < config_.worker_browsers.size(); ++i)
+        workers_.push_back({.fsm = WorkerFsm(config_, i, *config_.strategy, *rung_statistics_),
+                            .session = SessionFsm(config_),
+                            .browser = config_.worker_browsers[i]});
     worker_deadlines_.grow(worker_count());
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
 }

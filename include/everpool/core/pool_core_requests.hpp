@@ -35,6 +35,7 @@ constexpr std::optional<LossCause> loss_told_by(Errc code) noexcept {
 inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     RequestMeta meta = event.meta;
     if (meta.max_attempts == 0) meta.max_attempts = config_.max_attempts;
+    if (meta.work >= config_.work_count) meta.work = 0;
     // Answering a second Submit would be a second answer to the first.
     if (requests_.find(meta.id) != no_slot) return false;
     ++stats_.submitted;
@@ -87,11 +88,11 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
 
     const bool was_abandoned = record.state == RequestState::abandoned;
     leave_worker(slot);
-    if (event.was_sent) workers_[event.worker.value].session.on_sign_of_life(turn.now);
+    if (event.was_sent) note_answer(event, record, turn.now);
+    arm(event.worker);
     if (was_abandoned) {
         ++stats_.late_answers;
         requests_.erase(slot);
-        arm(event.worker);
     } else if (may_retry(record, event.code, event.was_sent, turn.now)) {
         take_back(slot);
     } else {
@@ -197,6 +198,17 @@ inline void PoolCore::take_back(Slot slot) {
     returned_.push_back(requests_[slot].meta.id);
 }
 
+/// The worker moves on. How long did this take it, what it had before aside?
+inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record,
+                                  TimePoint now) {
+    WorkerSlot& worker = workers_[event.worker.value];
+    worker.session.on_sign_of_life(now);
+    if (event.code == Errc::ok)
+        run_times_.record(record.meta.work,
+                          now - std::max(record.dispatched_at, worker.answered_at));
+    worker.answered_at = now;
+}
+
 /// The end of a request that somebody waits for. \pre in no list
 inline void PoolCore::conclude(Slot slot, Errc code, Turn& turn) {
     const RequestRecord& record = requests_[slot];
@@ -277,7 +289,8 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
     ++record.attempts;
     ++in_flight_count_;
     worker.operations.insert_from_back(requests_, slot);
-    worker.session.on_sent(record.meta.bytes);
+    record.dispatched_at = turn.now;
+    worker.session.on_sent(record.meta.bytes, run_times_.expected(record.meta.work), turn.now);
     if (record.attempts > 1) {
         ++stats_.redispatched;
         say(turn, Notice{.what = Notice::What::request_redispatched,

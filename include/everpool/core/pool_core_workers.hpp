@@ -25,7 +25,9 @@ inline bool PoolCore::handle(const WorkerConnected& event, Turn& turn) {
     if (step == NextWorkerStep::unexpected) return false;
     // The compute thread is not asked before the worker is ready: it compiles and warms up, and
     // start_timeout watches over that.
-    worker.session.watch(wire::Channel::control, turn.now);
+    worker.session.set_engine(engine_of(worker.browser));
+    worker.session.watch(WorkerChannel::page, turn.now);
+    if (config_.asks_control) worker.session.watch(WorkerChannel::control, turn.now);
     say(turn, Notice{.what = Notice::What::worker_connected,
                      .worker = event.worker,
                      .generation = event.generation});
@@ -94,10 +96,23 @@ inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
 
 inline bool PoolCore::handle(const PongArrived& event, Turn& turn) {
     if (!is_current(event) || static_cast<std::size_t>(event.channel) > 1) return false;
-    if (!workers_[event.worker.value].session.on_pong(event.channel, event.sequence, turn.now))
+    const WorkerChannel which =
+        event.channel == wire::Channel::control ? WorkerChannel::page : WorkerChannel::compute;
+    if (!workers_[event.worker.value].session.on_answer(which, event.sequence, turn.now))
         return false;
     arm(event.worker);
     return true;
+}
+
+inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
+    if (!is_current(event)) return false;
+    SessionFsm& session = workers_[event.worker.value].session;
+    const bool was_asked =
+        event.question == ControlQuestion::page
+            ? session.on_page_answer(event.sequence)
+            : session.on_answer(WorkerChannel::control, event.sequence, turn.now);
+    if (was_asked) arm(event.worker);
+    return was_asked;
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -114,13 +129,21 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
         switch (worker.session.on_time(turn.now)) {
         case NextSessionStep::send_control_ping:
             say(turn, SendPing{id, worker.fsm.generation(), wire::Channel::control,
-                               worker.session.last_sequence(wire::Channel::control)});
+                               worker.session.last_sequence(WorkerChannel::page)});
             continue;
         case NextSessionStep::send_data_ping:
             say(turn, SendPing{id, worker.fsm.generation(), wire::Channel::data,
-                               worker.session.last_sequence(wire::Channel::data)});
+                               worker.session.last_sequence(WorkerChannel::compute)});
             continue;
-        case NextSessionStep::unresponsive: lose(id, LossCause::unresponsive, turn); return;
+        case NextSessionStep::ask_browser:
+            say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::browser,
+                                 worker.session.last_sequence(WorkerChannel::control)});
+            continue;
+        case NextSessionStep::ask_page:
+            say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::page,
+                                 worker.session.last_sequence(WorkerChannel::control)});
+            continue;
+        case NextSessionStep::hung: lose(id, worker.session.cause(), turn); return;
         case NextSessionStep::nothing: arm(id); return;
         }
     }
@@ -189,11 +212,13 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
     case NextWorkerStep::close: break; // the stop says how
     case NextWorkerStep::launch:
         worker.session.reset();
-        say(turn, StartWorker{id, generation, worker.fsm.level()});
+        worker.browser = worker.fsm.browser();
+        say(turn, StartWorker{id, generation, worker.fsm.rung(), worker.fsm.form(),
+                              worker.fsm.last_cause().value_or(LossCause::process_exited)});
         say(turn, Notice{.what = Notice::What::worker_starting,
                          .worker = id,
                          .generation = generation,
-                         .level = worker.fsm.level()});
+                         .rung = worker.fsm.rung()});
         break;
     case NextWorkerStep::load_model:
         say(turn, LoadModel{id, generation, worker.fsm.model()});
@@ -203,9 +228,12 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
         break;
     case NextWorkerStep::serve:
         worker.is_settled = true;
-        worker.session.watch(wire::Channel::data, turn.now);
-        say(turn,
-            Notice{.what = Notice::What::worker_ready, .worker = id, .generation = generation});
+        worker.session.watch(WorkerChannel::compute, turn.now);
+        worker.answered_at = turn.now;
+        say(turn, Notice{.what = Notice::What::worker_ready,
+                         .worker = id,
+                         .generation = generation,
+                         .rung = worker.fsm.rung()});
         use_worker(id, turn);
         break;
     case NextWorkerStep::give_up: give_up(id, turn); break;

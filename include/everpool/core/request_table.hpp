@@ -32,6 +32,7 @@ struct RequestRecord {
     RequestMeta meta{};
     RequestState state{RequestState::free};
     std::uint32_t attempts{0};             ///< dispatched so often
+    TimePoint dispatched_at{};             ///< the last time
     WorkerId worker{WorkerId::none()};     ///< the last one it was dispatched to
     Slot previous{no_slot}, next{no_slot}; ///< in its list; `next` also links free slots
 };

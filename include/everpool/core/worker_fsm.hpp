@@ -5,15 +5,19 @@
 // PoolCore checks the generation of an event before it comes here.
 #pragma once
 
+#include "everpool/core/action.hpp"
 #include "everpool/core/backoff.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
+#include "everpool/core/ladder.hpp"
 #include "everpool/core/model_set.hpp"
 #include "everpool/core/prng.hpp"
+#include "everpool/core/worker_shape.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace everpool::core {
@@ -22,7 +26,7 @@ namespace everpool::core {
 enum class NextWorkerStep : std::uint8_t {
     nothing,       ///< wait for what comes
     unexpected,    ///< nothing; the event means nothing in this state: count it
-    launch,        ///< bring it to life at level(), under generation()
+    launch,        ///< bring it to life by rung(), in form(), under generation()
     load_model,    ///< load model()
     warm_up_model, ///< warm model() up
     serve,         ///< it has just become ready: give it work
@@ -59,8 +63,8 @@ public:
     ///   ready      every model is ready or rejected; no deadline
     ///   waiting    no model is ready; deadline() is the restart
     ///   stopping, stopped, failed   final but for stopping -> stopped; no deadline
-    ///   A rejected model stays rejected in later lives: the driver says so only for reasons that a
-    ///   restart would not cure.
+    ///   A rejected model stays rejected in later lives of the same form: the driver says so only
+    ///   for reasons that a restart would not cure.
     enum class State : std::uint8_t {
         idle,
         launching,
@@ -72,8 +76,14 @@ public:
         failed,
     };
 
-    explicit WorkerFsm(const CoreConfig& config)
-        : start_timeout_(config.start_timeout),
+    /// Of the slot with that number. \pre strategy and statistics outlive this
+    WorkerFsm(const CoreConfig& config, std::size_t slot, const BrowserRecoveryStrategy& strategy,
+              RungStatistics& statistics)
+        : shape_(config, slot),
+          ladder_({&strategy, &statistics, config.family, shape_.possible(config.rungs)}),
+          start_timeout_(config.start_timeout),
+          page_start_timeout_(std::min(config.page_start_timeout, config.start_timeout)),
+          healthy_after_(config.restart_healthy_after),
           start_count_max_(config.restart_count_max),
           backoff_(config.restart_delay_min, config.restart_delay_max,
                    config.restart_healthy_after),
@@ -114,26 +124,27 @@ public:
 
     NextWorkerStep on_lost(LossCause cause, TimePoint now, Prng& prng) {
         if (!is_alive() && state_ != State::waiting) return NextWorkerStep::unexpected;
-        last_cause_ = cause;
-        const RestartLevel wanted = level_of(cause);
-        if (state_ ==
-            State::waiting) { // one failure, two signs of it: a page dies, then its browser
-            level_ = std::max(level_, wanted);
+        if (state_ == State::waiting) {
+            // One failure, two signs of it: a page dies, then its browser.
+            if (smallest_rung(cause) > ladder_.rung()) last_cause_ = cause;
+            ladder_.raise(cause);
             return NextWorkerStep::nothing;
         }
-        if (state_ == State::launching && wanted > level_) {
+        if (state_ == State::launching && smallest_rung(cause) > ladder_.rung()) {
             // The failure that is being recovered from was larger than it looked. Not a new one.
-            level_ = wanted;
+            last_cause_ = cause;
+            ladder_.raise(cause);
             return launch(now);
         }
-        return fail(wanted, Errc::browser_launch_failed, now, prng);
+        return fail(cause, Errc::browser_launch_failed, now, prng);
     }
 
     NextWorkerStep on_start_failed(Errc code, bool is_permanent, TimePoint now, Prng& prng) {
         if (state_ != State::launching && state_ != State::preparing)
             return NextWorkerStep::unexpected;
-        if (is_permanent) failed_starts_ = start_count_max_ - 1;
-        return fail(RestartLevel::process, code, now, prng);
+        // There is no such browser; but there may be another one.
+        if (is_permanent && !shape_.has_other_browser()) failed_starts_ = start_count_max_ - 1;
+        return fail(LossCause::process_exited, code, now, prng);
     }
 
     /// \return launch if a delay is over; nothing otherwise. A start that took too long is for the
@@ -181,7 +192,11 @@ public:
         return is_alive() || state_ == State::waiting || state_ == State::idle;
     }
     [[nodiscard]] Generation generation() const noexcept { return generation_; }
-    [[nodiscard]] RestartLevel level() const noexcept { return level_; }
+    /// The one that is under way, or due, or that made it ready.
+    [[nodiscard]] RecoveryRung rung() const noexcept { return ladder_.rung(); }
+    [[nodiscard]] const WorkerForm& form() const noexcept { return shape_.form(); }
+    [[nodiscard]] BrowserType browser() const noexcept { return shape_.browser(); }
+    [[nodiscard]] const Ladder& ladder() const noexcept { return ladder_; }
     [[nodiscard]] ModelId model() const noexcept { return model_; }
     [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
     [[nodiscard]] const ModelSet& ready_models() const noexcept { return ready_models_; }
@@ -198,20 +213,6 @@ public:
         return state_ == State::ready && (model.is_none() || ready_models_.contains(model));
     }
 
-    /// The smallest restart that can cure this.
-    [[nodiscard]] static constexpr RestartLevel level_of(LossCause cause) noexcept {
-        switch (cause) {
-        case LossCause::device_lost: return RestartLevel::compute;
-        case LossCause::page_crashed:
-        case LossCause::connection_closed:
-        case LossCause::unresponsive:
-        case LossCause::protocol_error: return RestartLevel::page;
-        case LossCause::process_exited:
-        case LossCause::start_timed_out: break;
-        }
-        return RestartLevel::process;
-    }
-
 private:
     [[nodiscard]] bool is_asked_of(ModelId model) const noexcept {
         return state_ == State::preparing && model == model_;
@@ -221,7 +222,12 @@ private:
         state_ = State::launching;
         ++generation_.value;
         ready_models_.clear();
-        deadline_ = later(now, start_timeout_);
+        const WorkerForm before = shape_.form();
+        shape_.apply(ladder_.rung());
+        if (shape_.form() != before) rejected_.clear(); // it may take what the other one did not
+        ladder_.start_step(now);
+        deadline_ =
+            later(now, replaces_browser(ladder_.rung()) ? start_timeout_ : page_start_timeout_);
         return NextWorkerStep::launch;
     }
 
@@ -236,20 +242,23 @@ private:
         deadline_ = never;
         ready_since_ = now;
         failed_starts_ = 0;
+        if (last_cause_) ladder_.succeed(*last_cause_, shape_.browser(), now);
         return NextWorkerStep::serve;
     }
 
-    NextWorkerStep fail(RestartLevel wanted, Errc code, TimePoint now, Prng& prng) {
+    NextWorkerStep fail(LossCause cause, Errc code, TimePoint now, Prng& prng) {
         if (state_ == State::ready) {
-            backoff_.on_healthy_spell(now - ready_since_);
-            level_ = wanted;
+            const Duration spell = now - ready_since_;
+            backoff_.on_healthy_spell(spell);
+            const RecoveryRung first = ladder_.begin(cause, shape_.browser(), now);
+            // What had to be changed once need not be for ever; but not because it broke at once.
+            if (replaces_browser(first) && spell >= healthy_after_) shape_.reset();
         } else {
             ++failed_starts_;
             last_start_error_ = code;
-            const bool is_highest = level_ == RestartLevel::process;
-            const auto next = static_cast<RestartLevel>(static_cast<int>(level_) + 1);
-            level_ = std::max(wanted, is_highest ? level_ : next);
+            ladder_.climb_after(cause, code, shape_.browser(), now);
         }
+        last_cause_ = cause;
         ready_models_.clear();
         deadline_ = never;
         if (failed_starts_ >= start_count_max_) {
@@ -263,14 +272,15 @@ private:
         return NextWorkerStep::nothing;
     }
 
-    Duration start_timeout_;
+    WorkerShape shape_;
+    Ladder ladder_;
+    Duration start_timeout_, page_start_timeout_, healthy_after_;
     std::uint32_t start_count_max_;
     Backoff backoff_;
     ModelSet rejected_, ready_models_;
     std::uint32_t model_count_;
 
     State state_{State::idle};
-    RestartLevel level_{RestartLevel::process};
     bool is_warming_up_{false};
     Generation generation_{};
     ModelId model_{0};

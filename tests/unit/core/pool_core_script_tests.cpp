@@ -57,6 +57,7 @@ struct Script {
     void perform(const Complete& a) { completions[a.request.value].push_back(a.code); }
     void perform(const LeaseGranted&) { ++granted; }
     void perform(const LeaseEnded&) { ++ended; }
+    void perform(const AskControl&) {} // answered by the rig
     void perform(const StartFinished& a) { start_codes.push_back(a.code); }
     void perform(const DrainFinished&) { ++drained; }
     void perform(const StopFinished&) { ++stopped; }
@@ -70,7 +71,7 @@ struct Script {
             take(rig.send(event));
             disturb(*this, step++);
             settle();
-            take(rig.pass(2s)); // delayed restarts
+            take(rig.pass_alive(2s)); // delayed restarts
             settle();
         };
         const TimePoint deadline = rig.now + 1h;

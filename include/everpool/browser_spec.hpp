@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace everpool {
@@ -87,6 +88,10 @@ struct BrowserSpec {
 
     /// Appended to the command line after ours. Leave alone unless you must.
     std::vector<std::string> extra_arguments{};
+
+    /// Firefox only: name and value of preferences that are written into the profile's user.js after
+    /// ours, the value as user.js has it ("true", "5", "\"text\""). Leave alone unless you must.
+    std::vector<std::pair<std::string, std::string>> extra_preferences{};
 };
 
 // -------------------------------------------------------------------------------------------------

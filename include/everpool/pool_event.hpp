@@ -5,6 +5,7 @@
 // listener cannot change what the pool decides.
 #pragma once
 
+#include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
@@ -12,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +21,7 @@ namespace everpool {
 
 struct PoolEvent {
     enum class Kind : std::uint8_t {
-        worker_starting,      ///< detail: "process", "page" or "compute": what is made anew
+        worker_starting,      ///< detail: the rung, e.g. "reload_page": what is made anew
         worker_connected,     ///< its page talks to us; models are being loaded
         worker_ready,         ///< takes work
         worker_lost,          ///< detail: the cause as seen, e.g. "process_exited", "page_crashed"
@@ -43,6 +45,9 @@ struct PoolEvent {
     std::string detail; ///< see the kinds
     Errc code{};
     Diagnostics diagnostics;
+    /// Of worker_lost, and of a page_message that tells of trouble: what failed, classified, with a
+    /// fingerprint by which the same failure is known again on any machine.
+    std::optional<BrowserFailure> failure{};
 };
 
 constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/config_check.hpp"
 
+#include "everpool/browser/firefox_preferences.hpp"
 #include "everpool/request.hpp"
 #include "everpool/state_change.hpp"
 #include "facade/range_check.hpp"
@@ -104,6 +105,16 @@ void check_config(const ResourcePoolConfig& config) {
         // Another engine, another protocol: started as one of the others, it would never answer.
         if (browser.type == BrowserType::webkit)
             refuse("browsers[].type", "chromium, chrome, edge or firefox", "webkit");
+        if (!browser.extra_preferences.empty() && browser.type != BrowserType::firefox)
+            refuse(
+                "browsers[].extra_preferences", "empty but for firefox",
+                fmt::format("{} for {}", browser.extra_preferences.size(), name_of(browser.type)));
+        for (const auto& [name, value] : browser.extra_preferences)
+            if (!browser::is_firefox_preference(name, value))
+                refuse("browsers[].extra_preferences",
+                       "a name of [A-Za-z0-9._+-] with true, false, an integer or a quoted text",
+                       '\'' + escape_remote_text(name, 200) + "' = '" +
+                           escape_remote_text(value, 200) + '\'');
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);

@@ -3,6 +3,8 @@
 #include "everpool/core/event_text.hpp"
 #include "facade/pool_driver.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace everpool::facade {
@@ -79,9 +81,12 @@ void PoolDriver::perform(const core::Notice& notice) {
     if (!notice.worker.is_none()) {
         const WorkerDriver& worker = *workers_.at(notice.worker.value);
         event.browser = worker.spec().type;
-        if (event.kind == PoolEvent::Kind::worker_lost ||
-            event.kind == PoolEvent::Kind::worker_failed)
-            event.diagnostics = worker.trouble();
+        if (event.kind == PoolEvent::Kind::worker_failed) event.diagnostics = worker.trouble();
+        if (event.kind == PoolEvent::Kind::worker_lost) {
+            event.failure = worker.failure_of(notice.generation, notice.cause);
+            event.diagnostics.message =
+                fmt::format("worker {}: {}", worker.id().value, event.failure->message);
+        }
     }
     if (!notice.model.is_none()) {
         event.model = models_.at(notice.model).spec.name;

@@ -325,7 +325,8 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         WorkerSurroundings{strand_, *nest_, *bridge_, models_, config_.stop_grace,
                            [this](const core::Event& event) { feed(event); },
                            [this](PoolEvent event) { tell(std::move(event)); },
-                           [this](WorkerId id) { on_launched(id); }});
+                           [this](WorkerId id) { on_launched(id); },
+                           common_family(config_.models).value_or(ModelFamily::unknown)});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
         std::vector<BrowserSpec> specs{std::move(browsers[i])};
         specs.insert(specs.end(), alternatives_[i].begin(), alternatives_[i].end());

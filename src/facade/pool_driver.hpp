@@ -164,6 +164,7 @@ private:
     void look_at_disk();
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
+    [[nodiscard]] std::string loss_text_of(const core::Notice& notice) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
 

@@ -324,6 +324,10 @@ std::string PoolDriver::trouble_of(WorkerId worker) const {
     return workers_.at(worker.value)->trouble().text();
 }
 
+std::string PoolDriver::loss_text_of(const core::Notice& notice) const {
+    return workers_.at(notice.worker.value)->failure_of(notice.generation, notice.cause).message;
+}
+
 std::string_view PoolDriver::model_name_of(ModelId model) const {
     return models_.at(model).spec.name;
 }

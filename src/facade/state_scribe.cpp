@@ -258,7 +258,7 @@ void StateScribe::note_lost(const core::Notice& notice, const core::Actions& ste
     }
     BrowserChanged& change = change_of(notice.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = beginning_of(sources_.trouble_of(notice.worker));
+    change.last_failure = beginning_of(sources_.loss_text_of(notice));
     if (notice.cause == core::LossCause::process_exited) change.process = ProcessIdentity{};
 }
 

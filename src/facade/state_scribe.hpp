@@ -39,8 +39,10 @@ namespace everpool::facade {
 class ScribeSources {
 public:
     virtual ~ScribeSources() = default;
-    /// Why this worker was lost, in words.
+    /// Why this worker last failed to start, in words.
     [[nodiscard]] virtual std::string trouble_of(WorkerId worker) const = 0;
+    /// What this loss of a worker was, in words.
+    [[nodiscard]] virtual std::string loss_text_of(const core::Notice& notice) const = 0;
     [[nodiscard]] virtual std::string_view model_name_of(ModelId model) const = 0;
     /// What this worker's page said when it had loaded the model.
     [[nodiscard]] virtual ModelAssignment assignment_of(WorkerId worker, ModelId model) const = 0;

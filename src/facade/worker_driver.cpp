@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/worker_driver.hpp"
 
+#include "everpool/browser/failure_classification.hpp"
+#include "everpool/browser/profile.hpp"
+#include "everpool/core/ladder.hpp"
+#include "facade/evidence_of_loss.hpp"
+#include "io/linux/process_group.hpp"
+
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
-
-#include <signal.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -26,12 +30,12 @@ struct WorkerDriver::BrowserLife final : io::BrowserListener {
         WorkerDriver& driver = *owner;
         driver.let_go(false, [](error_code, Diagnostics) {});
         driver.page_.clear();
-        driver.lost(LossCause::process_exited, "its browser " + io::exit_text(wait_status));
+        driver.lost(LossCause::process_exited, ProcessExited{.wait_status = wait_status});
     }
 
     void on_page_crashed(const io::PageId& page, const std::string& reason) override {
         if (owner == nullptr || page != owner->page_) return;
-        owner->lost(LossCause::page_crashed, "page crashed: " + escape_remote_text(reason, 200));
+        owner->lost(LossCause::page_crashed, PageCrashed{.reason = reason});
     }
 };
 
@@ -62,8 +66,9 @@ auto WorkerDriver::in_this_life(Next next) {
 
 void WorkerDriver::start(const core::StartWorker& action) {
     generation_ = action.generation;
-    form_ = action.form;
+    adjust(action);
     question_ = {};
+    if (action.rung <= RecoveryRung::recreate_device) return keep_connections();
     has_data_ = false;
     // A hung part answers nobody, and would take what is made anew down with it.
     if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
@@ -83,6 +88,12 @@ void WorkerDriver::start(const core::StartWorker& action) {
     let_go(false, in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.launch(); }));
 }
 
+/// Settings stay adjusted to the failure that they were adjusted to, whatever comes after.
+void WorkerDriver::adjust(const core::StartWorker& action) {
+    if (action.form.adjustment != form_.adjustment) adjusted_for_ = core::category_of(action.cause);
+    form_ = action.form;
+}
+
 void WorkerDriver::reload_page() {
     life_->browser->async_reload_page(
         page_, with_.bridge.admit(id_, generation_),
@@ -93,7 +104,8 @@ void WorkerDriver::reload_page() {
 
 void WorkerDriver::kill_part(io::BrowserPart part) {
     if (!life_) return;
-    for (const int process : life_->browser->processes(part)) ::kill(process, SIGKILL);
+    for (const int process : life_->browser->processes(part))
+        io::send_signal(process, io::ProcessSignal::kill);
 }
 
 /// Closes the browser. It keeps itself alive until nothing is left of it, or we are gone.
@@ -111,6 +123,16 @@ void WorkerDriver::let_go(bool graceful, io::Browser::Handler closed) {
 void WorkerDriver::launch() {
     io::BrowserOptions options;
     options.spec = spec();
+    if (form_.adjustment != 0) {
+        auto adjusted =
+            browser::adjusted_settings(spec().type, adjusted_for_, with_.family, form_.adjustment);
+        // The host's own come last, and win.
+        auto& arguments = options.spec.extra_arguments;
+        arguments.insert(arguments.begin(), adjusted.arguments.begin(), adjusted.arguments.end());
+        auto& preferences = options.spec.extra_preferences;
+        preferences.insert(preferences.begin(), adjusted.preferences.begin(),
+                           adjusted.preferences.end());
+    }
     options.nest = &with_.nest;
     options.close_grace = std::chrono::duration_cast<std::chrono::milliseconds>(with_.stop_grace);
     try {
@@ -140,6 +162,19 @@ void WorkerDriver::open_page() {
         in_this_life([](WorkerDriver& self, error_code ec, Diagnostics why, io::PageId page) {
             if (ec) return self.start_failed(ec, std::move(why));
             self.page_ = std::move(page);
+        }));
+}
+
+/// The page has let go of what it lost, and takes models again as it is.
+void WorkerDriver::keep_connections() {
+    with_.bridge.renew(id_, generation_);
+    // Never inside start(): the core is still handing out its actions.
+    boost::asio::post(
+        with_.strand, in_this_life([](WorkerDriver& self) {
+            if (self.has_control_ && self.has_data_)
+                return self.with_.report(core::WorkerConnected{self.id_, self.generation_});
+            const error_code ec = Errc::worker_lost;
+            self.start_failed(ec, {"a connection of the page is gone", {}, {}, ec});
         }));
 }
 
@@ -177,28 +212,41 @@ void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
     with_.report(core::WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found});
 }
 
-void WorkerDriver::lost(LossCause cause, std::string message) {
-    trouble_ = {};
-    trouble_.message =
-        fmt::format("worker {} ({}): {}", id_.value, name_of(spec().type), std::move(message));
+void WorkerDriver::lost(LossCause cause, FailureEvidence evidence) {
+    // A page dies, then its connections close: what came first says most.
+    if (!seen_ || seen_->generation != generation_)
+        seen_ = Seen{generation_, cause, std::move(evidence)};
     with_.report(core::WorkerLost{id_, generation_, cause});
+}
+
+FailureContext WorkerDriver::context() const {
+    return {.browser = spec().type, .version = version_};
+}
+
+BrowserFailure WorkerDriver::failure_of(Generation generation, LossCause cause) const {
+    const bool was_seen = seen_ && seen_->generation == generation && seen_->cause == cause;
+    return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(cause), context());
 }
 
 void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
     // Pages do not come back by themselves. Who takes the place of a connection does not know what
     // was loaded through it, nor has it what was sent to it.
     if (std::exchange(channel == Channel::control ? has_control_ : has_data_, true))
-        return lost(LossCause::connection_closed,
-                    fmt::format("its {} connection was replaced", wire::name_of(channel)));
+        return lost(LossCause::connection_closed, PageNavigated{});
     if (hello.capabilities) capabilities_ = std::move(*hello.capabilities);
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }
 
 void WorkerDriver::on_closed(Channel channel, error_code ec) {
     (channel == Channel::control ? has_control_ : has_data_) = false;
-    const bool broke_protocol = ec == Errc::protocol_error || ec == Errc::message_too_large;
-    lost(broke_protocol ? LossCause::protocol_error : LossCause::connection_closed,
-         fmt::format("its {} connection closed: {}", wire::name_of(channel), ec.message()));
+    if (ec == Errc::protocol_error || ec == Errc::message_too_large)
+        return lost(LossCause::protocol_error,
+                    OperationFailed{
+                        .code = static_cast<Errc>(ec.value()),
+                        .message = fmt::format("on its {} connection", wire::name_of(channel))});
+    lost(LossCause::connection_closed,
+         ConnectionClosed{.channel = channel == Channel::control ? WorkerChannel::page
+                                                                 : WorkerChannel::compute});
 }
 
 void WorkerDriver::load_model(ModelId model) {
@@ -292,7 +340,9 @@ void WorkerDriver::on_message(Channel channel, wire::Message message) {
     if (auto* event = std::get_if<wire::PageEvent>(&message)) return on(*event);
     // bye is followed by the close itself; the rest no page should send.
     if (!std::holds_alternative<wire::Bye>(message))
-        lost(LossCause::protocol_error, "it sent a message that only the host sends");
+        lost(LossCause::protocol_error,
+             OperationFailed{.code = Errc::protocol_error,
+                             .message = "it sent a message that only the host sends"});
 }
 
 void WorkerDriver::on(wire::Ready& ready) {
@@ -320,8 +370,9 @@ void WorkerDriver::on(wire::RemoteError& error) {
     const auto& name = with_.models.at(question_.model).spec.name;
     if (error.code == Errc::worker_lost) // the connection's fault, which may pass; not the model's
         return lost(LossCause::connection_closed,
-                    fmt::format("it could not fetch model '{}': {}", name,
-                                escape_remote_text(error.message, 200)));
+                    OperationFailed{.code = error.code,
+                                    .message = fmt::format("could not fetch model '{}': {}", name,
+                                                           error.message)});
     Diagnostics diagnostics;
     diagnostics.message = fmt::format("model '{}': {} failed on worker {} ({} {})", name,
                                       question_.is_warm_up ? "warm-up" : "loading", id_.value,
@@ -356,7 +407,10 @@ void WorkerDriver::on(const wire::Progress& progress) {
 void WorkerDriver::on(const wire::PageEvent& event) {
     if (event.type == "device_lost")
         return lost(LossCause::device_lost,
-                    "device lost: " + escape_remote_text(event.message, 200));
+                    DeviceLost{.api = DeviceApi::webgpu, .message = event.message});
+    if (event.type == "context_lost")
+        return lost(LossCause::context_lost,
+                    DeviceLost{.api = DeviceApi::webnn, .message = event.message});
     PoolEvent told;
     told.kind = PoolEvent::Kind::page_message;
     told.worker = id_;
@@ -364,6 +418,11 @@ void WorkerDriver::on(const wire::PageEvent& event) {
     told.browser = spec().type;
     told.detail = escape_remote_text(event.type, 64);
     told.diagnostics.remote_text = escape_remote_text(event.message);
+    if (event.type == "unhandled_error")
+        told.failure =
+            categorize_browser_failure(UnhandledError{.message = event.message}, context());
+    if (event.type == "page_hidden")
+        told.failure = categorize_browser_failure(PageHidden{}, context());
     with_.tell(std::move(told));
 }
 

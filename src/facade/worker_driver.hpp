@@ -10,9 +10,11 @@
 // Threading: everything on the pool's strand.
 #pragma once
 
+#include "everpool/browser_failure.hpp"
 #include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/error.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/resource_pool_config.hpp"
 #include "everpool/wire/message.hpp"
 #include "facade/model_registry.hpp"
@@ -42,6 +44,8 @@ struct WorkerSurroundings {
     std::function<void(PoolEvent)> tell;
     /// The browser's process runs, and has said which version it is.
     std::function<void(WorkerId)> launched{};
+    /// What all models have in common; settings are adjusted to it.
+    ModelFamily family{ModelFamily::unknown};
 };
 
 class WorkerDriver {
@@ -85,8 +89,11 @@ public:
     [[nodiscard]] std::optional<Provider> provider_of(ModelId model) const noexcept {
         return model.value < loaded_.size() ? loaded_[model.value] : std::nullopt;
     }
-    /// Why it last failed to start or was lost, in words.
+    /// Why it last failed to start, in words.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
+    /// What the life with this generation, which the core says is lost to `cause`, has died of: as it
+    /// was seen here, or else as the core must have seen it.
+    [[nodiscard]] BrowserFailure failure_of(Generation generation, core::LossCause cause) const;
 
 private:
     struct BrowserLife;
@@ -103,9 +110,12 @@ private:
     void reload_page();
     void kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
+    void keep_connections();
     void restart_compute();
     void start_failed(error_code ec, Diagnostics diagnostics);
-    void lost(core::LossCause cause, std::string message);
+    void lost(core::LossCause cause, FailureEvidence evidence);
+    void adjust(const core::StartWorker& action);
+    [[nodiscard]] FailureContext context() const;
     void model_rejected(Errc code, Diagnostics diagnostics);
     [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
     void send_question(const wire::Message& message);
@@ -137,6 +147,15 @@ private:
     std::string version_;
     wire::Capabilities capabilities_;
     Diagnostics trouble_;
+
+    /// What was seen first of the end of a life.
+    struct Seen {
+        Generation generation{};
+        core::LossCause cause{};
+        FailureEvidence evidence;
+    };
+    std::optional<Seen> seen_;
+    BrowserFailureCategory adjusted_for_{}; ///< if form_.adjustment is not 0
 };
 
 } // namespace everpool::facade

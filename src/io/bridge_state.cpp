@@ -182,6 +182,11 @@ void Bridge::State::promote(WorkerId worker, Generation generation) {
     retire_connections(worker, Channel::data);
 }
 
+void Bridge::State::renew(WorkerId worker, Generation generation) {
+    const auto seat = seats_.find(worker);
+    if (seat != seats_.end()) seat->second.generation = generation;
+}
+
 void Bridge::State::revoke(WorkerId worker) {
     tokens_.revoke(worker);
     retire_connections(worker, Channel::control);

@@ -48,7 +48,7 @@ std::vector<int> content_processes_of(int group) {
 
 void Firefox::prepare(ChildOptions& child, const std::filesystem::path& profile) {
     std::ofstream file(profile / "user.js");
-    file << browser::firefox_user_js();
+    file << browser::firefox_user_js(options().spec.extra_preferences);
     file.close();
     if (!file)
         throw std::system_error(std::make_error_code(std::errc::io_error), "cannot write user.js");

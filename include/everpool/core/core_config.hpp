@@ -117,7 +117,7 @@ struct CoreConfig {
 
     /// Rungs that the driver can carry out at all. Those that the rest of this configuration leaves
     /// no room for (other browsers, other providers) need not be taken out.
-    RungSet rungs{RungSet::between(RecoveryRung::replace_compute, RecoveryRung::other_provider)};
+    RungSet rungs{RungSet::between(RecoveryRung::recreate_device, RecoveryRung::other_provider)};
 
     /// After this, Stop kills the workers that have not stopped and finishes without them. Longer
     /// than the grace that the driver itself gives to a browser. Positive.

@@ -47,4 +47,12 @@ std::string command_line_of(int process) {
     return line;
 }
 
+bool send_signal(int process, ProcessSignal signal) noexcept {
+    if (process <= 0) return false; // would be a group, or everybody
+    const int number = signal == ProcessSignal::kill   ? SIGKILL
+                       : signal == ProcessSignal::stop ? SIGSTOP
+                                                       : SIGCONT;
+    return ::kill(process, number) == 0;
+}
+
 } // namespace everpool::io

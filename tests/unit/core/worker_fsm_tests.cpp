@@ -94,7 +94,7 @@ TEST_CASE("answers about models that were not asked for are unexpected") {
 TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
     const auto [cause, rung] = GENERATE(table<LossCause, RecoveryRung>({
         {LossCause::device_lost, RecoveryRung::replace_compute},
-        {LossCause::context_lost, RecoveryRung::replace_compute}, // of those that are there
+        {LossCause::context_lost, RecoveryRung::recreate_device},
         {LossCause::compute_hung, RecoveryRung::replace_compute},
         {LossCause::gpu_hung, RecoveryRung::replace_compute},
         {LossCause::wrong_answer, RecoveryRung::replace_compute},

@@ -39,7 +39,7 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(complaint([](auto& c) { c.max_attempts = 0; }) ==
           "ResourcePoolConfig::max_attempts must be 1 to 100, but is 0");
     CHECK(complaint([](auto& c) { c.ping_interval = 1ms; }) ==
-          "ResourcePoolConfig::ping_interval must be 10 ms to 3600000 ms, but is 1 ms");
+          "ResourcePoolConfig::ping_interval must be 10 ms to 30000 ms, but is 1 ms");
     CHECK(names(complaint([](auto& c) { c.default_timeout = 0ms; }), "default_timeout"));
     CHECK(names(complaint([](auto& c) { c.start_timeout = 0s; }), "start_timeout"));
     CHECK(names(complaint([](auto& c) { c.ping_timeout = 2h; }), "ping_timeout"));

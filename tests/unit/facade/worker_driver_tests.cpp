@@ -47,7 +47,7 @@ private:
     WorkerSurroundings surroundings_{strand_, nest_, bridge_, models_, Duration::zero(),
                                      [this](const core::Event& event) { reports_.push_back(event); },
                                      [](PoolEvent) {}};
-    WorkerDriver worker_{WorkerId{0}, BrowserSpec{}, surroundings_};
+    WorkerDriver worker_{WorkerId{0}, {BrowserSpec{}}, surroundings_};
 };
 
 } // namespace

@@ -68,6 +68,7 @@ class ComputeThread {
         capabilities,
         pump,
         on_lost: on_lost('model'),
+        on_context_lost: (message) => this.#act(this.#session.on_context_lost(message)),
       }),
       shaders: new Shaders(navigator, capabilities.webgpu, pump, on_lost('shader')),
       modules: new Modules(this.page_url),

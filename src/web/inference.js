@@ -6,9 +6,12 @@
 // is reported is the one that was really used (the runtime moves single operators that a provider
 // lacks to plain WebAssembly by itself, and says so nowhere).
 //
-// After the loss of its GPU device or WebNN context the runtime is dead in this realm: calls hang
-// or fail in ways that have nothing to do with the model. `on_lost` is told once; only a new
-// compute thread helps.
+// After the loss of its GPU device the runtime is dead in this realm: calls hang or fail in ways that
+// have nothing to do with the model. `on_lost` is told once; only a new compute thread helps.
+//
+// After the loss of a WebNN context its sessions are dead and the runtime lives: `on_context_lost` is
+// told, and models can be loaded again with a new context. If that fails, the realm is given up, too:
+// what a probe of its first minute said is no proof any more.
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';
@@ -34,17 +37,20 @@ export class Inference {
   #capabilities;
   #pump;
   #on_lost;
+  #on_context_lost;
+  #has_lost_context = false;
   #runtime = null; // promise of onnxruntime-web
   #models = new Map(); // name -> {session, provider, is_fallback_adapter, inputs, outputs}
   #contexts = new Map(); // WebNN device type -> promise of the context that all its models share
   #watched = new WeakSet(); // devices and contexts whose loss is awaited already
 
-  constructor({ scope, page_url, capabilities, pump, on_lost }) {
+  constructor({ scope, page_url, capabilities, pump, on_lost, on_context_lost }) {
     this.#scope = scope;
     this.#page_url = page_url;
     this.#capabilities = capabilities;
     this.#pump = pump;
     this.#on_lost = on_lost;
+    this.#on_context_lost = on_context_lost;
   }
 
   /** @returns the outcome of a load_model; a model of the same name is replaced */
@@ -144,7 +150,8 @@ export class Inference {
         if (thrown instanceof OperationError) throw thrown;
         const reason = words_of(thrown);
         failures.push({ provider: option.name, reason });
-        if (is_dead_runtime(reason)) {
+        const is_without_context = option.name === 'webnn' && this.#has_lost_context;
+        if (is_dead_runtime(reason) || is_without_context) {
           this.#lose(`onnxruntime-web is dead in this realm: ${reason}`);
           throw new OperationError(
             'device_lost',
@@ -234,13 +241,24 @@ export class Inference {
     this.#watched.add(lossy);
     lossy.lost.then((info) => {
       if (info?.reason === 'destroyed') return; // the runtime's own doing, after the last session
-      this.#lose(`${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`);
+      const message = `${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`;
+      if (provider === 'webnn') this.#lose_contexts(message);
+      else this.#lose(message);
     });
   }
 
   #lose(message) {
     this.#models.clear();
     this.#on_lost(message);
+  }
+
+  /** One process computes for all contexts; where one goes, all do. */
+  #lose_contexts(message) {
+    if (this.#contexts.size === 0) return; // of contexts that went together, the first has told it
+    this.#has_lost_context = true;
+    this.#contexts.clear();
+    this.#models.clear();
+    this.#on_context_lost(message);
   }
 }
 

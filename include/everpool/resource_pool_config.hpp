@@ -99,6 +99,11 @@ struct ResourcePoolConfig {
     /// endless shader shows in no other way. Default 1 s; range 10 ms to 1 h.
     Duration hung_operation_grace{std::chrono::seconds{1}};
 
+    /// A ready worker runs one of its models' warm-up inferences again this often, in turn; an answer
+    /// that is not the expected one counts as a failure of the worker. Default 60 s; 0: never; range
+    /// 10 ms to 24 h. Models without ModelSpec::warm_up are passed over.
+    Duration canary_interval{std::chrono::seconds{60}};
+
     /// The first restart is immediate; the n-th after it waits a random time of up to
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s;
     /// ranges 1 ms to 1 h, and restart_delay_min to 24 h.

@@ -129,6 +129,8 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("ping_timeout", config.ping_timeout, config.ping_interval, 1h);
     check_range("hung_operation_grace", config.hung_operation_grace, 10ms, 1h);
     check_range("compute_ping_timeout", config.compute_ping_timeout, 10ms, 24h);
+    if (config.canary_interval != 0ms)
+        check_range("canary_interval", config.canary_interval, 10ms, 24h);
     check_range("restart_delay_min", config.restart_delay_min, 1ms, 1h);
     check_range("restart_delay_max", config.restart_delay_max, config.restart_delay_min, 24h);
     check_range("restart_count_max", config.restart_count_max, 1, 1000);

@@ -55,6 +55,7 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     out.hung_operation_grace = config.hung_operation_grace;
     out.page_start_timeout = std::min(out.page_start_timeout, config.start_timeout);
     out.compute_ping_timeout = config.compute_ping_timeout;
+    out.canary_interval = config.canary_interval;
     out.restart_delay_min = config.restart_delay_min;
     out.restart_delay_max = config.restart_delay_max;
     out.restart_count_max = config.restart_count_max;

@@ -2,6 +2,7 @@
 #include "fake_worker.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace everpool::simulation {
 
@@ -124,8 +125,15 @@ void FakeWorker::perform(const LoadModel& action) {
 
 void FakeWorker::perform(const WarmUpModel& action) {
     if (!is_connected_ || is_compute_silent_) return;
-    later_in_life(with_.world.skewed(2ms, 1s), [this, action] {
-        report(ModelWarmedUp{id_, generation_, action.model}, 100us);
+    // Once it has been right, it is a canary.
+    const bool is_canary =
+        std::exchange(warmed_up_[action.model.value], generation_) == generation_;
+    if (is_canary && with_.world.chance(with_.faults.swallowed_canary)) return;
+    const bool is_wrong = is_canary && with_.world.chance(with_.faults.wrong_canary);
+    later_in_life(with_.world.skewed(2ms, 1s), [this, action, is_wrong] {
+        if (is_wrong)
+            report(ModelRejected{id_, generation_, action.model, Errc::model_rejected}, 100us);
+        else report(ModelWarmedUp{id_, generation_, action.model}, 100us);
     });
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -72,6 +73,7 @@ private:
     WorkerId id_;
     Surroundings& with_;
     std::set<std::uint32_t> rejected_models_;
+    std::map<std::uint32_t, Generation> warmed_up_; ///< by model: the life in which it was right
     Generation generation_{};
     std::uint64_t life_{0}; ///< counts starts, deaths and stops
     Health health_{Health::dead};
@@ -80,7 +82,7 @@ private:
     bool is_connected_{false};
     bool is_compute_silent_{false}; ///< with a page that answers, or the other way round
     bool is_page_silent_{false};
-    bool is_page_hung_{false};    ///< its main thread; its connection may be dead for other reasons
+    bool is_page_hung_{false}; ///< its main thread; its connection may be dead for other reasons
     bool is_browser_silent_{false};
     bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
     bool is_stuck_{false};      ///< running_ never ends, but pings are answered

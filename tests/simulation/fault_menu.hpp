@@ -38,6 +38,10 @@ struct FaultMenu {
     Ratio garbage;   ///< the page sent something else: the driver reports protocol_error
     Ratio lost_pong; ///< pongs only; other messages are never lost on a connection that lives
 
+    // Per canary.
+    Ratio wrong_canary;     ///< the known inference gives something else
+    Ratio swallowed_canary; ///< it gives nothing
+
     // Per start of a worker.
     Ratio failed_start;    ///< reported as failed
     Ratio hung_start;      ///< nothing is ever heard
@@ -74,6 +78,8 @@ struct FaultMenu {
         maybe(menu.reordered, 3, 50);
         maybe(menu.garbage, 50, 500);
         maybe(menu.lost_pong, 3, 50);
+        maybe(menu.wrong_canary, 2, 20);
+        maybe(menu.swallowed_canary, 2, 20);
         maybe(menu.failed_start, 2, 10);
         maybe(menu.hung_start, 3, 20);
         maybe(menu.crashed_start, 2, 10);

@@ -73,6 +73,8 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.work_count = static_cast<std::uint32_t>(world_.between(1, 4));
     config.asks_control = world_.chance(3, 4);
     config.compute_ping_timeout = world_.between(Duration(10s), Duration(30s));
+    config.canary_interval =
+        world_.chance(1, 2) ? world_.between(Duration(1s), Duration(60s)) : Duration{};
     config.page_start_timeout = world_.between(Duration(5s), Duration(15s));
     config.provider_count_max = static_cast<std::uint8_t>(world_.between(1, 3));
     if (world_.chance(1, 2)) {

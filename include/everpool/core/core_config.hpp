@@ -83,6 +83,10 @@ struct CoreConfig {
     /// Positive.
     Duration hung_operation_grace{std::chrono::seconds{1}};
 
+    /// A ready worker is asked for a known answer this often, see canary.hpp. 0: never; else 10 ms to
+    /// 24 h.
+    Duration canary_interval{std::chrono::seconds{60}};
+
     /// Whether browsers can be asked over their control channel (AskControl).
     bool asks_control{true};
 
@@ -152,6 +156,10 @@ inline void check_core_config(const CoreConfig& config) {
     check(config.hung_operation_grace > Duration{}, "hung_operation_grace must be positive");
     check(is_in(config.work_count, 1, 65536), "work_count must be 1 to 65536");
     check(config.compute_ping_timeout > Duration{}, "compute_ping_timeout must be positive");
+    check(config.canary_interval == Duration{} ||
+              (config.canary_interval >= std::chrono::milliseconds{10} &&
+               config.canary_interval <= std::chrono::hours{24}),
+          "canary_interval must be 0, or 10 ms to 24 h");
     check(config.restart_delay_min > Duration{}, "restart_delay_min must be positive");
     check(config.restart_delay_max >= config.restart_delay_min,
           "restart_delay_max must be at least restart_delay_min");

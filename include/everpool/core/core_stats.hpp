@@ -18,7 +18,9 @@ struct CoreStats {
     std::uint64_t late_answers{0}; ///< to operations that were cancelled or past their deadline
     std::uint64_t leases_granted{0};
     std::uint64_t workers_lost{0};
-    std::uint64_t host_stalls{0}; ///< how often the host stood still, see PoolCore
+    std::uint64_t canaries{0};       ///< inferences with a known answer, of workers that were ready
+    std::uint64_t canaries_wrong{0}; ///< that gave another one, an error, or nothing
+    std::uint64_t host_stalls{0};    ///< how often the host stood still, see PoolCore
 
     /// Events that meant nothing in the state that they met: late, duplicate, of a previous life,
     /// of something that does not exist. In all, and by index in Event.

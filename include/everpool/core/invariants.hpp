@@ -110,17 +110,22 @@ private:
                 bytes += record.meta.bytes;
                 if (record.state == RequestState::abandoned) ++abandoned;
             }
-            if (worker.operations.size() != worker.session.in_flight() ||
+            const std::uint32_t canaries = worker.canary.is_asked() ? 1 : 0;
+            if (worker.operations.size() + canaries != worker.session.in_flight() ||
                 bytes != worker.session.bytes() || abandoned != worker.session.abandoned())
                 return "a session counts its operations and their bytes";
-            if (worker.session.in_flight() > core.config_.max_in_flight_per_worker)
+            if (worker.operations.size() > core.config_.max_in_flight_per_worker)
                 return "no worker has more in flight than allowed";
-            if (bytes > core.config_.in_flight_bytes_max && worker.session.in_flight() > 1)
+            if (bytes > core.config_.in_flight_bytes_max && worker.operations.size() > 1)
                 return "no worker has more bytes in flight than allowed";
             if (!is_ready && worker.session.in_flight() != 0)
                 return "only a ready worker has operations";
             if (!is_ready && (worker.lease != no_slot || worker.reserved_for != no_slot))
                 return "only a ready worker is leased or reserved";
+            if (worker.is_retiring && (worker.lease != no_slot || worker.reserved_for != no_slot))
+                return "a slow worker is neither leased nor reserved";
+            if (!is_ready && (worker.is_retiring || worker.canary.deadline() != never))
+                return "only a ready worker is watched for wrong answers and slowness";
         }
         return std::nullopt;
     }
@@ -171,7 +176,8 @@ private:
             const WorkerSlot& worker = core.workers_[i];
             // The heap may be early (it is corrected when it fires), never late.
             if (core.worker_deadlines_.at(i) >
-                std::min(worker.fsm.deadline(), worker.session.deadline()))
+                std::min(
+                    {worker.fsm.deadline(), worker.session.deadline(), worker.canary.deadline()}))
                 return "no worker's deadline is forgotten";
         }
         return std::nullopt;
@@ -182,6 +188,11 @@ private:
             if (worker.fsm.state() != WorkerFsm::State::ready) continue;
             if (worker.reserved_for != no_slot) {
                 if (worker.session.in_flight() == 0) return "an idle reserved worker is leased";
+                continue;
+            }
+            if (worker.is_retiring) {
+                if (worker.session.in_flight() == 0)
+                    return "a slow worker is recovered as soon as it is idle";
                 continue;
             }
             const Slot slot =

@@ -45,6 +45,7 @@
 #pragma once
 
 #include "everpool/core/action.hpp"
+#include "everpool/core/canary.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/core_stats.hpp"
 #include "everpool/core/deadline_heap.hpp"
@@ -55,6 +56,7 @@
 #include "everpool/core/run_queue.hpp"
 #include "everpool/core/run_times.hpp"
 #include "everpool/core/session_fsm.hpp"
+#include "everpool/core/slowness.hpp"
 #include "everpool/core/worker_fsm.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
 
@@ -153,14 +155,16 @@ private:
     struct WorkerSlot {
         WorkerFsm fsm;
         SessionFsm session;
+        Canary canary;
         BrowserType browser{};   ///< at present
         RequestList operations;  ///< at the worker: in flight and abandoned
         RequestList lease_queue; ///< wait for this worker, of the lease that holds it
         Slot lease{no_slot};     ///< held or releasing
         Slot reserved_for{no_slot};
-        bool is_settled{false}; ///< was ready once, or has failed: Start need not wait for it
+        bool is_settled{false};  ///< was ready once, or has failed: Start need not wait for it
         TimePoint answered_at{}; ///< the last operation, or when it became ready
-        bool is_closing{false}; ///< failed, and its StopWorker is not answered
+        bool is_retiring{false}; ///< it is slow: it gets nothing new
+        bool is_closing{false};  ///< failed, and its StopWorker is not answered
     };
 
     /// One call from outside.
@@ -190,7 +194,7 @@ private:
     [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
-    void note_answer(const Replied&, const RequestRecord&, TimePoint now);
+    void note_answer(const Replied&, const RequestRecord&, Turn&);
     void on_request_deadline(Slot, Turn&);
     [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
                                  TimePoint now) const noexcept;
@@ -209,6 +213,12 @@ private:
     [[nodiscard]] bool is_servable(ModelId) const noexcept;
     [[nodiscard]] Errc unservable_code() const noexcept;
     void flush_unservable(Turn&);
+
+    // pool_core_watch.hpp: workers that answer wrongly or slowly
+    void ask_canary(WorkerId, Turn&);
+    bool on_canary_answer(WorkerId, ModelId, bool is_right, Turn&);
+    void note_speed(WorkerId, std::uint32_t work, Duration took, Turn&);
+    bool retire_if_idle(WorkerId, Turn&);
 
     // pool_core_leases.hpp: leases
     bool handle(const Acquire&, Turn&);
@@ -252,6 +262,8 @@ private:
     std::vector<WorkerSlot> workers_;
     RequestTable requests_;
     RunTimes run_times_; ///< by RequestMeta::work
+    Slowness slowness_;
+    std::vector<std::uint16_t> work_of_model_; ///< that was done with it last
     RunQueue queue_;
     LeaseTable leases_;
     DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;
@@ -271,4 +283,5 @@ private:
 #include "everpool/core/pool_core_leases.hpp"
 #include "everpool/core/pool_core_life.hpp"
 #include "everpool/core/pool_core_requests.hpp"
+#include "everpool/core/pool_core_watch.hpp"
 #include "everpool/core/pool_core_workers.hpp"

@@ -34,6 +34,8 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
       rung_statistics_(std::make_unique<RungStatistics>()),
       requests_(detail::request_count_max(config_)),
       run_times_(config_.work_count),
+      slowness_(config_.worker_browsers.size(), config_.work_count),
+      work_of_model_(config_.model_count),
       queue_(config_.model_count),
       leases_(config_.lease_count_max) {
     if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
@@ -41,6 +43,8 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     for (std::size_t i = 0; i < config_.worker_browsers.size(); ++i)
         workers_.push_back({.fsm = WorkerFsm(config_, i, *config_.strategy, *rung_statistics_),
                             .session = SessionFsm(config_),
+                            .canary = Canary(config_.canary_interval, config_.compute_ping_timeout,
+                                             config_.model_count),
                             .browser = config_.worker_browsers[i]});
     worker_deadlines_.grow(worker_count());
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
@@ -58,6 +62,7 @@ inline void PoolCore::on_host_late(Duration lost) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         workers_[i].fsm.on_host_late(lost, now_);
         workers_[i].session.on_host_late(lost, now_);
+        workers_[i].canary.on_host_late(lost);
         arm(WorkerId{i});
     }
 }
@@ -176,6 +181,7 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
         WorkerSlot& worker = workers_[i];
         worker.lease = worker.reserved_for = no_slot;
         worker.session.reset();
+        worker.canary.stop();
         follow(WorkerId{i}, worker.fsm.stop(), turn);
         if (worker.fsm.state() == WorkerFsm::State::stopping)
             say(turn, StopWorker{WorkerId{i}, worker.fsm.generation(), is_graceful});

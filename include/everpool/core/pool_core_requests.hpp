@@ -88,7 +88,7 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
 
     const bool was_abandoned = record.state == RequestState::abandoned;
     leave_worker(slot);
-    if (event.was_sent) note_answer(event, record, turn.now);
+    if (event.was_sent) note_answer(event, record, turn);
     arm(event.worker);
     if (was_abandoned) {
         ++stats_.late_answers;
@@ -100,7 +100,7 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
     }
     if (const auto cause = detail::loss_told_by(event.code)) {
         lose(event.worker, *cause, turn);
-    } else {
+    } else if (!retire_if_idle(event.worker, turn)) {
         place_returned(turn); // first, so that another worker is preferred
         use_worker(event.worker, turn);
     }
@@ -199,14 +199,16 @@ inline void PoolCore::take_back(Slot slot) {
 }
 
 /// The worker moves on. How long did this take it, what it had before aside?
-inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record,
-                                  TimePoint now) {
+inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, Turn& turn) {
     WorkerSlot& worker = workers_[event.worker.value];
-    worker.session.on_sign_of_life(now);
-    if (event.code == Errc::ok)
-        run_times_.record(record.meta.work,
-                          now - std::max(record.dispatched_at, worker.answered_at));
-    worker.answered_at = now;
+    worker.session.on_sign_of_life(turn.now);
+    worker.canary.on_progress(turn.now);
+    const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
+    worker.answered_at = turn.now;
+    if (event.code != Errc::ok) return;
+    run_times_.record(record.meta.work, took);
+    if (!record.meta.model.is_none()) work_of_model_[record.meta.model.value] = record.meta.work;
+    note_speed(event.worker, record.meta.work, took, turn);
 }
 
 /// The end of a request that somebody waits for. \pre in no list
@@ -264,7 +266,7 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) c
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
-        if (!worker.fsm.serves(meta.model) || worker.lease != no_slot ||
+        if (!worker.fsm.serves(meta.model) || worker.is_retiring || worker.lease != no_slot ||
             worker.reserved_for != no_slot || !worker.session.has_room(meta.bytes))
             continue;
         const Slot oldest = queue_.oldest_for(requests_, worker.fsm.ready_models());
@@ -338,6 +340,7 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
     if (worker.fsm.state() != WorkerFsm::State::ready) return false;
     if (worker.lease != no_slot && serve_lease(worker, id, turn)) return true;
     if (worker.lease != no_slot) return false;
+    if (worker.is_retiring) return false;
     if (worker.reserved_for == no_slot) reserve_for_oldest(id, turn);
     if (worker.reserved_for != no_slot) {
         if (worker.session.in_flight() == 0) grant_in_time(id, turn);

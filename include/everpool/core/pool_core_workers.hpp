@@ -69,6 +69,7 @@ inline bool PoolCore::handle(const ModelLoaded& event, Turn& turn) {
 
 inline bool PoolCore::handle(const ModelWarmedUp& event, Turn& turn) {
     if (!is_current(event)) return false;
+    if (on_canary_answer(event.worker, event.model, true, turn)) return true;
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_warmed_up(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;
@@ -81,6 +82,7 @@ inline bool PoolCore::handle(const ModelWarmedUp& event, Turn& turn) {
 
 inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
     if (!is_current(event)) return false;
+    if (on_canary_answer(event.worker, event.model, false, turn)) return true;
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_rejected(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;
@@ -124,6 +126,12 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
         return;
     }
     follow(id, worker.fsm.on_time(turn.now), turn);
+    if (worker.canary.is_overdue(turn.now)) {
+        ++stats_.canaries_wrong;
+        lose(id, LossCause::wrong_answer, turn);
+        return;
+    }
+    if (worker.canary.is_due(turn.now)) ask_canary(id, turn);
     for (;;) {
         // What should be done next?
         switch (worker.session.on_time(turn.now)) {
@@ -152,7 +160,8 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
 /// The worker's next deadline has changed.
 inline void PoolCore::arm(WorkerId id) {
     const WorkerSlot& worker = workers_[id.value];
-    TimePoint at = std::min(worker.fsm.deadline(), worker.session.deadline());
+    TimePoint at =
+        std::min({worker.fsm.deadline(), worker.session.deadline(), worker.canary.deadline()});
     // Nobody is pinged yet, but it must be noticed if the host stands still.
     if (worker.fsm.is_alive()) at = std::min(at, later(now_, config_.ping_interval));
     worker_deadlines_.set(id.value, at);
@@ -176,6 +185,9 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     // Callers first: their requests are on other workers before the restart begins.
     return_operations(id, turn);
     worker.session.reset();
+    worker.canary.stop();
+    worker.is_retiring = false;
+    slowness_.forget(id.value);
     place_returned(turn);
     lose_lease(id, turn);
     follow(id, step, turn);
@@ -230,6 +242,7 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
         worker.is_settled = true;
         worker.session.watch(WorkerChannel::compute, turn.now);
         worker.answered_at = turn.now;
+        worker.canary.start(turn.now);
         say(turn, Notice{.what = Notice::What::worker_ready,
                          .worker = id,
                          .generation = generation,

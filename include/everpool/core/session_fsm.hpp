@@ -201,11 +201,16 @@ public:
     }
     /// The compute thread has proved that it moves on. What comes next has its whole time.
     void on_sign_of_life(TimePoint now) noexcept {
+        on_canary_answered(now);
+        if (abandoned_ != 0) expect_end(now);
+    }
+    /// The same by a canary: what nobody waits for any more gets no more time by it, or canaries would
+    /// keep it for ever.
+    void on_canary_answered(TimePoint now) noexcept {
         Channel& compute = at(WorkerChannel::compute);
         compute.heard_at = now;
         compute.detector.on_sign_of_life(now);
         if (in_flight_ != 0) compute.detector.begin_busy(now, run_time_);
-        if (abandoned_ != 0) expect_end(now);
     }
     /// The caller does not wait any more; the place stays taken.
     void on_abandoned(TimePoint now) noexcept {

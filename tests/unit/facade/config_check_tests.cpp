@@ -44,6 +44,7 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.start_timeout = 0s; }), "start_timeout"));
     CHECK(names(complaint([](auto& c) { c.ping_timeout = 2h; }), "ping_timeout"));
     CHECK(names(complaint([](auto& c) { c.compute_ping_timeout = 0s; }), "compute_ping_timeout"));
+    CHECK(names(complaint([](auto& c) { c.canary_interval = 1ms; }), "canary_interval"));
     CHECK(names(complaint([](auto& c) { c.restart_delay_min = 0ms; }), "restart_delay_min"));
     CHECK(names(complaint([](auto& c) { c.restart_count_max = 0; }), "restart_count_max"));
     CHECK(names(complaint([](auto& c) { c.stop_grace = 2h; }), "stop_grace"));

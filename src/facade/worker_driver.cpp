@@ -66,6 +66,8 @@ auto WorkerDriver::in_this_life(Next next) {
 
 void WorkerDriver::start(const core::StartWorker& action) {
     generation_ = action.generation;
+    rung_ = action.rung;
+    if (action.form.browser != form_.browser) gpu_ = Gpu::none; // of another browser
     adjust(action);
     question_ = {};
     if (action.rung <= RecoveryRung::recreate_device) return keep_connections();
@@ -233,8 +235,29 @@ void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
     // was loaded through it, nor has it what was sent to it.
     if (std::exchange(channel == Channel::control ? has_control_ : has_data_, true))
         return lost(LossCause::connection_closed, PageNavigated{});
-    if (hello.capabilities) capabilities_ = std::move(*hello.capabilities);
+    if (hello.capabilities) {
+        capabilities_ = std::move(*hello.capabilities);
+        if (has_lost_its_gpu())
+            return lost(
+                LossCause::software_adapter,
+                AdapterBecameFallback{.adapter = fmt::format("{}/{}", capabilities_.webgpu.vendor,
+                                                             capabilities_.webgpu.architecture)});
+    }
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
+}
+
+/// After a loss Chromium may give a software adapter, or none, to whoever asks in the same document or
+/// in the same browser. A browser that was started anew has no such reason: what it has then is what
+/// there is.
+bool WorkerDriver::has_lost_its_gpu() {
+    const auto& webgpu = capabilities_.webgpu;
+    const Gpu now = !webgpu.available            ? Gpu::none
+                    : webgpu.is_fallback_adapter ? Gpu::software
+                                                 : Gpu::hardware;
+    const bool is_less = now < gpu_ && !replaces_browser(rung_);
+    if (is_less && with_.models.has_provider(Provider::webgpu)) return true;
+    gpu_ = now;
+    return false;
 }
 
 void WorkerDriver::on_closed(Channel channel, error_code ec) {

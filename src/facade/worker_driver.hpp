@@ -115,6 +115,7 @@ private:
     void start_failed(error_code ec, Diagnostics diagnostics);
     void lost(core::LossCause cause, FailureEvidence evidence);
     void adjust(const core::StartWorker& action);
+    [[nodiscard]] bool has_lost_its_gpu();
     [[nodiscard]] FailureContext context() const;
     void model_rejected(Errc code, Diagnostics diagnostics);
     [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
@@ -155,6 +156,11 @@ private:
         FailureEvidence evidence;
     };
     std::optional<Seen> seen_;
+    RecoveryRung rung_{RecoveryRung::restart_browser}; ///< that has led to this life
+
+    /// What WebGPU is computed by.
+    enum class Gpu : std::uint8_t { none, software, hardware };
+    Gpu gpu_{Gpu::none};                    ///< that this browser is known to have
     BrowserFailureCategory adjusted_for_{}; ///< if form_.adjustment is not 0
 };
 

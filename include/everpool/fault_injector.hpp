@@ -38,25 +38,35 @@
 namespace everpool {
 
 enum class Fault : std::uint8_t {
-    browser_kill,         ///< SIGKILL of the browser process
-    browser_stop,         ///< SIGSTOP of it
-    renderer_kill,        ///< SIGKILL of the page's process
-    renderer_stop,        ///< SIGSTOP of it
-    page_crash,           ///< the engine's own way to crash a page
-    gpu_kill,             ///< SIGKILL of the GPU process
+    browser_kill,      ///< SIGKILL of the browser process
+    browser_stop,      ///< SIGSTOP of it
+    renderer_kill,     ///< SIGKILL of the page's process
+    renderer_stop,     ///< SIGSTOP of it
+    page_crash,        ///< the engine's own way to crash a page
+    gpu_kill,          ///< SIGKILL of the GPU process
+    gpu_kill_repeated, ///< gpu_kill again and again, each when the worker is ready after the last
+    gpu_hang,          ///< a `compute` operation whose shader never ends, on whichever worker of
+                       ///< that engine takes it
     network_service_kill, ///< SIGKILL of what carries the connections
     network_service_stop, ///< SIGSTOP of it
+    device_destroy,       ///< the WebGPU device that is used next is destroyed while it is used
+    context_lost,         ///< the WebNN context that is used next is destroyed while it is used
     main_loop,            ///< an endless loop in the page's main thread
     worker_loop,          ///< an endless loop in the compute thread
     socket_drop,          ///< both connections of the page are cut
     page_reload,          ///< the page reloads itself
     page_navigate,        ///< the page goes to about:blank
-    oom,                  ///< the page's thread fills its memory until it dies
+    oom,                  ///< the compute thread fills its memory until it dies
+    launch_failure,       ///< the browser is killed, and its next launches fail
     slow,                 ///< the page's process runs a part of the time only
+    wrong_answer,         ///< the compute thread gives plausible wrong numbers from now on
     all_browsers_kill,    ///< browser_kill of every worker at once; `worker` does not matter
+    cascade,              ///< one fault into the recovery from another
+    host_kill,            ///< SIGKILL of the host. Refused here: nobody would be left to report it;
+                          ///< kill a child process that has a pool, as scenario_recovery does
 };
 
-inline constexpr std::size_t fault_count = 16;
+inline constexpr std::size_t fault_count = 24;
 
 inline constexpr std::array<Fault, fault_count> faults = [] {
     std::array<Fault, fault_count> all{};
@@ -72,16 +82,24 @@ constexpr std::string_view name_of(Fault fault) noexcept {
     case Fault::renderer_stop: return "renderer_stop";
     case Fault::page_crash: return "page_crash";
     case Fault::gpu_kill: return "gpu_kill";
+    case Fault::gpu_kill_repeated: return "gpu_kill_repeated";
+    case Fault::gpu_hang: return "gpu_hang";
     case Fault::network_service_kill: return "network_service_kill";
     case Fault::network_service_stop: return "network_service_stop";
+    case Fault::device_destroy: return "device_destroy";
+    case Fault::context_lost: return "context_lost";
     case Fault::main_loop: return "main_loop";
     case Fault::worker_loop: return "worker_loop";
     case Fault::socket_drop: return "socket_drop";
     case Fault::page_reload: return "page_reload";
     case Fault::page_navigate: return "page_navigate";
     case Fault::oom: return "oom";
+    case Fault::launch_failure: return "launch_failure";
     case Fault::slow: return "slow";
+    case Fault::wrong_answer: return "wrong_answer";
     case Fault::all_browsers_kill: return "all_browsers_kill";
+    case Fault::cascade: return "cascade";
+    case Fault::host_kill: return "host_kill";
     }
     return "unrecognised";
 }
@@ -92,12 +110,23 @@ constexpr std::optional<Fault> fault_from(std::string_view name) noexcept {
     return std::nullopt;
 }
 
-/// How hard. What is stopped or looped for a time goes on by itself afterwards.
-enum class FaultIntensity : std::uint8_t {
-    mild,     ///< stops and loops last 0.5 s, which no recovery should notice; slow: half the time
-    moderate, ///< stops and loops last 5 s; slow: a fifth of the time
-    severe,   ///< stops and loops do not end; slow: a twentieth of the time
-};
+/// How hard. What is stopped, looped or slowed for a time goes on by itself afterwards. Faults that
+/// are not named here have no degrees.
+///
+///                       mild                moderate              severe
+///   stops and loops     0.5 s, which no     5 s                   without end
+///                       recovery should
+///                       notice
+///   slow                half the time,      a fifth of the time,  a twentieth of the time,
+///                       for 5 s             for 30 s              for as long as the page lives
+///   gpu_kill_repeated   3 times             6 times               12 times
+///   gpu_hang            a long shader       a longer one          one without end
+///   oom                 256 MiB, given      1 GiB, given          until the engine gives up, at
+///                       back at once        back at once          most 4.5 GiB
+///   launch_failure      the next launch     the next two          the next three
+///   wrong_answer        a hundredth off     a tenth off           the opposite sign
+///   cascade             the page's process, then the browser;     severe: then the new browser too
+enum class FaultIntensity : std::uint8_t { mild, moderate, severe };
 
 constexpr std::string_view name_of(FaultIntensity intensity) noexcept {
     switch (intensity) {
@@ -108,17 +137,34 @@ constexpr std::string_view name_of(FaultIntensity intensity) noexcept {
     return "unrecognised";
 }
 
+/// How a launch fails, for Fault::launch_failure.
+enum class LaunchFailure : std::uint8_t {
+    bad_path,       ///< there is no such program
+    crash_at_start, ///< it dies by a signal at once
+    never_answers,  ///< it runs, and never opens its control channel
+};
+
+constexpr std::string_view name_of(LaunchFailure failure) noexcept {
+    switch (failure) {
+    case LaunchFailure::bad_path: return "bad_path";
+    case LaunchFailure::crash_at_start: return "crash_at_start";
+    case LaunchFailure::never_answers: return "never_answers";
+    }
+    return "unrecognised";
+}
+
 struct FaultOrder {
     Fault fault{};
     WorkerId worker{0};
     FaultIntensity intensity{FaultIntensity::severe};
+    LaunchFailure launch_failure{LaunchFailure::crash_at_start};
 };
 
 struct FaultReport {
-    TimePoint at{};            ///< just before it was done
+    TimePoint at{};               ///< just before it was done; of several, the first
     std::vector<int> processes{}; ///< that got a signal
-    std::string text{};        ///< what was done, for people
-    Diagnostics diagnostics{}; ///< why it was not
+    std::string text{};           ///< what was done, for people
+    Diagnostics diagnostics{};    ///< why it was not
 };
 
 namespace facade {
@@ -130,9 +176,12 @@ class FaultInjector {
 public:
     explicit FaultInjector(const ResourcePool& pool) noexcept : driver_(pool.driver_) {}
 
-    /// Completion: void(error_code, FaultReport), when it has been done. Errors: invalid_request (no
-    /// such worker, or its engine has no such part), no_worker_available (it has no browser now),
-    /// pool_not_running.
+    /// Completion: void(error_code, FaultReport), when it has been done: after the last one of
+    /// several, and of what happens at the next use when that has been prepared. Errors:
+    /// invalid_request (no such worker, or its engine has no such part), no_worker_available (it has
+    /// no browser or no page now, or did not become ready between two faults), worker_unresponsive
+    /// (a script was to do it, and the page does not take one), pool_not_running, cancelled (the
+    /// pool was stopped meanwhile).
     template <class Token = boost::asio::deferred_t>
     auto async_inject(FaultOrder order, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(error_code, FaultReport)>(

@@ -298,9 +298,8 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     }
     const FaultToleranceOptions& tolerance = config_.fault_tolerance;
     recoveries_.open(browsers.size(),
-                     std::string(tolerance.custom_strategy
-                                     ? tolerance.custom_strategy->name()
-                                     : name_of(tolerance.recovery_strategy)),
+                     std::string(tolerance.custom_strategy ? tolerance.custom_strategy->name()
+                                                           : name_of(tolerance.recovery_strategy)),
                      tolerance.level);
     for (const BrowserSpec& browser : browsers)
         alternatives_.push_back(alternatives_of(browser, common_family(config_.models)));
@@ -403,6 +402,7 @@ void PoolDriver::close_doors() {
     board_.counters.port.store(0, std::memory_order_relaxed);
     timer_.cancel();
     timer_at_ = never;
+    if (drill_) drill_->end_all(Errc::cancelled);
     workers_.clear();
     bridge_.reset();
     nest_.reset();

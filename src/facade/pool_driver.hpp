@@ -17,6 +17,7 @@
 #include "everpool/core/action.hpp"
 #include "everpool/core/pool_core.hpp"
 #include "everpool/resource_pool.hpp"
+#include "facade/fault_drill.hpp"
 #include "facade/held_actions.hpp"
 #include "facade/kept_request.hpp"
 #include "facade/listener_gate.hpp"
@@ -51,6 +52,7 @@ using RequestTicket = StrongId<struct RequestTicketTag, std::uint64_t>;
 
 class PoolDriver final : public io::BridgeListener,
                          private ScribeSources,
+                         private DrillGround,
                          public std::enable_shared_from_this<PoolDriver> {
 public:
     using Strand = boost::asio::strand<boost::asio::any_io_executor>;
@@ -88,6 +90,7 @@ public:
     void release(LeaseId id);
     void crash_page(WorkerId worker);
     void recover(WorkerId worker, const BrowserFailure& failure, RecoverHandler handler);
+    void inject(const FaultOrder& order, InjectHandler handler);
 
 private:
     /// A caller's operation between submission and completion.
@@ -168,6 +171,15 @@ private:
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
 
+    // fault_injector.cpp: what a drill asks for
+    [[nodiscard]] std::size_t worker_count() const override { return workers_.size(); }
+    [[nodiscard]] WorkerDriver& worker_at(WorkerId worker) override {
+        return *workers_.at(worker.value);
+    }
+    [[nodiscard]] WorkerState state_of(WorkerId worker) const override;
+    void run_for_drill(Request request) override;
+    void cut_connections(WorkerId worker) override;
+
     error_code try_prepare(Diagnostics& diagnostics);
     error_code prepare(Diagnostics& diagnostics);
     [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
@@ -214,6 +226,7 @@ private:
     std::vector<std::vector<BrowserSpec>> alternatives_; ///< by worker
     std::unique_ptr<WorkerSurroundings> surroundings_;
     std::vector<std::unique_ptr<WorkerDriver>> workers_;
+    std::unique_ptr<FaultDrill> drill_; ///< null: nobody has asked for a fault yet
 
     mutable std::mutex state_mutex_; ///< for state(), which any thread may ask for
     std::shared_ptr<BrowserStateManager> state_;

@@ -52,6 +52,8 @@ WorkerDriver::~WorkerDriver() {
         if (const auto life = leaving.lock()) life->browser.reset(); // the nest goes after us
 }
 
+io::Browser& WorkerDriver::browser() const noexcept { return *life_->browser; }
+
 int WorkerDriver::process_id() const noexcept { return life_ ? life_->browser->process_id() : 0; }
 
 template <class Next>
@@ -144,6 +146,9 @@ void WorkerDriver::launch() {
             error.code(),
             {error.what(), "free space in the temporary directory", {}, error.code()});
     }
+    if (launches_to_fail_ > 0)
+        if (const error_code ec = sabotage(options))
+            return start_failed(ec, {ec.message(), {}, {}, ec});
     life_ = std::make_shared<BrowserLife>();
     life_->owner = this;
     life_->browser = io::make_browser(with_.strand, std::move(options), *life_);

@@ -14,6 +14,7 @@
 #include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/error.hpp"
+#include "everpool/fault_injector.hpp"
 #include "everpool/model_family.hpp"
 #include "everpool/resource_pool_config.hpp"
 #include "everpool/wire/message.hpp"
@@ -21,6 +22,7 @@
 #include "io/bridge.hpp"
 #include "io/browser.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -78,6 +80,12 @@ public:
 
     void crash_page();
 
+    // What drills do to it (fault_drill.hpp).
+    [[nodiscard]] std::vector<int> processes(io::BrowserPart part) const;
+    /// `handler` is not called any more if the browser goes, or is given up, meanwhile.
+    void execute(io::PageThread thread, std::string script, io::Browser::Handler handler);
+    void fail_next_launches(std::size_t count, LaunchFailure how);
+
     [[nodiscard]] WorkerId id() const noexcept { return id_; }
     [[nodiscard]] Generation generation() const noexcept { return generation_; }
     /// Of the browser that is in the slot at present.
@@ -107,6 +115,9 @@ private:
 
     void launch();
     void open_page();
+    [[nodiscard]] error_code sabotage(io::BrowserOptions& options);
+    [[nodiscard]] bool has_browser() const noexcept { return life_ != nullptr; }
+    [[nodiscard]] io::Browser& browser() const noexcept; ///< \pre has_browser()
     void reload_page();
     void kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
@@ -162,6 +173,8 @@ private:
     enum class Gpu : std::uint8_t { none, software, hardware };
     Gpu gpu_{Gpu::none};                    ///< that this browser is known to have
     BrowserFailureCategory adjusted_for_{}; ///< if form_.adjustment is not 0
+    std::size_t launches_to_fail_{0}; ///< by a drill
+    LaunchFailure how_to_fail_{};
 };
 
 } // namespace everpool::facade

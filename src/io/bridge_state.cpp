@@ -194,6 +194,18 @@ void Bridge::State::revoke(WorkerId worker) {
     seats_.erase(worker);
 }
 
+void Bridge::State::cut(WorkerId worker) {
+    const auto self = shared_from_this(); // the listener may destroy the bridge
+    for (const Channel channel : {Channel::data, Channel::control}) {
+        // The listener may have revoked the worker when it heard of the first one.
+        const auto seat = seats_.find(worker);
+        if (seat == seats_.end() || !seat->second.at(channel)) continue;
+        const SessionPointer session = seat->second.at(channel);
+        session->abort();
+        on_session_closed(*session, boost::asio::error::connection_reset);
+    }
+}
+
 error_code Bridge::State::send(WorkerId worker, Channel channel, const wire::Message& message) {
     const auto seat = seats_.find(worker);
     error_code ec = Errc::worker_lost;

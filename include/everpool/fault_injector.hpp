@@ -177,11 +177,11 @@ public:
     explicit FaultInjector(const ResourcePool& pool) noexcept : driver_(pool.driver_) {}
 
     /// Completion: void(error_code, FaultReport), when it has been done: after the last one of
-    /// several, and of what happens at the next use when that has been prepared. Errors:
-    /// invalid_request (no such worker, or its engine has no such part), no_worker_available (it has
-    /// no browser or no page now, or did not become ready between two faults), worker_unresponsive
-    /// (a script was to do it, and the page does not take one), pool_not_running, cancelled (the
-    /// pool was stopped meanwhile).
+    /// several; where a script does it, when the page has taken the script, which takes effect some
+    /// milliseconds later. Errors: invalid_request (no such worker, or its engine has no such part),
+    /// no_worker_available (it has no browser or no page now, or did not become ready between two
+    /// faults), worker_unresponsive (a script was to do it, and the page does not take one),
+    /// pool_not_running, cancelled (the pool was stopped meanwhile).
     template <class Token = boost::asio::deferred_t>
     auto async_inject(FaultOrder order, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(error_code, FaultReport)>(

@@ -242,7 +242,6 @@ void FaultDrill::let_go_on(const ExercisePointer& exercise) {
 
 void FaultDrill::run_script(const ExercisePointer& exercise) {
     const FaultOrder& order = exercise->order;
-    FaultScript script = script_of(order.fault, order.intensity);
     const auto ended = [this, weak = std::weak_ptr(exercise)](error_code ec, Diagnostics why) {
         const auto alive = weak.lock();
         if (!alive) return;
@@ -254,7 +253,7 @@ void FaultDrill::run_script(const ExercisePointer& exercise) {
     exercise->limit.async_wait([ended](error_code ec) {
         if (!ec) ended(Errc::worker_unresponsive, {"the page does not take a script", {}, {}, {}});
     });
-    ground_.worker_at(order.worker).execute(script.thread, std::move(script.text), ended);
+    ground_.worker_at(order.worker).execute(script_of(order.fault, order.intensity), ended);
 }
 
 /// By an ordinary operation: what has a deadline can be found by it.

@@ -25,65 +25,29 @@ std::string loop(FaultIntensity intensity) {
                        by(intensity, 500, 5000, 0));
 }
 
-/// Replaces a method until it is called, which it then does to itself and destroys what it was
-/// called of.
-std::string destroy_at_use(std::string_view kind, std::string_view method) {
-    return fmt::format("const kind = {0}.prototype, use = kind.{1};"
-                       "kind.{1} = function (...given) {{"
-                       "  kind.{1} = use;"
-                       "  const got = use.apply(this, given);"
-                       "  this.destroy();"
-                       "  return got;"
-                       "}};",
-                       kind, method);
-}
-
-/// Numbers are allocated in the engine's own heap, 1 MiB at a time.
-std::string fill_memory(FaultIntensity intensity) {
-    return fmt::format("const full = [];"
-                       "for (let i = 0; i < {}; ++i) full.push(new Array(131072).fill(i + 0.5));",
-                       by(intensity, 256, 1024, 4608));
-}
-
-/// Answers with a provider in them are a model's or a shader's. Their numbers stand at the frame's
-/// end, in the order in which its header names them; see include/everpool/wire/README.md.
-std::string falsify(FaultIntensity intensity) {
-    return fmt::format(
-        "const kind = WebSocket.prototype, send = kind.send, result = 7;"
-        "const padded = (bytes) => Math.ceil(bytes / 8) * 8;"
-        "kind.send = function (frame) {{"
-        "  if (frame instanceof ArrayBuffer && new DataView(frame).getUint8(5) === result) {{"
-        "    const length = new DataView(frame).getUint32(8, true);"
-        "    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(frame, 16, "
-        "length)));"
-        "    let at = padded(16 + length);"
-        "    for (const {{ dtype, shape }} of header.provider ? header.tensors : []) {{"
-        "      if (dtype !== 'float32') break;"
-        "      const count = shape.reduce((product, size) => product * size, 1);"
-        "      const numbers = new Float32Array(frame, at, count);"
-        "      numbers.forEach((value, i) => {{ numbers[i] = value * {}; }});"
-        "      at += padded(4 * count);"
-        "    }}"
-        "  }}"
-        "  return send.call(this, frame);"
-        "}};",
-        by(intensity, "1.01", "1.1", "-1"));
+/// To the compute thread, as an event on the window: see src/web/drills.js.
+std::string drill(Fault fault, std::string_view how = {}) {
+    return fmt::format("dispatchEvent(new CustomEvent('everpool-drill',"
+                       " {{ detail: {{ fault: '{}'{} }} }}));",
+                       name_of(fault), how);
 }
 
 } // namespace
 
-FaultScript script_of(Fault fault, FaultIntensity intensity) {
-    using enum io::PageThread;
+std::string script_of(Fault fault, FaultIntensity intensity) {
     switch (fault) {
-    case Fault::main_loop: return {main, loop(intensity)};
-    case Fault::worker_loop: return {compute, loop(intensity)};
-    case Fault::page_reload: return {main, "location.reload();"};
-    case Fault::page_navigate: return {main, "location.href = 'about:blank';"};
+    case Fault::main_loop: return loop(intensity);
+    case Fault::page_reload: return "location.reload();";
+    case Fault::page_navigate: return "location.href = 'about:blank';";
     case Fault::device_destroy:
-        return {compute, destroy_at_use("GPUDevice", "createCommandEncoder")};
-    case Fault::context_lost: return {compute, destroy_at_use("MLContext", "dispatch")};
-    case Fault::oom: return {compute, fill_memory(intensity)};
-    case Fault::wrong_answer: return {compute, falsify(intensity)};
+    case Fault::context_lost: return drill(fault);
+    case Fault::worker_loop:
+        return drill(fault, by(intensity, ", ms: 500", ", ms: 5000", ", ms: null"));
+    case Fault::oom:
+        return drill(fault,
+                     by(intensity, ", mebibytes: 256", ", mebibytes: 1024", ", mebibytes: 4608"));
+    case Fault::wrong_answer:
+        return drill(fault, by(intensity, ", factor: 1.01", ", factor: 1.1", ", factor: -1"));
     default: break;
     }
     assert(false && "this fault is not done by a script");

@@ -30,10 +30,10 @@ std::vector<int> WorkerDriver::processes(io::BrowserPart part) const {
     return has_browser() ? browser().processes(part) : std::vector<int>();
 }
 
-void WorkerDriver::execute(io::PageThread thread, std::string script,
-                           io::Browser::Handler handler) {
+void WorkerDriver::execute(std::string script, io::Browser::Handler handler) {
     if (has_browser() && !page_.empty())
-        return browser().async_execute(page_, thread, std::move(script), std::move(handler));
+        return browser().async_execute(page_, io::PageThread::main, std::move(script),
+                                       std::move(handler));
     boost::asio::post(with_.strand, [handler = std::move(handler)] {
         handler(Errc::no_worker_available, {"the worker has no page now", {}, {}, {}});
     });

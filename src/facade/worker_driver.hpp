@@ -82,8 +82,8 @@ public:
 
     // What drills do to it (fault_drill.hpp).
     [[nodiscard]] std::vector<int> processes(io::BrowserPart part) const;
-    /// `handler` is not called any more if the browser goes, or is given up, meanwhile.
-    void execute(io::PageThread thread, std::string script, io::Browser::Handler handler);
+    /// In the page's main thread. `handler` is not called any more if the browser is given up.
+    void execute(std::string script, io::Browser::Handler handler);
     void fail_next_launches(std::size_t count, LaunchFailure how);
 
     [[nodiscard]] WorkerId id() const noexcept { return id_; }

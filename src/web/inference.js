@@ -15,6 +15,7 @@
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';
+import { lost_notice_ms_max } from './limits.js';
 import {
   choose_providers,
   is_dead_runtime,
@@ -117,6 +118,9 @@ export class Inference {
     } catch (thrown) {
       const words = words_of(thrown);
       if (is_dead_runtime(words)) this.#lose(`onnxruntime-web is dead in this realm: ${words}`);
+      // A device that goes takes its runs with it, and says that it has gone a moment later.
+      const pause = new Promise((over) => this.#scope.setTimeout(over, lost_notice_ms_max));
+      await Promise.race([made.lossy?.lost, pause]);
       throw new OperationError('operation_failed', `${made.provider}: ${words}`);
     }
   }
@@ -199,6 +203,7 @@ export class Inference {
       provider: option.name,
       is_fallback_adapter:
         option.name === 'webgpu' && this.#capabilities.webgpu.is_fallback_adapter,
+      lossy,
       device: option.name === 'webgpu' ? lossy : null,
       inputs: tensor_specs(session.inputMetadata),
       outputs: tensor_specs(session.outputMetadata),
@@ -240,11 +245,16 @@ export class Inference {
     if (this.#watched.has(lossy) || !lossy.lost) return;
     this.#watched.add(lossy);
     lossy.lost.then((info) => {
-      if (info?.reason === 'destroyed') return; // the runtime's own doing, after the last session
+      // The runtime destroys its device itself, after the last session; nobody else has cause to.
+      if (info?.reason === 'destroyed' && !this.#is_used(lossy)) return;
       const message = `${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`;
       if (provider === 'webnn') this.#lose_contexts(message);
       else this.#lose(message);
     });
+  }
+
+  #is_used(device) {
+    return [...this.#models.values()].some((made) => made.device === device);
   }
 
   #lose(message) {

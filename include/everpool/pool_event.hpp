@@ -32,7 +32,9 @@ struct PoolEvent {
         model_rejected,       ///< code and diagnostics say why
         request_redispatched, ///< a lost worker held it; it goes to another
         page_message,         ///< the page told of something: hidden, unhandled error; remote text
-        warning,              ///< something an operator should know; diagnostics.message
+        fleet_failing,   ///< the starts of all workers fail alike: `worker` alone goes on trying
+        fleet_recovered, ///< `worker` is ready; the others are started
+        warning,         ///< something an operator should know; diagnostics.message
     };
 
     Kind kind{};
@@ -64,6 +66,8 @@ constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
     case model_rejected: return "model_rejected";
     case request_redispatched: return "request_redispatched";
     case page_message: return "page_message";
+    case fleet_failing: return "fleet_failing";
+    case fleet_recovered: return "fleet_recovered";
     case warning: return "warning";
     }
     return "unrecognised";

@@ -31,11 +31,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace everpool {
+
+/// The starts of all workers fail, and for the same reason: something that they share is broken. One
+/// of them goes on trying, with growing delays, and the others wait until it is ready.
+struct FleetFailure {
+    WorkerId prober{WorkerId::none()};
+    Errc code{};         ///< what all of them failed with
+    std::string cause{}; ///< as it was seen: "process_exited"
+    TimePoint since{};
+};
 
 /// The recoveries of a pool so far.
 struct RecoverySnapshot {
@@ -43,6 +53,7 @@ struct RecoverySnapshot {
     FaultToleranceLevel level{};
     std::uint32_t browsers_ready{0}; ///< take work now
     std::uint32_t browsers_total{0};
+    std::optional<FleetFailure> fleet_failure{}; ///< empty: there are workers that start
 
     RecoveryCount total{}; ///< recoveries that have ended
     /// By BrowserFailureCategory, of the failure.

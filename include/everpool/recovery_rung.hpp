@@ -74,6 +74,44 @@ constexpr bool replaces_page(RecoveryRung rung) noexcept {
     return rung >= RecoveryRung::reload_page;
 }
 
+/// What a try of a rung may cost, and how often a round of recovery tries it.
+struct RungBudget {
+    /// Of ResourcePoolConfig::start_timeout if the rung replaces the browser, else of
+    /// page_start_timeout. Whoever has not passed its verification by then has failed.
+    std::uint8_t time_percent;
+    /// Tries in one round by the strategies of this library; a strategy of the host's may spend
+    /// more, within restart_count_max failed starts in a row.
+    std::uint8_t tries;
+};
+
+/// A question is answered soon or never. All others have the time that they are configured to have,
+/// as each of them loads and verifies every model. A browser's start is tried twice: what stood in its
+/// way, a lock or a port, may go with the one that failed.
+constexpr RungBudget budget_of(RecoveryRung rung) noexcept {
+    constexpr std::array<RungBudget, recovery_rung_count> budgets{{
+        {10, 1},  // ping
+        {100, 1}, // recreate_device
+        {100, 1}, // replace_compute
+        {100, 1}, // reload_page
+        {100, 1}, // new_page
+        {100, 2}, // restart_browser
+        {100, 2}, // restart_adjusted
+        {100, 1}, // other_browser
+        {100, 1}, // other_type
+        {100, 1}, // other_provider
+        {100, 1}, // other_machine
+        {10, 1},  // simulation
+    }};
+    return budgets[static_cast<std::size_t>(rung)];
+}
+
+/// Where a recovery that has to be repeated too often begins instead: one level higher.
+constexpr RecoveryRung rung_of_next_level(RecoveryRung rung) noexcept {
+    if (rung < RecoveryRung::restart_browser) return RecoveryRung::restart_browser;
+    if (rung >= RecoveryRung::other_machine) return rung;
+    return static_cast<RecoveryRung>(static_cast<std::uint8_t>(rung) + 1);
+}
+
 /// A set of rungs.
 class RungSet {
 public:

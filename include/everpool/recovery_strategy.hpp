@@ -71,12 +71,13 @@ struct RecoverySituation {
         return static_cast<std::size_t>(std::ranges::count(tried, rung, &RecoveryStep::rung));
     }
     /// The smallest available rung from `first` to `last` that can cure this and that has been tried
-    /// less than `tries_max` times.
-    [[nodiscard]] std::optional<RecoveryRung> untried(RecoveryRung first, RecoveryRung last,
-                                                      std::size_t tries_max) const noexcept {
+    /// less than `tries_max` times; without that, less often than its budget says.
+    [[nodiscard]] std::optional<RecoveryRung>
+    untried(RecoveryRung first, RecoveryRung last,
+            std::optional<std::size_t> tries_max = {}) const noexcept {
         for (auto rung = available.at_least(std::max(first, smallest)); rung && *rung <= last;
              rung = available.at_least(next_above(*rung))) {
-            if (tries(*rung) < tries_max) return rung;
+            if (tries(*rung) < tries_max.value_or(budget_of(*rung).tries)) return rung;
             if (*rung == recovery_rungs.back()) break;
         }
         return std::nullopt;
@@ -103,20 +104,22 @@ public:
 
 // --- building blocks -----------------------------------------------------------------------------
 
-/// Level minimal: the browser goes on; its page, or less, is made anew. Each rung once.
+/// Level minimal: the browser goes on; its page, or less, is made anew. Each rung as often as its budget says.
 class SimpleRetryStrategy : public BrowserRecoveryStrategy {
 public:
     [[nodiscard]] std::string_view name() const noexcept override { return "simple_retry"; }
     [[nodiscard]] std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const override {
-        return situation.untried(RecoveryRung::ping, RecoveryRung::new_page, 1);
+        return situation.untried(RecoveryRung::ping, RecoveryRung::new_page);
     }
 };
 
 /// Level moderate: the browser is restarted with the same arguments.
 class BrowserRestartStrategy : public BrowserRecoveryStrategy {
 public:
-    explicit BrowserRestartStrategy(std::size_t tries_max = 2) noexcept : tries_max_(tries_max) {}
+    explicit BrowserRestartStrategy(
+        std::size_t tries_max = budget_of(RecoveryRung::restart_browser).tries) noexcept
+        : tries_max_(tries_max) {}
     [[nodiscard]] std::string_view name() const noexcept override { return "browser_restart"; }
     [[nodiscard]] std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const override {
@@ -132,7 +135,8 @@ private:
 /// with the n-th set of browser::profile.
 class SettingsAdjustmentStrategy : public BrowserRecoveryStrategy {
 public:
-    explicit SettingsAdjustmentStrategy(std::size_t tries_max = 2) noexcept
+    explicit SettingsAdjustmentStrategy(
+        std::size_t tries_max = budget_of(RecoveryRung::restart_adjusted).tries) noexcept
         : tries_max_(tries_max) {}
     [[nodiscard]] std::string_view name() const noexcept override { return "settings_adjustment"; }
     [[nodiscard]] std::optional<RecoveryRung>
@@ -158,7 +162,7 @@ public:
                                        *situation.family == ModelFamily::multimodal;
         const RecoveryRung first =
             is_provider_first ? RecoveryRung::other_provider : RecoveryRung::other_type;
-        return situation.untried(first, first, 1);
+        return situation.untried(first, first);
     }
 };
 
@@ -168,7 +172,7 @@ public:
     [[nodiscard]] std::string_view name() const noexcept override { return "browser_fallback"; }
     [[nodiscard]] std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const override {
-        return situation.untried(RecoveryRung::other_browser, RecoveryRung::other_machine, 1);
+        return situation.untried(RecoveryRung::other_browser, RecoveryRung::other_machine);
     }
 };
 
@@ -178,7 +182,7 @@ public:
     [[nodiscard]] std::string_view name() const noexcept override { return "simulation_fallback"; }
     [[nodiscard]] std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const override {
-        return situation.untried(RecoveryRung::simulation, RecoveryRung::simulation, 1);
+        return situation.untried(RecoveryRung::simulation, RecoveryRung::simulation);
     }
 };
 

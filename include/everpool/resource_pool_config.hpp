@@ -77,6 +77,10 @@ struct ResourcePoolConfig {
     /// shader compilation on a software adapter; range 1 s to 1 h.
     Duration start_timeout{std::chrono::seconds{60}};
 
+    /// The same for a recovery that keeps the browser: a page that does not come back soon is
+    /// replaced with its browser. Default 15 s; range 100 ms to 1 h; at most start_timeout counts.
+    Duration page_start_timeout{std::chrono::seconds{15}};
+
     /// Each worker's compute thread, page thread and browser are asked for a sign of life this
     /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang is found in 1.2 s.
     Duration ping_interval{std::chrono::milliseconds{100}};
@@ -110,8 +114,24 @@ struct ResourcePoolConfig {
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
+    /// A worker that has worked for so long before it failed begins anew: its next restart is
+    /// immediate, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0: always.
+    Duration restart_healthy_after{std::chrono::seconds{60}};
+
     /// Starts in a row that may fail before a worker is given up. Default 10; range 1 to 1000.
     std::uint32_t restart_count_max{10};
+
+    /// More recoveries of one worker than this within restart_period do not help, however well each
+    /// ends: from then on they begin a level higher (the browser instead of its page, other settings
+    /// instead of the same) until it has been healthy. Default 5; range 1 to 1000.
+    std::uint32_t restart_intensity{5};
+    /// Default 60 s; range 0 to 24 h; 0: it never happens too often.
+    Duration restart_period{std::chrono::seconds{60}};
+
+    /// If within this time the starts of all workers fail twice in a row, and for the same reason, one
+    /// of them goes on trying and the others wait for it (PoolEvent::Kind::fleet_failing). Default
+    /// 5 min; range 1 s to 24 h. Must exceed the time that a start takes to fail.
+    Duration fleet_window{std::chrono::minutes{5}};
 
     /// How long async_stop waits for browsers to quit by themselves. Default 3 s; range 0 to 60 s;
     /// 0: kill at once.

@@ -124,6 +124,7 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
     check_range("start_timeout", config.start_timeout, 1s, 1h);
+    check_range("page_start_timeout", config.page_start_timeout, 100ms, 1h);
     check_range("ping_interval", config.ping_interval, 10ms, 30s);
     check_range("acceptable_pause", config.acceptable_pause, 0ms, 1h);
     check_range("ping_timeout", config.ping_timeout, config.ping_interval, 1h);
@@ -133,7 +134,11 @@ void check_config(const ResourcePoolConfig& config) {
         check_range("canary_interval", config.canary_interval, 10ms, 24h);
     check_range("restart_delay_min", config.restart_delay_min, 1ms, 1h);
     check_range("restart_delay_max", config.restart_delay_max, config.restart_delay_min, 24h);
+    check_range("restart_healthy_after", config.restart_healthy_after, 0ms, 24h);
     check_range("restart_count_max", config.restart_count_max, 1, 1000);
+    check_range("restart_intensity", config.restart_intensity, 1, 1000);
+    check_range("restart_period", config.restart_period, 0ms, 24h);
+    check_range("fleet_window", config.fleet_window, 1s, 24h);
     check_range("stop_grace", config.stop_grace, 0ms, 60s);
     check_range("queue_count_max", config.queue_count_max, 1, 1'000'000);
     check_range("max_in_flight_per_worker", config.max_in_flight_per_worker, 1, 1024);

@@ -24,8 +24,30 @@ PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
     case What::model_ready: return Kind::model_ready;
     case What::model_rejected: return Kind::model_rejected;
     case What::request_redispatched: return Kind::request_redispatched;
+    case What::fleet_failing: return Kind::fleet_failing;
+    case What::fleet_recovered: return Kind::fleet_recovered;
     }
     return Kind::warning;
+}
+
+/// `trouble`: what the worker that goes on trying has seen.
+Diagnostics words_of_fleet(const core::Notice& notice, const Diagnostics& trouble) {
+    Diagnostics out;
+    if (notice.what == core::Notice::What::fleet_recovered) {
+        out.message =
+            fmt::format("worker {} is ready; the others are started", notice.worker.value);
+        return out;
+    }
+    out.message = fmt::format(
+        "the starts of all workers fail with {} ({}); worker {} alone goes on trying. It says: {}",
+        name_of(notice.code), core::name_of(notice.cause), notice.worker.value, trouble.message);
+    out.remedy = trouble.remedy.empty()
+                     ? "look for what the workers share: the browser's executable and its "
+                       "libraries, space in the temporary directory, memory"
+                     : trouble.remedy;
+    out.remote_text = trouble.remote_text;
+    out.last_cause = trouble.last_cause;
+    return out;
 }
 
 } // namespace
@@ -87,6 +109,9 @@ void PoolDriver::perform(const core::Notice& notice) {
             event.diagnostics.message =
                 fmt::format("worker {}: {}", worker.id().value, event.failure->message);
         }
+        if (event.kind == PoolEvent::Kind::fleet_failing ||
+            event.kind == PoolEvent::Kind::fleet_recovered)
+            event.diagnostics = words_of_fleet(notice, worker.trouble());
     }
     if (!notice.model.is_none()) {
         event.model = models_.at(notice.model).spec.name;

@@ -53,12 +53,16 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     out.acceptable_pause = config.acceptable_pause;
     out.ping_timeout = config.ping_timeout;
     out.hung_operation_grace = config.hung_operation_grace;
-    out.page_start_timeout = std::min(out.page_start_timeout, config.start_timeout);
+    out.page_start_timeout = std::min(config.page_start_timeout, config.start_timeout);
     out.compute_ping_timeout = config.compute_ping_timeout;
     out.canary_interval = config.canary_interval;
     out.restart_delay_min = config.restart_delay_min;
     out.restart_delay_max = config.restart_delay_max;
+    out.restart_healthy_after = config.restart_healthy_after;
     out.restart_count_max = config.restart_count_max;
+    out.restart_intensity = config.restart_intensity;
+    out.restart_period = config.restart_period;
+    out.fleet_window = config.fleet_window;
     out.stop_timeout = config.stop_grace + std::chrono::seconds{10};
     return out;
 }

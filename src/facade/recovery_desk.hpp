@@ -36,6 +36,8 @@ public:
     void on(const core::Notice& notice, BrowserType browser, TimePoint now) {
         using What = core::Notice::What;
         if (notice.worker.value >= ready_.size()) return;
+        if (notice.what == What::fleet_failing || notice.what == What::fleet_recovered)
+            return show_fleet(notice, now);
         const bool is_end = notice.what == What::worker_ready ||
                             notice.what == What::worker_failed ||
                             notice.what == What::worker_stopped;
@@ -71,6 +73,16 @@ public:
 
 private:
     static constexpr std::size_t kept = 64;
+
+    void show_fleet(const core::Notice& notice, TimePoint now) {
+        const std::scoped_lock lock(mutex_);
+        shown_.fleet_failure.reset();
+        if (notice.what == core::Notice::What::fleet_recovered) return;
+        shown_.fleet_failure = {.prober = notice.worker,
+                                .code = notice.code,
+                                .cause = std::string(core::name_of(notice.cause)),
+                                .since = now};
+    }
 
     void end(WorkerId worker, error_code ec, const RecoveryRecord& record) {
         std::vector<std::pair<WorkerId, Waiting>> rest;

@@ -242,7 +242,9 @@ void StateScribe::note(const core::Notice& notice, const core::Actions& step, Ti
     case What::model_ready: note_model(notice); break;
     case What::worker_starting:
     case What::model_rejected:
-    case What::request_redispatched: break;
+    case What::request_redispatched:
+    case What::fleet_failing:
+    case What::fleet_recovered: break;
     }
 }
 

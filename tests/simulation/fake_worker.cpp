@@ -61,6 +61,11 @@ void FakeWorker::perform(const StartWorker& action) {
     const Duration usual = replaces_browser(action.rung) ? world.skewed(100ms, 2500ms)
                            : replaces_page(action.rung)  ? world.skewed(30ms, 200ms)
                                                          : world.skewed(5ms, 50ms);
+    if (replaces_browser(action.rung) && world.now() < with_.broken_until) {
+        health_ = Health::dead;
+        breaks(RecoveryRung::restart_browser);
+        return report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
+    }
     if (health_ != Health::fine && action.rung < broken_) {
         // Something below is broken that this does not replace. The dead say so; the silent do not.
         if (health_ == Health::dead)

@@ -14,6 +14,7 @@ namespace everpool::simulation {
 
 inline constexpr Duration message_lateness_max = 30s;
 inline constexpr Duration stall_max = 20s;
+inline constexpr Duration broken_machine_max = 60s;
 
 struct FaultMenu {
     // Per operation, while a worker computes it.
@@ -50,6 +51,9 @@ struct FaultMenu {
     Ratio reconnect_storm; ///< connects and closes many times
     Ratio slow_start;      ///< takes so long that it may be timed out
 
+    // Per second, if it is not so already.
+    Ratio broken_machine; ///< every start of a browser fails alike, for up to broken_machine_max
+
     // Per second.
     Ratio host_stall; ///< the host stands still, up to stall_max (suspended, in a debugger)
     Ratio stray;      ///< an event of no living worker: old or invented generations, unknown ids
@@ -85,6 +89,7 @@ struct FaultMenu {
         maybe(menu.crashed_start, 2, 10);
         maybe(menu.reconnect_storm, 3, 20);
         maybe(menu.slow_start, 3, 20);
+        maybe(menu.broken_machine, 20, 200);
         maybe(menu.host_stall, 20, 200);
         maybe(menu.stray, 1, 5);
         maybe(menu.stuck_stop, 2, 5);

@@ -129,6 +129,8 @@ void Ledger::on(const StartWorker& action, TimePoint now) {
     if (action.generation.value != worker.generation.value + 1)
         object("a worker's generations do not grow by one");
     if (is_stopping_ || worker.is_stopped) object("a worker is started in a stopping pool");
+    if (!prober_.is_none() && prober_ != action.worker)
+        object("a worker is started while the fleet waits for another one");
     if (worker.lent_to.value != 0) object("a worker is restarted under a lease that was not ended");
     // What it had waits for another attempt, which is nobody's action yet; if it may have one.
     for (const std::uint64_t id : worker.requests)
@@ -173,6 +175,11 @@ void Ledger::on(const AskControl& action, TimePoint) {
 void Ledger::on(const Notice& notice, TimePoint) {
     if (notice.worker.value >= workers_.size()) return;
     WorkerFact& worker = workers_[notice.worker.value];
+    if (notice.what == Notice::What::fleet_failing) prober_ = notice.worker;
+    if (notice.what == Notice::What::fleet_recovered) prober_ = WorkerId::none();
+    // Another one may try then.
+    if (notice.what == Notice::What::worker_failed && notice.worker == prober_)
+        prober_ = WorkerId::none();
     if (notice.what == Notice::What::worker_lost) worker.is_lost = true;
     if (notice.what == Notice::What::worker_failed) worker.is_failed = true;
     if (notice.what == Notice::What::model_rejected) worker.rejected.insert(notice.model.value);

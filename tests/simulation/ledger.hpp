@@ -9,6 +9,7 @@
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
+//   * while the fleet fails, only the one that tries for all is started;
 //   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue that
 //     is not full.
 #pragma once
@@ -152,7 +153,8 @@ private:
     std::vector<RequestFact> requests_; ///< by id
     std::vector<LeaseFact> leases_;     ///< by id
     std::set<std::uint64_t> open_requests_, open_leases_;
-    core::Event cause_; ///< the event being worked on; Start for a wakeup
+    core::Event cause_;                 ///< the event being worked on; Start for a wakeup
+    WorkerId prober_{WorkerId::none()}; ///< of a fleet that fails
     bool is_draining_{false}, is_stopping_{false};
     std::uint32_t starts_{0}, drains_{0}, stops_{0}, drains_asked_{0}, stops_asked_{0};
     std::map<Errc, std::uint64_t> outcomes_;

@@ -27,11 +27,12 @@ enum class PlantedBug : std::uint8_t {
     repeat,  ///< takes every request as one that may be repeated
     lend,    ///< lends a worker once more that is lent already
     deaf,    ///< does not hear that a worker answers its pings
+    churn,   ///< starts all workers while the fleet fails
     memory,  ///< remembers an earlier run, so that no run can be repeated
 };
 
-inline constexpr std::array<std::string_view, 9> planted_bug_names{
-    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "deaf", "memory"};
+inline constexpr std::array<std::string_view, 10> planted_bug_names{
+    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "deaf", "churn", "memory"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -95,6 +96,14 @@ private:
                 asked_[asked->request.value] = *asked;
             if (const auto* granted = std::get_if<core::LeaseGranted>(&actions[i]))
                 granted_ = *granted;
+            if (const auto* said = std::get_if<core::Notice>(&actions[i]);
+                said && bug_ == PlantedBug::churn &&
+                said->what == core::Notice::What::fleet_failing && core_.worker_count() > 1) {
+                const WorkerId last{core_.worker_count() - 1}; // the prober is the first one
+                const Generation next{core_.worker(last).generation.value + 1};
+                actions.push_back(core::StartWorker{.worker = last, .generation = next});
+                return;
+            }
             if (!std::holds_alternative<core::Complete>(actions[i])) continue;
             const bool is_hit = ++completions_ % 1000 == 0;
             if (is_hit && bug_ == PlantedBug::twice) {

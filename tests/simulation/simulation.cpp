@@ -85,6 +85,9 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
                 type = static_cast<BrowserType>(world_.between(0, 3));
         }
     }
+    config.restart_intensity = static_cast<std::uint32_t>(world_.between(1, 8));
+    config.restart_period = world_.between(Duration(0s), Duration(2min));
+    config.restart_healthy_after = world_.between(Duration(0s), Duration(90s));
     strategy_ = world_.chance(1, 2) ? RecoveryStrategy::progressive
                                     : static_cast<RecoveryStrategy>(world_.between(0, 2));
     config.strategy = make_recovery_strategy(strategy_);
@@ -214,6 +217,9 @@ void Simulation::demand(bool is_fine, const char* what) {
 void Simulation::disturb() {
     if (!are_faults_on_) return;
     if (world_.chance(surroundings_->faults.stray)) feed(stray_event());
+    if (world_.now() >= surroundings_->broken_until &&
+        world_.chance(surroundings_->faults.broken_machine))
+        surroundings_->broken_until = world_.now() + world_.skewed(5s, broken_machine_max);
     if (world_.chance(surroundings_->faults.host_stall))
         world_.stand_still(world_.skewed(50ms, stall_max));
     world_.after(1s, [this] { disturb(); });
@@ -338,6 +344,7 @@ RunReport Simulation::run() {
     run_for(options_.faults_for);
     if (ending_ != Ending::stop) {
         surroundings_->faults = {};
+        surroundings_->broken_until = {};
         are_faults_on_ = false;
     }
     if (ending_ == Ending::recovery) recover();

@@ -131,15 +131,17 @@ struct Notice {
         model_ready,
         model_rejected,
         request_redispatched,
+        fleet_failing,   ///< all workers fail to start alike; `worker` alone goes on trying
+        fleet_recovered, ///< `worker` is ready, and the others start
     };
     What what{};
     WorkerId worker{WorkerId::none()};
     Generation generation{};
-    LossCause cause{};              ///< of worker_lost
+    LossCause cause{};              ///< of worker_lost, fleet_failing
     RecoveryRung rung{};            ///< of worker_starting; of worker_ready: what has cured it
     ModelId model{ModelId::none()}; ///< of model_*
     RequestId request{};            ///< of request_*
-    Errc code{};                    ///< of worker_failed, model_rejected
+    Errc code{};                    ///< of worker_failed, model_rejected, fleet_failing
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 

@@ -108,6 +108,17 @@ struct CoreConfig {
     /// Starts in a row that may fail before a worker is given up for good. 1 to 1000.
     std::uint32_t restart_count_max{10};
 
+    /// More recoveries of one worker than this within restart_period: they do not help, and the next
+    /// one begins a level higher. Until a healthy spell (restart_healthy_after). 1 to 1000.
+    std::uint32_t restart_intensity{5};
+
+    /// See restart_intensity. 0: it never happens too often. 0 to 24 h.
+    Duration restart_period{std::chrono::seconds{60}};
+
+    /// If the starts of all workers fail alike within this time, one of them goes on trying, and the
+    /// others wait for it (fleet.hpp). Longer than a start takes to fail. Positive.
+    Duration fleet_window{std::chrono::minutes{5}};
+
     // --- recovery --------------------------------------------------------------------------------
 
     /// Decides the rungs. Null: ProgressiveRecoveryManager with its defaults.
@@ -165,6 +176,10 @@ inline void check_core_config(const CoreConfig& config) {
           "restart_delay_max must be at least restart_delay_min");
     check(config.restart_healthy_after >= Duration{}, "restart_healthy_after must not be negative");
     check(is_in(config.restart_count_max, 1, 1000), "restart_count_max must be 1 to 1000");
+    check(is_in(config.restart_intensity, 1, 1000), "restart_intensity must be 1 to 1000");
+    check(config.restart_period >= Duration{} && config.restart_period <= std::chrono::hours{24},
+          "restart_period must be 0 to 24 h");
+    check(config.fleet_window > Duration{}, "fleet_window must be positive");
     check(config.page_start_timeout > Duration{}, "page_start_timeout must be positive");
     check(is_in(config.provider_count_max, 1, 8), "provider_count_max must be 1 to 8");
     check(config.worker_alternatives.empty() ||

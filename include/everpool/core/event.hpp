@@ -43,7 +43,7 @@ enum class LossCause : std::uint8_t {
     memory_exhausted, ///< it cannot get the memory that it needs
 };
 
-inline constexpr std::size_t loss_cause_count = 16;
+inline constexpr std::size_t loss_cause_count = 17;
 
 /// What a browser is asked over its control channel.
 enum class ControlQuestion : std::uint8_t {

@@ -59,6 +59,8 @@ constexpr std::string_view name_of(Notice::What what) noexcept {
     case Notice::What::model_ready: return "model_ready";
     case Notice::What::model_rejected: return "model_rejected";
     case Notice::What::request_redispatched: return "request_redispatched";
+    case Notice::What::fleet_failing: return "fleet_failing";
+    case Notice::What::fleet_recovered: return "fleet_recovered";
     }
     return "unrecognised";
 }
@@ -269,7 +271,8 @@ inline std::string text_of(const Notice& action) {
     TextLine line("Notice");
     line.field("what", action.what).field("worker", action.worker);
     line.field("generation", action.generation);
-    if (action.what == What::worker_lost) line.field("cause", action.cause);
+    if (action.what == What::worker_lost || action.what == What::fleet_failing)
+        line.field("cause", action.cause);
     if (action.what == What::worker_starting || action.what == What::worker_ready)
         line.field("rung", action.rung);
     if (!action.model.is_none()) line.field("model", action.model);

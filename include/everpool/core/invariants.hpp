@@ -24,7 +24,7 @@ struct InvariantCheck {
         for (const auto check :
              {&InvariantCheck::requests, &InvariantCheck::queues, &InvariantCheck::workers,
               &InvariantCheck::leases, &InvariantCheck::deadlines, &InvariantCheck::nobody_is_idle,
-              &InvariantCheck::phases})
+              &InvariantCheck::fleet, &InvariantCheck::phases})
             if (const Answer broken = (this->*check)()) return broken;
         return std::nullopt;
     }
@@ -205,6 +205,24 @@ private:
             for (const auto& [id, lease] : core.leases_.waiting())
                 if (worker.fsm.serves(core.leases_[lease].model))
                     return "no lease waits while a worker for it is neither leased nor reserved";
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] Answer fleet() const {
+        const auto& trouble = core.fleet_.trouble();
+        const bool is_over =
+            core.phase_ == PoolPhase::stopping || core.phase_ == PoolPhase::stopped;
+        if (!trouble || is_over) return std::nullopt;
+        if (trouble->prober.value >= core.worker_count() ||
+            !core.workers_[trouble->prober.value].fsm.is_hopeful())
+            return "a fleet that fails has one worker that goes on trying";
+        for (std::uint32_t i = 0; i < core.worker_count(); ++i) {
+            const WorkerFsm& fsm = core.workers_[i].fsm;
+            if (fsm.state() == WorkerFsm::State::ready) return "no worker is ready while all fail";
+            if (WorkerId{i} != trouble->prober && fsm.state() == WorkerFsm::State::waiting &&
+                fsm.deadline() != never)
+                return "while the fleet fails, one worker is restarted";
         }
         return std::nullopt;
     }

@@ -80,22 +80,29 @@ class Ladder {
 public:
     explicit Ladder(LadderSupport with) noexcept : with_(with) {}
 
-    /// The worker failed while it was ready: a recovery begins. \return its first rung
-    RecoveryRung begin(LossCause cause, BrowserType browser, TimePoint now) {
+    /// The worker failed while it was ready: a recovery begins. `is_too_often`: those before have
+    /// not helped for long, so this one and the next ones begin a level higher, as far as the
+    /// strategy goes. \return its first rung
+    RecoveryRung begin(LossCause cause, BrowserType browser, TimePoint now,
+                       bool is_too_often = false) {
         count_ = 0;
         began_ = now;
-        const RecoveryRung smallest = lowest(cause);
+        if (is_too_often) lift(cause, browser);
+        RecoveryRung smallest = std::max(lowest(cause), floor_);
         start_ = with_.statistics->choose_start(category_of(cause), browser, smallest,
                                                 liftable(smallest));
-        rung_ = ask(cause, browser, smallest).value_or(smallest);
+        auto rung = ask(cause, browser, smallest);
+        if (!rung) rung = ask(cause, browser, start_ = smallest = lowest(cause));
+        rung_ = begun_ = rung.value_or(smallest);
         return rung_;
     }
+    /// It has been healthy for long: recoveries begin as low as ever.
+    void calm_down() noexcept { floor_ = RecoveryRung::ping; }
 
     /// The rung under way has failed for this reason. \return the next one
     RecoveryRung climb_after(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
         note(cause, why, browser, now);
-        const RecoveryRung smallest = lowest(cause);
-        auto rung = ask(cause, browser, smallest);
+        auto rung = ask(cause, browser, std::max(lowest(cause), floor_));
         if (!rung) { // a round is over; the next one begins with the browser
             count_ = 0;
             start_ = fallback(RecoveryRung::restart_browser);
@@ -137,6 +144,13 @@ private:
     [[nodiscard]] RecoveryRung fallback(RecoveryRung rung) const noexcept {
         return with_.rungs.at_least(rung).value_or(RecoveryRung::restart_browser);
     }
+    /// Above where the last recovery began, if the strategy has something there.
+    void lift(LossCause cause, BrowserType browser) {
+        const auto higher = with_.rungs.at_least(rung_of_next_level(std::max(begun_, floor_)));
+        if (!higher) return;
+        start_ = *higher;
+        if (ask(cause, browser, *higher)) floor_ = *higher;
+    }
     /// What a start may be lifted to: rungs of the same browser, none that changes what it is.
     [[nodiscard]] RungSet liftable(RecoveryRung smallest) const noexcept {
         return with_.rungs & RungSet::between(smallest, RecoveryRung::restart_browser);
@@ -167,6 +181,8 @@ private:
     LadderSupport with_;
     RecoveryRung rung_{RecoveryRung::restart_browser};
     RecoveryRung start_{RecoveryRung::restart_browser};
+    RecoveryRung begun_{RecoveryRung::ping}; ///< where the last recovery began
+    RecoveryRung floor_{RecoveryRung::ping}; ///< no recovery begins below, if it can be helped
     TimePoint began_{};
     std::array<RecoveryStep, steps_max> steps_{};
     std::size_t count_{0};

@@ -49,6 +49,7 @@
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/core_stats.hpp"
 #include "everpool/core/deadline_heap.hpp"
+#include "everpool/core/fleet.hpp"
 #include "everpool/core/lease_table.hpp"
 #include "everpool/core/placement.hpp"
 #include "everpool/core/prng.hpp"
@@ -134,6 +135,10 @@ public:
     /// \pre worker.value < worker_count()
     [[nodiscard]] std::span<const RecoveryStep> recovery_path(WorkerId worker) const noexcept {
         return workers_[worker.value].fsm.ladder().tried();
+    }
+    /// Empty: there are workers that start.
+    [[nodiscard]] const std::optional<Fleet::Trouble>& fleet_trouble() const noexcept {
+        return fleet_.trouble();
     }
     [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
 
@@ -249,6 +254,9 @@ private:
     void return_operations(WorkerId, Turn&);
     bool follow(WorkerId, NextWorkerStep, Turn&);
     void give_up(WorkerId, Turn&);
+    void note_start_failure(WorkerId, RecoveryRung, StartFailure, Turn&);
+    void release_fleet(WorkerId ready, Turn&);
+    void end_probing(WorkerId, Turn&);
     void arm(WorkerId);
 
     template <class What>
@@ -260,6 +268,7 @@ private:
     Prng prng_;
     std::unique_ptr<RungStatistics> rung_statistics_; ///< the workers' ladders keep its address
     std::vector<WorkerSlot> workers_;
+    Fleet fleet_;
     RequestTable requests_;
     RunTimes run_times_; ///< by RequestMeta::work
     Slowness slowness_;

@@ -32,6 +32,7 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     : config_(detail::checked(std::move(config))),
       prng_(seed),
       rung_statistics_(std::make_unique<RungStatistics>()),
+      fleet_(config_.worker_browsers.size(), config_.fleet_window),
       requests_(detail::request_count_max(config_)),
       run_times_(config_.work_count),
       slowness_(config_.worker_browsers.size(), config_.work_count),

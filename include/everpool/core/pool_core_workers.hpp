@@ -37,9 +37,12 @@ inline bool PoolCore::handle(const WorkerConnected& event, Turn& turn) {
 inline bool PoolCore::handle(const WorkerStartFailed& event, Turn& turn) {
     if (!is_current(event)) return false;
     WorkerSlot& worker = workers_[event.worker.value];
+    const RecoveryRung rung = worker.fsm.rung();
     const NextWorkerStep step =
         worker.fsm.on_start_failed(event.code, event.permanent, turn.now, prng_);
-    if (step != NextWorkerStep::unexpected) worker.session.reset();
+    if (step == NextWorkerStep::unexpected) return false;
+    worker.session.reset();
+    note_start_failure(event.worker, rung, {LossCause::process_exited, event.code}, turn);
     return follow(event.worker, step, turn);
 }
 
@@ -174,6 +177,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     const bool was_alive = worker.fsm.is_alive();
     const Generation generation = worker.fsm.generation();
+    const RecoveryRung rung = worker.fsm.rung();
+    const std::uint32_t failed_before = worker.fsm.failed_starts();
     const NextWorkerStep step = worker.fsm.on_lost(cause, turn.now, prng_);
     if (step == NextWorkerStep::unexpected) return false;
     if (!was_alive) return true; // another sign of a loss that is known
@@ -190,6 +195,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     slowness_.forget(id.value);
     place_returned(turn);
     lose_lease(id, turn);
+    if (worker.fsm.failed_starts() > failed_before)
+        note_start_failure(id, rung, {cause, worker.fsm.last_start_error()}, turn);
     follow(id, step, turn);
     use_all_workers(turn);
     return true;
@@ -225,6 +232,7 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
     case NextWorkerStep::launch:
         worker.session.reset();
         worker.browser = worker.fsm.browser();
+        fleet_.on_start(id);
         say(turn, StartWorker{id, generation, worker.fsm.rung(), worker.fsm.form(),
                               worker.fsm.last_cause().value_or(LossCause::process_exited)});
         say(turn, Notice{.what = Notice::What::worker_starting,
@@ -248,6 +256,7 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
                          .generation = generation,
                          .rung = worker.fsm.rung()});
         use_worker(id, turn);
+        release_fleet(id, turn);
         break;
     case NextWorkerStep::give_up: give_up(id, turn); break;
     }
@@ -265,7 +274,59 @@ inline void PoolCore::give_up(WorkerId id, Turn& turn) {
                      .generation = worker.fsm.generation(),
                      .code = worker.fsm.last_start_error()});
     say(turn, StopWorker{id, worker.fsm.generation(), false});
+    end_probing(id, turn);
     flush_unservable(turn);
+}
+
+// --- the fleet -----------------------------------------------------------------------------------
+
+/// If that was the last one to fail like all the others, one goes on trying and the others wait.
+inline void PoolCore::note_start_failure(WorkerId id, RecoveryRung rung, StartFailure why,
+                                         Turn& turn) {
+    if (!replaces_browser(rung)) return;
+    if (fleet_.on_start_failed(id, why, turn.now)) {
+        const WorkerId prober = fleet_.trouble()->prober;
+        say(turn, Notice{.what = Notice::What::fleet_failing,
+                         .worker = prober,
+                         .generation = workers_[prober.value].fsm.generation(),
+                         .cause = why.cause,
+                         .code = why.code});
+    }
+    if (!fleet_.trouble()) return;
+    for (std::uint32_t i = 0; i < worker_count(); ++i) {
+        if (fleet_.may_start(WorkerId{i})) continue;
+        workers_[i].fsm.hold();
+        arm(WorkerId{i});
+    }
+}
+
+/// A worker is ready, so the others may be as well.
+inline void PoolCore::release_fleet(WorkerId ready, Turn& turn) {
+    if (!fleet_.on_ready(ready)) return;
+    say(turn, Notice{.what = Notice::What::fleet_recovered,
+                     .worker = ready,
+                     .generation = workers_[ready.value].fsm.generation()});
+    for (std::uint32_t i = 0; i < worker_count(); ++i)
+        follow(WorkerId{i}, workers_[i].fsm.release(turn.now), turn);
+}
+
+/// It has been given up. If it tried for all, the others are given up with it for what they share;
+/// if it failed for a reason of its own, another one tries.
+inline void PoolCore::end_probing(WorkerId id, Turn& turn) {
+    const std::optional<Fleet::Trouble> trouble = fleet_.trouble();
+    fleet_.on_end(id);
+    if (!trouble || trouble->prober != id) return;
+    const Errc code = workers_[id.value].fsm.last_start_error();
+    if (code == trouble->why.code) {
+        for (std::uint32_t i = 0; i < worker_count(); ++i) {
+            if (!fleet_.does_count(WorkerId{i})) continue;
+            workers_[i].session.reset();
+            follow(WorkerId{i}, workers_[i].fsm.give_up(code), turn);
+        }
+    } else if (fleet_.trouble()) {
+        const WorkerId next = fleet_.trouble()->prober;
+        follow(next, workers_[next.value].fsm.release(turn.now), turn);
+    }
 }
 
 } // namespace everpool::core

@@ -12,6 +12,7 @@
 #include "everpool/core/ladder.hpp"
 #include "everpool/core/model_set.hpp"
 #include "everpool/core/prng.hpp"
+#include "everpool/core/restart_intensity.hpp"
 #include "everpool/core/worker_shape.hpp"
 
 #include <algorithm>
@@ -61,7 +62,7 @@ public:
     ///   launching  no model is ready; deadline() is the end of the start
     ///   preparing  as launching, and model() is being loaded or warmed up
     ///   ready      every model is ready or rejected; no deadline
-    ///   waiting    no model is ready; deadline() is the restart
+    ///   waiting    no model is ready; deadline() is the restart; none while it is held
     ///   stopping, stopped, failed   final but for stopping -> stopped; no deadline
     ///   A rejected model stays rejected in later lives of the same form: the driver says so only
     ///   for reasons that a restart would not cure.
@@ -84,6 +85,7 @@ public:
           start_timeout_(config.start_timeout),
           page_start_timeout_(std::min(config.page_start_timeout, config.start_timeout)),
           healthy_after_(config.restart_healthy_after),
+          intensity_(config.restart_intensity, config.restart_period),
           start_count_max_(config.restart_count_max),
           backoff_(config.restart_delay_min, config.restart_delay_max,
                    config.restart_healthy_after),
@@ -134,7 +136,9 @@ public:
             // The failure that is being recovered from was larger than it looked. Not a new one.
             last_cause_ = cause;
             ladder_.raise(cause);
-            return launch(now);
+            if (!is_held_) return launch(now);
+            state_ = State::waiting;
+            return NextWorkerStep::nothing;
         }
         return fail(cause, Errc::browser_launch_failed, now, prng);
     }
@@ -150,7 +154,26 @@ public:
     /// \return launch if a delay is over; nothing otherwise. A start that took too long is for the
     /// caller to report as on_lost(start_timed_out), because operations may hang on it.
     NextWorkerStep on_time(TimePoint now) {
-        return state_ == State::waiting && now >= deadline_ ? launch(now) : NextWorkerStep::nothing;
+        return state_ == State::waiting && now >= deadline() ? launch(now)
+                                                             : NextWorkerStep::nothing;
+    }
+
+    /// No further start before release(): the fleet fails, and another worker tries for all.
+    void hold() noexcept { is_held_ = true; }
+    /// \return launch if it waited
+    NextWorkerStep release(TimePoint now) {
+        if (!std::exchange(is_held_, false) || state_ != State::waiting)
+            return NextWorkerStep::nothing;
+        return launch(now);
+    }
+    /// For the reason that another worker has been given up for. \pre not ready
+    NextWorkerStep give_up(Errc code) noexcept {
+        if (!is_hopeful() || state_ == State::idle) return NextWorkerStep::unexpected;
+        state_ = State::failed;
+        last_start_error_ = code;
+        ready_models_.clear();
+        deadline_ = never;
+        return NextWorkerStep::give_up;
     }
     [[nodiscard]] bool is_start_overdue(TimePoint now) const noexcept {
         return (state_ == State::launching || state_ == State::preparing) && now >= deadline_;
@@ -198,7 +221,9 @@ public:
     [[nodiscard]] BrowserType browser() const noexcept { return shape_.browser(); }
     [[nodiscard]] const Ladder& ladder() const noexcept { return ladder_; }
     [[nodiscard]] ModelId model() const noexcept { return model_; }
-    [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+    [[nodiscard]] TimePoint deadline() const noexcept {
+        return state_ == State::waiting && is_held_ ? never : deadline_;
+    }
     [[nodiscard]] const ModelSet& ready_models() const noexcept { return ready_models_; }
     [[nodiscard]] bool has_rejected(ModelId model) const noexcept {
         return rejected_.contains(model);
@@ -226,9 +251,13 @@ private:
         shape_.apply(ladder_.rung());
         if (shape_.form() != before) rejected_.clear(); // it may take what the other one did not
         ladder_.start_step(now);
-        deadline_ =
-            later(now, replaces_browser(ladder_.rung()) ? start_timeout_ : page_start_timeout_);
+        deadline_ = later(now, time_of(ladder_.rung()));
         return NextWorkerStep::launch;
+    }
+
+    [[nodiscard]] Duration time_of(RecoveryRung rung) const noexcept {
+        const Duration whole = replaces_browser(rung) ? start_timeout_ : page_start_timeout_;
+        return whole / 100 * budget_of(rung).time_percent;
     }
 
     NextWorkerStep prepare_next(TimePoint now) {
@@ -249,10 +278,16 @@ private:
     NextWorkerStep fail(LossCause cause, Errc code, TimePoint now, Prng& prng) {
         if (state_ == State::ready) {
             const Duration spell = now - ready_since_;
+            const bool was_healthy = spell >= healthy_after_;
             backoff_.on_healthy_spell(spell);
-            const RecoveryRung first = ladder_.begin(cause, shape_.browser(), now);
+            if (was_healthy) {
+                intensity_.reset();
+                ladder_.calm_down();
+            }
+            const RecoveryRung first =
+                ladder_.begin(cause, shape_.browser(), now, intensity_.note(now));
             // What had to be changed once need not be for ever; but not because it broke at once.
-            if (replaces_browser(first) && spell >= healthy_after_) shape_.reset();
+            if (replaces_browser(first) && was_healthy) shape_.reset();
         } else {
             ++failed_starts_;
             last_start_error_ = code;
@@ -266,7 +301,8 @@ private:
             return NextWorkerStep::give_up;
         }
         const Duration delay = backoff_.next_delay(prng);
-        if (delay == Duration{}) return launch(now);
+        // From the second failed start on it takes a wakeup, so that the fleet can hold it.
+        if (delay == Duration{} && failed_starts_ < 2 && !is_held_) return launch(now);
         state_ = State::waiting;
         deadline_ = later(now, delay);
         return NextWorkerStep::nothing;
@@ -275,6 +311,7 @@ private:
     WorkerShape shape_;
     Ladder ladder_;
     Duration start_timeout_, page_start_timeout_, healthy_after_;
+    RestartIntensity intensity_;
     std::uint32_t start_count_max_;
     Backoff backoff_;
     ModelSet rejected_, ready_models_;
@@ -282,6 +319,7 @@ private:
 
     State state_{State::idle};
     bool is_warming_up_{false};
+    bool is_held_{false};
     Generation generation_{};
     ModelId model_{0};
     TimePoint deadline_{never};

@@ -153,6 +153,17 @@ TEST_CASE("a rung that keeps the browser has less time than a start") {
     CHECK(rig.fsm.deadline() == rig.now + 15s);
 }
 
+TEST_CASE("every rung has a time and tries of its own, within what is configured") {
+    for (const RecoveryRung rung : recovery_rungs) {
+        INFO(name_of(rung));
+        CHECK(budget_of(rung).time_percent > 0);
+        CHECK(budget_of(rung).time_percent <= 100);
+        CHECK(budget_of(rung).tries > 0);
+    }
+    CHECK(budget_of(RecoveryRung::restart_browser).tries == 2);
+    CHECK(budget_of(RecoveryRung::ping).time_percent < 100);
+}
+
 TEST_CASE("a browser that does not come back is replaced by others, in the order given") {
     CoreConfig config = Rig::config(0, 20);
     config.worker_browsers = {BrowserType::chromium};

@@ -47,6 +47,13 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.canary_interval = 1ms; }), "canary_interval"));
     CHECK(names(complaint([](auto& c) { c.restart_delay_min = 0ms; }), "restart_delay_min"));
     CHECK(names(complaint([](auto& c) { c.restart_count_max = 0; }), "restart_count_max"));
+    CHECK(names(complaint([](auto& c) { c.page_start_timeout = 99ms; }), "page_start_timeout"));
+    CHECK(
+        names(complaint([](auto& c) { c.restart_healthy_after = -1s; }), "restart_healthy_after"));
+    CHECK(names(complaint([](auto& c) { c.restart_intensity = 0; }), "restart_intensity"));
+    CHECK(names(complaint([](auto& c) { c.restart_period = 25h; }), "restart_period"));
+    CHECK(complaint([](auto& c) { c.fleet_window = 999ms; }) ==
+          "ResourcePoolConfig::fleet_window must be 1000 ms to 86400000 ms, but is 999 ms");
     CHECK(names(complaint([](auto& c) { c.stop_grace = 2h; }), "stop_grace"));
     CHECK(names(complaint([](auto& c) { c.queue_count_max = 0; }), "queue_count_max"));
     CHECK(names(complaint([](auto& c) { c.max_in_flight_per_worker = 1025; }),

@@ -16,6 +16,13 @@ namespace everpool {
 ///   medium, high  all but the last `commit_interval` of the host's life; no answer ever waits for
 ///                 the disk (Durability::group)
 ///   critical      everything: a step is durable before its effect can be seen (Durability::sync)
+///
+/// From level high on a standby is kept (ResourcePoolConfig::standby_count): a browser, of another
+/// type if one is installed, in which every model is loaded and has passed its warm-up. "The state is
+/// replicated" means this much and no more: what an operation needs besides its model is its request,
+/// which the pool holds until it is answered, and the state's log from its begin on; so an operation
+/// whose worker is lost goes to the standby with nothing to be fetched or started. What a page of yours
+/// keeps in its memory is not copied.
 enum class FaultToleranceLevel : std::uint8_t { none, low, medium, high, critical };
 
 /// When a transaction counts as committed.
@@ -54,6 +61,11 @@ fault_tolerance_level_from(std::string_view name) noexcept {
     for (const FaultToleranceLevel level : std::array{none, low, medium, high, critical})
         if (name_of(level) == name) return level;
     return std::nullopt;
+}
+
+/// Standbys that a pool keeps, unless its configuration says otherwise.
+constexpr std::uint32_t standbys_of(FaultToleranceLevel level) noexcept {
+    return level >= FaultToleranceLevel::high ? 1 : 0;
 }
 
 constexpr Durability durability_of(FaultToleranceLevel level) noexcept {

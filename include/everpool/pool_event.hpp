@@ -10,6 +10,7 @@
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
 #include "everpool/time.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,7 @@ struct PoolEvent {
         request_redispatched, ///< a lost worker held it; it goes to another
         page_message,         ///< the page told of something: hidden, unhandled error; remote text
         fleet_failing,   ///< the starts of all workers fail alike: `worker` alone goes on trying
+        worker_replaced, ///< its rival `successor` was ready first, and is what it was
         fleet_recovered, ///< `worker` is ready; the others are started
         warning,         ///< something an operator should know; diagnostics.message
     };
@@ -42,6 +44,8 @@ struct PoolEvent {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     BrowserType browser{};
+    WorkerRole role{};                    ///< of the worker, when it is told
+    WorkerId successor{WorkerId::none()}; ///< of worker_replaced
     RequestId request{};
     std::string model;  ///< of model_* events
     std::string detail; ///< see the kinds
@@ -66,6 +70,7 @@ constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
     case model_rejected: return "model_rejected";
     case request_redispatched: return "request_redispatched";
     case page_message: return "page_message";
+    case worker_replaced: return "worker_replaced";
     case fleet_failing: return "fleet_failing";
     case fleet_recovered: return "fleet_recovered";
     case warning: return "warning";

@@ -40,14 +40,18 @@ struct RecoveryRecord {
     BrowserFailureCategory category{BrowserFailureCategory::unknown};
     std::string cause{}; ///< as it was seen: "page_crashed"
     TimePoint failed_at{};
-    /// Every rung that was tried, oldest first, and what came of it. The last one of a recovery that
-    /// is under way has no end yet: its `took` is 0.
+    /// Every rung that was tried, in the order of their begins, and what came of it. One that is
+    /// under way has no end yet: its `took` is 0. What others were trying when one succeeded, or when
+    /// the worker was stopped, is `cancelled`.
     std::vector<RecoveryStep> path{};
     RecoveryOutcome outcome{RecoveryOutcome::under_way};
+    /// The rival that was ready first, and is the active worker now; none: the worker itself.
+    WorkerId replaced_by{WorkerId::none()};
     /// From the failure to the end; 0 while it is under way. Delays between rungs are in it.
     Duration took{};
 
-    /// "page_crashed: reload_page failed after 15000 ms, new_page ok after 310 ms".
+    /// "page_crashed: reload_page failed after 15000 ms, new_page ok after 310 ms". Of parallel:
+    /// "page_hung: new_page cancelled after 900 ms, restart_browser by worker 2 ok after 890 ms".
     [[nodiscard]] std::string text() const;
 };
 
@@ -85,8 +89,13 @@ inline std::string RecoveryRecord::text() const {
     for (const RecoveryStep& step : path) {
         out += separator;
         out += name_of(step.rung);
-        const bool is_open = outcome == RecoveryOutcome::under_way && &step == &path.back();
-        out += is_open ? " under way" : step.code == Errc::ok ? " ok after " : " failed after ";
+        if (!step.rival.is_none()) out += " by worker " + std::to_string(step.rival.value);
+        const bool is_open = outcome == RecoveryOutcome::under_way && step.code == Errc::ok &&
+                             step.took == Duration{};
+        out += is_open                        ? " under way"
+               : step.code == Errc::ok        ? " ok after "
+               : step.code == Errc::cancelled ? " cancelled after "
+                                              : " failed after ";
         if (!is_open) out += std::to_string(duration_cast<milliseconds>(step.took).count()) + " ms";
         separator = ", ";
     }

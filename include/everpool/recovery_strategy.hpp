@@ -25,6 +25,7 @@
 #include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
+#include "everpool/ids.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/recovery_level.hpp"
 #include "everpool/recovery_rung.hpp"
@@ -49,6 +50,8 @@ struct RecoveryStep {
     RecoveryRung rung{};
     Errc code{};     ///< why it failed; ok: the worker passed its verification
     Duration took{}; ///< from its begin to that
+    /// Of the strategy parallel: who tried it, if not the worker itself. Its steps overlap others.
+    WorkerId rival{WorkerId::none()};
     friend bool operator==(const RecoveryStep&, const RecoveryStep&) = default;
 };
 
@@ -259,6 +262,8 @@ private:
 ///   failover     another browser, type, provider or machine at once, whichever is available
 ///   progressive  the rungs in order
 ///   parallel     reconnect, restart and failover at once: the first verified success wins
+///                (for two recoveries at a time, or one with both rivals; others reconnect). The
+///                winner may be another slot: the ids of the active workers may change.
 ///   custom       a strategy of the host's
 enum class RecoveryStrategy : std::uint8_t {
     reconnect,

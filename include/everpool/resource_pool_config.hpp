@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,13 @@ struct ResourcePoolConfig {
 
     /// The workers: one per browser process. Default: one Chromium. 1 to 64 workers in all.
     std::vector<BrowserSpec> browsers{BrowserSpec{}};
+
+    /// Further workers, which are ready like the others, with the same models, and are given work
+    /// only while one of the others is missing: what that one had goes to them at once. They are of
+    /// the next browser type in the order of the models' family that is installed, or else like the
+    /// first of `browsers`. Default: 1 at the fault tolerance levels high and critical, else 0;
+    /// range 0 to 8. All workers, two more for the strategy parallel included, are at most 64.
+    std::optional<std::uint32_t> standby_count{};
 
     /// Loaded and warmed up by every worker before it counts as ready. At most 256.
     std::vector<ModelSpec> models{};

@@ -5,6 +5,7 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <string>
@@ -41,6 +42,7 @@ struct WorkerSnapshot {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     WorkerState state{WorkerState::idle};
+    WorkerRole role{WorkerRole::active};
     BrowserType browser{};
     std::string browser_version; ///< empty until first launched
     int process_id{0};           ///< the browser's; 0 if none is running

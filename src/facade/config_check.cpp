@@ -118,6 +118,9 @@ void check_config(const ResourcePoolConfig& config) {
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);
+    if (config.standby_count) check_range("standby_count", *config.standby_count, 0, 8);
+    check_range("browsers (sum of count, with standbys and rivals)",
+                workers + standby_count(config) + rival_count(config), 1, worker_count_max);
     check_models(config);
     check_modules(config);
     check_fault_tolerance(config.fault_tolerance);
@@ -157,6 +160,14 @@ std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operati
     const auto module = std::ranges::find(config.modules, operation, &OperationModule::name);
     if (module == config.modules.end()) return static_cast<std::uint16_t>(echo);
     return static_cast<std::uint16_t>(echo + 2 + (module - config.modules.begin()));
+}
+
+std::uint32_t standby_count(const ResourcePoolConfig& config) {
+    return config.standby_count.value_or(standbys_of(config.fault_tolerance.level));
+}
+
+std::uint32_t rival_count(const ResourcePoolConfig& config) {
+    return config.fault_tolerance.recovery_strategy == RecoveryStrategy::parallel ? 2 : 0;
 }
 
 std::vector<BrowserSpec> expand_browsers(const ResourcePoolConfig& config) {

@@ -27,7 +27,12 @@ std::uint32_t work_count(const ResourcePoolConfig& config);
 /// \pre the operation is one of the pool's
 std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operation, ModelId model);
 
-/// Every worker's browser, in the order of ResourcePoolConfig::browsers: one entry a worker.
+/// Standbys, as configured or by the level.
+std::uint32_t standby_count(const ResourcePoolConfig& config);
+/// Slots in which nothing runs until a worker is recovered by the strategy parallel.
+std::uint32_t rival_count(const ResourcePoolConfig& config);
+
+/// Every active worker's browser, in the order of ResourcePoolConfig::browsers: one entry a worker.
 std::vector<BrowserSpec> expand_browsers(const ResourcePoolConfig& config);
 
 } // namespace everpool::facade

@@ -24,6 +24,7 @@ PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
     case What::model_ready: return Kind::model_ready;
     case What::model_rejected: return Kind::model_rejected;
     case What::request_redispatched: return Kind::request_redispatched;
+    case What::worker_replaced: return Kind::worker_replaced;
     case What::fleet_failing: return Kind::fleet_failing;
     case What::fleet_recovered: return Kind::fleet_recovered;
     }
@@ -53,7 +54,9 @@ Diagnostics words_of_fleet(const core::Notice& notice, const Diagnostics& troubl
 } // namespace
 
 void PoolDriver::perform(const core::StartWorker& action) {
-    workers_.at(action.worker.value)->start(action);
+    WorkerDriver& worker = *workers_.at(action.worker.value);
+    if (!action.like.is_none()) worker.become(*workers_.at(action.like.value));
+    worker.start(action);
 }
 
 void PoolDriver::perform(const core::StopWorker& action) {
@@ -92,8 +95,10 @@ void PoolDriver::perform(const core::SendCancel& action) {
 }
 
 void PoolDriver::perform(const core::Notice& notice) {
-    if (notice.worker.value < workers_.size())
-        recoveries_.on(notice, workers_[notice.worker.value]->spec().type, now());
+    const bool is_replaced = notice.what == core::Notice::What::worker_replaced;
+    const WorkerId whose = is_replaced ? notice.other : notice.worker;
+    if (whose.value < workers_.size())
+        recoveries_.on(notice, workers_[whose.value]->spec().type, now());
     PoolEvent event;
     event.kind = kind_of(notice.what);
     event.worker = notice.worker;
@@ -103,6 +108,7 @@ void PoolDriver::perform(const core::Notice& notice) {
     if (!notice.worker.is_none()) {
         const WorkerDriver& worker = *workers_.at(notice.worker.value);
         event.browser = worker.spec().type;
+        event.role = core_.worker(notice.worker).role;
         if (event.kind == PoolEvent::Kind::worker_failed) event.diagnostics = worker.trouble();
         if (event.kind == PoolEvent::Kind::worker_lost) {
             event.failure = worker.failure_of(notice.generation, notice.cause);
@@ -112,6 +118,10 @@ void PoolDriver::perform(const core::Notice& notice) {
         if (event.kind == PoolEvent::Kind::fleet_failing ||
             event.kind == PoolEvent::Kind::fleet_recovered)
             event.diagnostics = words_of_fleet(notice, worker.trouble());
+    }
+    if (is_replaced) {
+        event.successor = notice.other;
+        event.detail = name_of(notice.rung);
     }
     if (!notice.model.is_none()) {
         event.model = models_.at(notice.model).spec.name;

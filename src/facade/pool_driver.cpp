@@ -23,13 +23,15 @@ namespace everpool::facade {
 
 namespace {
 
-/// Without alternatives: the slots are what the configuration says, and stay so.
+/// `slots`: of active workers and standbys. Without alternatives they stay what they are.
 core::CoreConfig core_config(const ResourcePoolConfig& config,
+                             const std::vector<BrowserSpec>& slots,
                              const std::vector<std::vector<BrowserSpec>>& alternatives = {}) {
     core::CoreConfig out;
     out.worker_browsers.clear();
-    for (const BrowserSpec& browser : expand_browsers(config))
-        out.worker_browsers.push_back(browser.type);
+    for (const BrowserSpec& browser : slots) out.worker_browsers.push_back(browser.type);
+    out.standby_count = static_cast<std::uint32_t>(slots.size() - expand_browsers(config).size());
+    out.rival_count = rival_count(config);
     for (const auto& specs : alternatives) {
         auto& types = out.worker_alternatives.emplace_back();
         for (const BrowserSpec& spec : specs) types.push_back(spec.type);
@@ -88,7 +90,7 @@ PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig
       recovered_listener_(std::exchange(config_.fault_tolerance.on_recovered, nullptr)),
       models_(config_.models),
       recoveries_(executor),
-      core_(core_config(config_), seed_of(config_)),
+      core_(core_config(config_, expand_browsers(config_)), seed_of(config_)),
       timer_(strand_) {}
 
 PoolDriver::~PoolDriver() {
@@ -99,7 +101,7 @@ PoolDriver::~PoolDriver() {
 /// happened in it yet.
 void PoolDriver::make_core() {
     models_ = ModelRegistry(config_.models);
-    core_ = core::PoolCore(core_config(config_, alternatives_), seed_of(config_));
+    core_ = core::PoolCore(core_config(config_, slots_, alternatives_), seed_of(config_));
 }
 
 TimePoint PoolDriver::now() noexcept {
@@ -217,6 +219,7 @@ void PoolDriver::publish_workers() {
         one.worker = worker->id();
         one.generation = view.generation;
         one.state = view.state;
+        one.role = view.role;
         one.browser = worker->spec().type;
         one.browser_version = worker->version();
         one.process_id = worker->process_id();
@@ -283,6 +286,28 @@ error_code PoolDriver::try_prepare(Diagnostics& diagnostics) {
     }
 }
 
+/// Which browsers there are to be, and what each may turn to.
+error_code PoolDriver::fill_slots(Diagnostics& diagnostics) {
+    slots_ = expand_browsers(config_);
+    for (BrowserSpec& browser : slots_) {
+        error_code ec;
+        browser.executable = io::find_browser(browser, ec, diagnostics);
+        if (ec) return ec;
+    }
+    const auto family = common_family(config_.models);
+    const BrowserSpec standby = standby_for(slots_.front(), family);
+    const std::size_t browsers_total = slots_.size() + standby_count(config_);
+    slots_.resize(browsers_total, standby);
+    for (const BrowserSpec& browser : slots_)
+        alternatives_.push_back(alternatives_of(browser, family));
+    const FaultToleranceOptions& tolerance = config_.fault_tolerance;
+    recoveries_.open(browsers_total + rival_count(config_), browsers_total,
+                     std::string(tolerance.custom_strategy ? tolerance.custom_strategy->name()
+                                                           : name_of(tolerance.recovery_strategy)),
+                     tolerance.level);
+    return {};
+}
+
 /// Opens the doors: files, browsers, directory, server.
 error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     if (const error_code ec = models_.check_files(diagnostics)) return ec;
@@ -294,20 +319,11 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         diagnostics.remedy = "correct OperationModule::file, or the file's permissions";
         return file.ec;
     }
-    std::vector<BrowserSpec> browsers = expand_browsers(config_);
-    for (BrowserSpec& browser : browsers) {
-        error_code ec;
-        browser.executable = io::find_browser(browser, ec, diagnostics);
-        if (ec) return ec;
-    }
-    const FaultToleranceOptions& tolerance = config_.fault_tolerance;
-    recoveries_.open(browsers.size(),
-                     std::string(tolerance.custom_strategy ? tolerance.custom_strategy->name()
-                                                           : name_of(tolerance.recovery_strategy)),
-                     tolerance.level);
-    for (const BrowserSpec& browser : browsers)
-        alternatives_.push_back(alternatives_of(browser, common_family(config_.models)));
+    if (const error_code ec = fill_slots(diagnostics)) return ec;
     make_core();
+    // Dormant slots are remembered as well, as what they begin with.
+    std::vector<BrowserSpec> browsers = slots_;
+    browsers.resize(browsers.size() + rival_count(config_), slots_.front());
     if (const error_code ec = open_state(browsers, diagnostics)) return ec;
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
@@ -333,7 +349,8 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
                            common_family(config_.models).value_or(ModelFamily::unknown)});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
         std::vector<BrowserSpec> specs{std::move(browsers[i])};
-        specs.insert(specs.end(), alternatives_[i].begin(), alternatives_[i].end());
+        if (i < alternatives_.size())
+            specs.insert(specs.end(), alternatives_[i].begin(), alternatives_[i].end());
         workers_.push_back(
             std::make_unique<WorkerDriver>(WorkerId{i}, std::move(specs), *surroundings_));
         if (i < providers_used_.size()) workers_.back()->prefer(std::move(providers_used_[i]));

@@ -182,6 +182,7 @@ private:
 
     error_code try_prepare(Diagnostics& diagnostics);
     error_code prepare(Diagnostics& diagnostics);
+    error_code fill_slots(Diagnostics& diagnostics);
     [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
         return {request_base_ + ticket.value};
     }
@@ -223,7 +224,8 @@ private:
 
     std::unique_ptr<io::BrowserNest> nest_;
     std::unique_ptr<io::Bridge> bridge_;
-    std::vector<std::vector<BrowserSpec>> alternatives_; ///< by worker
+    std::vector<BrowserSpec> slots_;                     ///< by worker, dormant ones aside
+    std::vector<std::vector<BrowserSpec>> alternatives_; ///< of each of them
     std::unique_ptr<WorkerSurroundings> surroundings_;
     std::vector<std::unique_ptr<WorkerDriver>> workers_;
     std::unique_ptr<FaultDrill> drill_; ///< null: nobody has asked for a fault yet

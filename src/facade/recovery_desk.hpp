@@ -23,14 +23,15 @@ public:
 
     explicit RecoveryDesk(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
-    /// Before the first notice.
-    void open(std::size_t worker_count, std::string strategy, FaultToleranceLevel level) {
+    /// Before the first notice. `browsers_total`: of the slots, those that are to have a browser.
+    void open(std::size_t worker_count, std::size_t browsers_total, std::string strategy,
+              FaultToleranceLevel level) {
         history_ = core::RecoveryHistory(worker_count, kept);
         ready_.assign(worker_count, false);
         const std::scoped_lock lock(mutex_);
         shown_.strategy = std::move(strategy);
         shown_.level = level;
-        shown_.browsers_total = static_cast<std::uint32_t>(worker_count);
+        shown_.browsers_total = static_cast<std::uint32_t>(browsers_total);
     }
 
     void on(const core::Notice& notice, BrowserType browser, TimePoint now) {
@@ -38,9 +39,9 @@ public:
         if (notice.worker.value >= ready_.size()) return;
         if (notice.what == What::fleet_failing || notice.what == What::fleet_recovered)
             return show_fleet(notice, now);
-        const bool is_end = notice.what == What::worker_ready ||
-                            notice.what == What::worker_failed ||
-                            notice.what == What::worker_stopped;
+        const bool is_end =
+            notice.what == What::worker_ready || notice.what == What::worker_replaced ||
+            notice.what == What::worker_failed || notice.what == What::worker_stopped;
         if (!is_end && notice.what != What::worker_lost && notice.what != What::worker_starting)
             return;
         ready_[notice.worker.value] = notice.what == What::worker_ready;
@@ -48,9 +49,10 @@ public:
         history_.on(notice, browser, now);
         publish();
         if (!is_end) return;
-        const error_code ec = notice.what == What::worker_ready     ? error_code{}
-                              : notice.what == What::worker_stopped ? error_code(Errc::cancelled)
-                                                                    : error_code(notice.code);
+        const error_code ec = notice.what == What::worker_ready      ? error_code{}
+                              : notice.what == What::worker_replaced ? error_code{}
+                              : notice.what == What::worker_stopped  ? error_code(Errc::cancelled)
+                                                                     : error_code(notice.code);
         const bool has_ended = history_.total().attempts != ended_before;
         end(notice.worker, ec, has_ended ? history_.ended().back() : RecoveryRecord{});
     }

@@ -14,11 +14,10 @@ namespace facade {
 
 void recover(const std::shared_ptr<PoolDriver>& driver, WorkerId worker, BrowserFailure failure,
              RecoverHandler handler) {
-    boost::asio::dispatch(driver->strand(),
-                          [driver, worker, failure = std::move(failure),
-                           h = std::move(handler)]() mutable {
-                              driver->recover(worker, failure, std::move(h));
-                          });
+    boost::asio::dispatch(driver->strand(), [driver, worker, failure = std::move(failure),
+                                             h = std::move(handler)]() mutable {
+        driver->recover(worker, failure, std::move(h));
+    });
 }
 
 void PoolDriver::recover(WorkerId worker, const BrowserFailure& failure, RecoverHandler handler) {
@@ -29,8 +28,9 @@ void PoolDriver::recover(WorkerId worker, const BrowserFailure& failure, Recover
     if (phase_ != Phase::starting && phase_ != Phase::running && phase_ != Phase::draining)
         return refuse(Errc::pool_not_running);
     if (worker.value >= workers_.size()) return refuse(Errc::no_worker_available);
-    const WorkerState state = core_.worker(worker).state;
-    if (state == WorkerState::failed) return refuse(Errc::no_worker_available);
+    const auto [state, role] = std::pair(core_.worker(worker).state, core_.worker(worker).role);
+    const bool is_wanted = role == WorkerRole::active || role == WorkerRole::standby;
+    if (state == WorkerState::failed || !is_wanted) return refuse(Errc::no_worker_available);
     const auto cause = loss_of(failure);
     if (!cause) return refuse(Errc::invalid_request);
     recoveries_.wait(worker, std::move(waiting));

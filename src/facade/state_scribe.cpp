@@ -243,6 +243,7 @@ void StateScribe::note(const core::Notice& notice, const core::Actions& step, Ti
     case What::worker_starting:
     case What::model_rejected:
     case What::request_redispatched:
+    case What::worker_replaced:
     case What::fleet_failing:
     case What::fleet_recovered: break;
     }

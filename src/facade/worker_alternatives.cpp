@@ -36,4 +36,10 @@ std::vector<BrowserSpec> alternatives_of(const BrowserSpec& own,
     return out;
 }
 
+BrowserSpec standby_for(const BrowserSpec& own, std::optional<ModelFamily> family) {
+    for (BrowserSpec& other : alternatives_of(own, family))
+        if (engine_of(other.type) != engine_of(own.type)) return other;
+    return own;
+}
+
 } // namespace everpool::facade

@@ -18,4 +18,8 @@ std::optional<ModelFamily> common_family(const std::vector<ModelSpec>& models);
 /// one of each other installed type in the family's order of preference. With their executables.
 std::vector<BrowserSpec> alternatives_of(const BrowserSpec& own, std::optional<ModelFamily> family);
 
+/// The standby of a pool whose first worker's browser is `own`: of the next type that it may turn to,
+/// because what kills the one need not kill the other; else the same.
+BrowserSpec standby_for(const BrowserSpec& own, std::optional<ModelFamily> family);
+
 } // namespace everpool::facade

@@ -64,6 +64,9 @@ public:
         preferred_ = std::move(providers);
     }
 
+    /// From now on it is such a slot: a rival, which may take its place.
+    void become(const WorkerDriver& other) { specs_ = other.specs_; }
+
     // What the core wants.
     void start(const core::StartWorker& action);
     void stop(Generation generation, bool graceful);

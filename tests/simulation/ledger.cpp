@@ -9,6 +9,21 @@ namespace everpool::simulation {
 
 using namespace core;
 
+Ledger::Ledger(const CoreConfig& config, Duration lateness_max)
+    : config_(config),
+      lateness_max_(lateness_max),
+      workers_(config.worker_browsers.size() + config.rival_count),
+      requests_(1),
+      leases_(1) {
+    const std::size_t browsers = config.worker_browsers.size();
+    for (std::size_t i = browsers - config.standby_count; i < browsers; ++i)
+        workers_[i].role = WorkerRole::standby;
+    for (std::size_t i = browsers; i < workers_.size(); ++i) {
+        workers_[i].role = WorkerRole::dormant;
+        workers_[i].is_failed = true; // as long as nobody starts it
+    }
+}
+
 // --- events --------------------------------------------------------------------------------------
 
 void Ledger::note(const Event& event) {
@@ -63,6 +78,11 @@ WorkerFact* Ledger::in_force(WorkerId worker, Generation generation) {
 
 void Ledger::on(const WorkerConnected& event) {
     if (WorkerFact* worker = in_force(event.worker, event.generation)) worker->is_connected = true;
+}
+
+void Ledger::on(const WorkerStopped& event) {
+    if (WorkerFact* worker = in_force(event.worker, event.generation))
+        worker->is_gone = worker->is_stopped;
 }
 
 void Ledger::on(const WorkerLost& event) {
@@ -128,7 +148,9 @@ void Ledger::on(const StartWorker& action, TimePoint now) {
     WorkerFact& worker = workers_[action.worker.value];
     if (action.generation.value != worker.generation.value + 1)
         object("a worker's generations do not grow by one");
-    if (is_stopping_ || worker.is_stopped) object("a worker is started in a stopping pool");
+    if (is_stopping_) object("a worker is started in a stopping pool");
+    if (worker.is_stopped && !worker.is_gone) object("a worker is started that is being stopped");
+    worker.is_stopped = worker.is_gone = worker.is_failed = worker.is_ready = false;
     if (!prober_.is_none() && prober_ != action.worker)
         object("a worker is started while the fleet waits for another one");
     if (worker.lent_to.value != 0) object("a worker is restarted under a lease that was not ended");
@@ -145,7 +167,11 @@ void Ledger::on(const StartWorker& action, TimePoint now) {
 
 void Ledger::on(const StopWorker& action, TimePoint) {
     if (!is_in_force(action.worker, action.generation, "StopWorker")) return;
-    workers_[action.worker.value].is_stopped = true;
+    WorkerFact& worker = workers_[action.worker.value];
+    worker.is_gone = worker.is_stopped; // for the second time: it is not waited for any longer
+    worker.is_stopped = true;
+    worker.is_ready = false;
+    if (!is_stopping_) worker.is_failed = true; // given up, or dormant
 }
 
 void Ledger::on(const LoadModel& action, TimePoint) {
@@ -181,7 +207,13 @@ void Ledger::on(const Notice& notice, TimePoint) {
     if (notice.what == Notice::What::worker_failed && notice.worker == prober_)
         prober_ = WorkerId::none();
     if (notice.what == Notice::What::worker_lost) worker.is_lost = true;
+    if (notice.what == Notice::What::worker_lost) worker.is_ready = false;
+    if (notice.what == Notice::What::worker_ready) worker.is_ready = true;
     if (notice.what == Notice::What::worker_failed) worker.is_failed = true;
+    if (notice.what == Notice::What::worker_replaced) {
+        std::swap(worker.role, workers_[notice.other.value].role);
+        worker.is_failed = true; // it is stopped, and will be somebody's rival at most
+    }
     if (notice.what == Notice::What::model_rejected) worker.rejected.insert(notice.model.value);
 }
 
@@ -203,6 +235,7 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (worker.lent_to.value != 0 && fact.meta.lease != worker.lent_to)
         object("a lent worker is given somebody else's work");
     if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
+    judge_standby(action, fact);
     ++fact.dispatches;
     fact.last = action;
     fact.was_sent = true;
@@ -232,6 +265,21 @@ void Ledger::on(const Complete& action, TimePoint now) {
     if (fact.meta.deadline != never && now > fact.meta.deadline + lateness_max_)
         object("a request is completed long after its deadline");
     judge_outcome(action, fact, now);
+}
+
+/// A borrower's own work, and that of leases, aside.
+void Ledger::judge_standby(const Dispatch& action, const RequestFact& fact) {
+    if (workers_[action.worker.value].role != WorkerRole::standby) return;
+    if (fact.meta.lease.value != 0) return;
+    bool is_any_missing = false, is_any_serving = false;
+    for (const WorkerFact& worker : workers_) {
+        if (worker.role != WorkerRole::active) continue;
+        is_any_missing |= !worker.is_ready;
+        is_any_serving |= worker.is_ready && (fact.meta.model.is_none() ||
+                                              worker.models.count(fact.meta.model.value) != 0);
+    }
+    if (!is_any_missing && is_any_serving)
+        object("a standby is given work while no active worker is missing");
 }
 
 // --- judgements ----------------------------------------------------------------------------------
@@ -401,6 +449,9 @@ void Ledger::on(const DrainFinished&, TimePoint) {
 
 void Ledger::on(const StopFinished&, TimePoint) {
     if (++stops_ > stops_asked_) object("a stop is finished that nobody asked for");
+    for (const WorkerFact& worker : workers_)
+        if (worker.generation.value != 0 && !worker.is_stopped)
+            object("the stop is finished and a worker is left running");
     if (has_open_requests() || has_open_leases())
         object("the stop is finished while something is open");
 }

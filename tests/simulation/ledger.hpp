@@ -9,6 +9,8 @@
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
+//   * a standby is given work only if an active worker is missing, or none serves the model;
+//   * what is started is stopped in the end, and started again only when that is done;
 //   * while the fleet fails, only the one that tries for all is started;
 //   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue that
 //     is not full.
@@ -18,6 +20,7 @@
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/time.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <map>
@@ -47,11 +50,14 @@ struct LeaseFact {
 };
 
 struct WorkerFact {
-    Generation generation{};          ///< of the last StartWorker
-    bool is_connected{false};         ///< in the life in force
-    bool is_lost{false};              ///< the life in force has ended
-    bool is_failed{false};            ///< for good
-    bool is_stopped{false};           ///< StopWorker was asked for
+    Generation generation{};  ///< of the last StartWorker
+    bool is_connected{false}; ///< in the life in force
+    bool is_lost{false};      ///< the life in force has ended
+    bool is_failed{false};    ///< for good
+    bool is_stopped{false};   ///< StopWorker was asked for
+    bool is_gone{false};      ///< and that is done
+    bool is_ready{false};     ///< takes work
+    WorkerRole role{WorkerRole::active};
     std::set<std::uint32_t> models;   ///< warmed up in the life in force
     std::set<std::uint32_t> rejected; ///< models, for ever
     LeaseId lent_to{};                ///< 0: nobody
@@ -63,12 +69,7 @@ struct WorkerFact {
 class Ledger {
 public:
     /// `lateness_max`: events and wakeups come to the core at most this late.
-    Ledger(const core::CoreConfig& config, Duration lateness_max)
-        : config_(config),
-          lateness_max_(lateness_max),
-          workers_(config.worker_browsers.size()),
-          requests_(1),
-          leases_(1) {}
+    Ledger(const core::CoreConfig& config, Duration lateness_max);
 
     /// The first thing that may not be; empty if all is well.
     [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
@@ -117,6 +118,7 @@ private:
     void on(const core::Acquire&);
     void on(const core::Release&);
     void on(const core::WorkerConnected&);
+    void on(const core::WorkerStopped&);
     void on(const core::WorkerLost&);
     void on(const core::ModelWarmedUp&);
     void on(const core::Replied&);
@@ -137,6 +139,7 @@ private:
     void on(const core::StopFinished&, TimePoint);
     void on(const core::Notice&, TimePoint);
 
+    void judge_standby(const core::Dispatch&, const RequestFact&);
     void judge_outcome(const core::Complete&, const RequestFact&, TimePoint now);
     void judge_answer(const core::Complete&, const RequestFact&);
     void judge_giving_up(const RequestFact&, TimePoint now);

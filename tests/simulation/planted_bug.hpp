@@ -28,11 +28,13 @@ enum class PlantedBug : std::uint8_t {
     lend,    ///< lends a worker once more that is lent already
     deaf,    ///< does not hear that a worker answers its pings
     churn,   ///< starts all workers while the fleet fails
+    eager,   ///< gives a standby work that an active worker is there for
     memory,  ///< remembers an earlier run, so that no run can be repeated
 };
 
-inline constexpr std::array<std::string_view, 10> planted_bug_names{
-    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "deaf", "churn", "memory"};
+inline constexpr std::array<std::string_view, 11> planted_bug_names{
+    "none", "fencing", "ghosts", "twice", "forget", "repeat",
+    "lend", "deaf",    "churn",  "eager", "memory"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -92,6 +94,7 @@ private:
 
     void spoil(core::Actions& actions) {
         for (std::size_t i = 0; i < actions.size(); ++i) {
+            if (bug_ == PlantedBug::eager) make_eager(actions[i]);
             if (const auto* asked = std::get_if<core::Dispatch>(&actions[i]))
                 asked_[asked->request.value] = *asked;
             if (const auto* granted = std::get_if<core::LeaseGranted>(&actions[i]))
@@ -114,6 +117,21 @@ private:
                 actions.erase(actions.begin() + static_cast<std::ptrdiff_t>(i));
                 return;
             }
+        }
+    }
+
+    void make_eager(core::Action& action) const {
+        auto* dispatch = std::get_if<core::Dispatch>(&action);
+        if (dispatch == nullptr) return;
+        for (std::uint32_t i = 0; i < core_.worker_count(); ++i) {
+            const core::WorkerView worker = core_.worker(WorkerId{i});
+            if (worker.role == WorkerRole::active && worker.state != WorkerState::ready) return;
+        }
+        for (std::uint32_t i = 0; i < core_.worker_count(); ++i) {
+            const core::WorkerView worker = core_.worker(WorkerId{i});
+            if (worker.role != WorkerRole::standby || worker.state != WorkerState::ready) continue;
+            dispatch->worker = WorkerId{i};
+            dispatch->generation = worker.generation;
         }
     }
 

@@ -27,7 +27,7 @@ constexpr const char* help =
   --hours H       simulated time with faults on, per seed: 0 to 10000 (default 0.02);
                   recovery, drain and stop come on top
   --canary[=BUG]  plant a bug, which must be found: fencing (default), ghosts, twice, forget,
-                  repeat, lend, deaf, churn or memory
+                  repeat, lend, deaf, churn, eager or memory
   --trace         print every event and action, with its time
   --help          print this
 

@@ -27,6 +27,7 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t bits) {
 } // namespace
 
 Simulation::Simulation(const RunOptions& options) : options_(options), world_(options.seed) {
+
     if (world_.chance(1, 8)) ending_ = world_.chance(1, 2) ? Ending::drain : Ending::stop;
     may_fail_for_good_ = world_.chance(1, 8);
     FaultMenu faults = FaultMenu::random(world_);
@@ -44,7 +45,7 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
                                                     config_.compute_ping_timeout * 2 / 3,
                                                     {1, world_.chance(1, 8) ? 3U : 50U},
                                                     [this](const Event& event) { feed(event); }});
-    for (std::uint32_t i = 0; i < config_.worker_browsers.size(); ++i) {
+    for (std::uint32_t i = 0; i < core_->core().worker_count(); ++i) {
         std::set<std::uint32_t> rejected;
         for (std::uint32_t m = 0; m < config_.model_count; ++m)
             if (world_.chance(1, 8)) rejected.insert(m);
@@ -59,6 +60,10 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.worker_browsers.resize(world_.between(1, 5));
     for (BrowserType& type : config.worker_browsers)
         type = static_cast<BrowserType>(world_.between(0, 3));
+    // Where there are standbys, at least one worker is none.
+    const auto others = static_cast<std::uint32_t>(config.worker_browsers.size() - 1);
+    if (world_.chance(1, 3))
+        config.standby_count = static_cast<std::uint32_t>(world_.between(0, std::min(others, 2U)));
     config.model_count = model_count;
     config.max_in_flight_per_worker = static_cast<std::uint32_t>(world_.between(1, 4));
     config.in_flight_bytes_max = 1000;
@@ -90,6 +95,10 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.restart_healthy_after = world_.between(Duration(0s), Duration(90s));
     strategy_ = world_.chance(1, 2) ? RecoveryStrategy::progressive
                                     : static_cast<RecoveryStrategy>(world_.between(0, 2));
+    if (world_.chance(1, 4)) {
+        strategy_ = RecoveryStrategy::parallel;
+        config.rival_count = static_cast<std::uint32_t>(world_.between(1, 4));
+    }
     config.strategy = make_recovery_strategy(strategy_);
     // Most seeds never give a worker up, so that all must be ready in the end.
     config.restart_count_max =
@@ -99,7 +108,8 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
 
 /// The largest rung that the strategy in force ever tries with this worker.
 RecoveryRung Simulation::highest_rung(std::uint32_t worker) const {
-    RungSet rungs = WorkerShape(config_, worker).possible(config_.rungs);
+    if (strategy_ == RecoveryStrategy::parallel) return RecoveryRung::restart_browser;
+    const RungSet rungs = WorkerShape(config_, worker).possible(config_.rungs);
     const auto largest = [&](RecoveryRung first, RecoveryRung last) {
         RecoveryRung found = RecoveryRung::restart_browser;
         for (const RecoveryRung rung : recovery_rungs)
@@ -259,6 +269,10 @@ Event Simulation::stray_event() {
 bool Simulation::is_whole() const {
     for (std::uint32_t i = 0; i < workers_.size(); ++i) {
         const WorkerView worker = core_->core().worker(WorkerId{i});
+        const bool is_over = worker.state == WorkerState::stopped ||
+                             worker.state == WorkerState::idle ||
+                             worker.state == WorkerState::failed;
+        if (worker.role == WorkerRole::dormant && is_over) continue;
         if (worker.state == WorkerState::failed && may_fail_for_good_) continue;
         // Busy: perhaps with what nobody waits for any more, which must end as well.
         if (worker.state != WorkerState::ready || worker.in_flight != 0 || worker.leased)

@@ -31,6 +31,8 @@ struct StartWorker {
     RecoveryRung rung{RecoveryRung::restart_browser};
     WorkerForm form{};
     LossCause cause{}; ///< what this recovers from; of a first start: process_exited
+    /// `form` is one of that worker's: this one may take its place. none(): of its own.
+    WorkerId like{WorkerId::none()};
     friend bool operator==(const StartWorker&, const StartWorker&) = default;
 };
 /// End the worker's process and remove its directories; answered by WorkerStopped. Graceful: the
@@ -133,15 +135,17 @@ struct Notice {
         request_redispatched,
         fleet_failing,   ///< all workers fail to start alike; `worker` alone goes on trying
         fleet_recovered, ///< `worker` is ready, and the others start
+        worker_replaced, ///< its rival `other` was ready before it, and is what it was
     };
     What what{};
     WorkerId worker{WorkerId::none()};
     Generation generation{};
-    LossCause cause{};              ///< of worker_lost, fleet_failing
-    RecoveryRung rung{};            ///< of worker_starting; of worker_ready: what has cured it
-    ModelId model{ModelId::none()}; ///< of model_*
-    RequestId request{};            ///< of request_*
-    Errc code{};                    ///< of worker_failed, model_rejected, fleet_failing
+    WorkerId other{WorkerId::none()}; ///< of worker_replaced; of a rival's: whose place it may take
+    LossCause cause{};                ///< of worker_lost, fleet_failing
+    RecoveryRung rung{};              ///< of worker_starting; of worker_ready: what has cured it
+    ModelId model{ModelId::none()};   ///< of model_*
+    RequestId request{};              ///< of request_*
+    Errc code{};                      ///< of worker_failed, model_rejected, fleet_failing
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 

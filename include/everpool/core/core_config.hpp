@@ -25,6 +25,15 @@ struct CoreConfig {
     /// One entry per worker: which browser lives in that slot. 1 to 1024 entries.
     std::vector<BrowserType> worker_browsers{BrowserType::chromium};
 
+    /// The last so many of them are standbys: they take callers' work only while an active worker is
+    /// missing. Less than there are entries.
+    std::uint32_t standby_count{0};
+
+    /// So many further slots, which stand after all others, are dormant until an active worker fails.
+    /// Then two of them try to be ready before it: one with its browser started anew, one with the
+    /// next browser that it may turn to. At most 64.
+    std::uint32_t rival_count{0};
+
     /// What a worker may be instead when its own browser does not come back, in this order: the
     /// types of other installed browsers. One list per worker, or no list at all. At most 250 each.
     std::vector<std::vector<BrowserType>> worker_alternatives{};
@@ -149,6 +158,9 @@ inline void check_core_config(const CoreConfig& config) {
     };
     check(is_in(config.worker_browsers.size(), 1, 1024),
           "worker_browsers must have 1 to 1024 entries");
+    check(config.standby_count < config.worker_browsers.size(),
+          "standby_count must be less than worker_browsers has entries");
+    check(config.rival_count <= 64, "rival_count must be at most 64");
     check(config.model_count <= 65536, "model_count must be at most 65536");
     check(is_in(config.max_in_flight_per_worker, 1, 1024),
           "max_in_flight_per_worker must be 1 to 1024");

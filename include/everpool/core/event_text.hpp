@@ -61,6 +61,7 @@ constexpr std::string_view name_of(Notice::What what) noexcept {
     case Notice::What::request_redispatched: return "request_redispatched";
     case Notice::What::fleet_failing: return "fleet_failing";
     case Notice::What::fleet_recovered: return "fleet_recovered";
+    case Notice::What::worker_replaced: return "worker_replaced";
     }
     return "unrecognised";
 }
@@ -200,14 +201,15 @@ inline std::string text_of(const ControlAnswered& event) {
 // Actions
 inline std::string text_of(const StartWorker& action) {
     const WorkerForm& form = action.form;
-    return line_of_worker("StartWorker", action)
-        .field("rung", action.rung)
+    TextLine line = line_of_worker("StartWorker", action);
+    line.field("rung", action.rung)
         .field("cause", action.cause)
         .field("browser", form.browser)
         .field("adjustment", form.adjustment)
         .field("providers_skipped", form.providers_skipped)
-        .field("is_simulated", form.is_simulated)
-        .take();
+        .field("is_simulated", form.is_simulated);
+    if (!action.like.is_none()) line.field("like", action.like);
+    return line.take();
 }
 inline std::string text_of(const StopWorker& action) {
     return line_of_worker("StopWorker", action).field("graceful", action.graceful).take();
@@ -273,8 +275,10 @@ inline std::string text_of(const Notice& action) {
     line.field("generation", action.generation);
     if (action.what == What::worker_lost || action.what == What::fleet_failing)
         line.field("cause", action.cause);
-    if (action.what == What::worker_starting || action.what == What::worker_ready)
+    if (action.what == What::worker_starting || action.what == What::worker_ready ||
+        action.what == What::worker_replaced)
         line.field("rung", action.rung);
+    if (!action.other.is_none()) line.field("other", action.other);
     if (!action.model.is_none()) line.field("model", action.model);
     if (action.what == What::request_redispatched) line.field("request", action.request);
     if (action.code != Errc::ok) line.field("code", action.code);

@@ -24,7 +24,7 @@ struct InvariantCheck {
         for (const auto check :
              {&InvariantCheck::requests, &InvariantCheck::queues, &InvariantCheck::workers,
               &InvariantCheck::leases, &InvariantCheck::deadlines, &InvariantCheck::nobody_is_idle,
-              &InvariantCheck::fleet, &InvariantCheck::phases})
+              &InvariantCheck::fleet, &InvariantCheck::roles, &InvariantCheck::phases})
             if (const Answer broken = (this->*check)()) return broken;
         return std::nullopt;
     }
@@ -196,14 +196,12 @@ private:
                 continue;
             }
             const Slot slot =
-                worker.lease != no_slot
-                    ? worker.lease_queue.front()
-                    : core.queue_.oldest_for(core.requests_, worker.fsm.ready_models());
+                worker.lease != no_slot ? worker.lease_queue.front() : core.oldest_for(worker);
             if (slot != no_slot && worker.session.has_room(core.requests_[slot].meta.bytes))
                 return "no worker has room for the oldest request that it could serve";
             if (worker.lease != no_slot) continue;
             for (const auto& [id, lease] : core.leases_.waiting())
-                if (worker.fsm.serves(core.leases_[lease].model))
+                if (core.may_take(worker, core.leases_[lease].model))
                     return "no lease waits while a worker for it is neither leased nor reserved";
         }
         return std::nullopt;
@@ -224,6 +222,32 @@ private:
                 fsm.deadline() != never)
                 return "while the fleet fails, one worker is restarted";
         }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] Answer roles() const {
+        std::uint32_t active = 0, standby = 0;
+        const bool is_over =
+            core.phase_ == PoolPhase::stopping || core.phase_ == PoolPhase::stopped;
+        for (const WorkerSlot& worker : core.workers_) {
+            if (worker.role == WorkerRole::active) ++active;
+            if (worker.role == WorkerRole::standby) ++standby;
+            if ((worker.role == WorkerRole::rival) == worker.rival_of.is_none())
+                return "a rival, and nobody else, is somebody's";
+            if (is_over) continue;
+            if (worker.role == WorkerRole::dormant &&
+                (worker.fsm.is_alive() || worker.fsm.state() == WorkerFsm::State::waiting))
+                return "nothing runs in a dormant slot, or is about to";
+            if (worker.role != WorkerRole::rival) continue;
+            if (!worker.fsm.is_hopeful() || worker.fsm.state() == WorkerFsm::State::ready)
+                return "a rival is being started";
+            const WorkerSlot& whose = core.workers_[worker.rival_of.value];
+            if (whose.role != WorkerRole::active || whose.fsm.state() == WorkerFsm::State::ready)
+                return "rivals are of an active worker that is missing";
+        }
+        if (standby != core.config_.standby_count ||
+            active + standby != core.config_.worker_browsers.size())
+            return "active workers and standbys are as many as configured";
         return std::nullopt;
     }
 

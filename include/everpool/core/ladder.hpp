@@ -99,6 +99,15 @@ public:
     /// It has been healthy for long: recoveries begin as low as ever.
     void calm_down() noexcept { floor_ = RecoveryRung::ping; }
 
+    /// Another worker's recovery is tried here as well, by this rung.
+    void begin_instead_of(const Ladder& other, RecoveryRung rung) noexcept {
+        with_.rungs = other.with_.rungs;
+        count_ = 0;
+        rung_ = begun_ = rung;
+        start_ = fallback(RecoveryRung::restart_browser);
+        floor_ = RecoveryRung::ping;
+    }
+
     /// The rung under way has failed for this reason. \return the next one
     RecoveryRung climb_after(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
         note(cause, why, browser, now);

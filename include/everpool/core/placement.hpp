@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Free functions of integers. The order of the criteria: not the worker that the request was just
-// lost with; then the caller's preference of browsers; then the fewest operations in flight; then
+// lost with; then no standby; then the caller's preference of browsers; then the fewest operations in flight; then
 // the lowest id. A preference comes before the load, because the browser decides which hardware is
 // used and so the time of an operation; it is no condition, so a preferred browser that is full is
 // passed over.
@@ -51,5 +51,8 @@ constexpr std::uint64_t placement_cost(bool is_last_choice, std::uint32_t rank,
                                        std::uint32_t in_flight) noexcept {
     return (std::uint64_t{is_last_choice} << 63) | (std::uint64_t{rank} << 32) | in_flight;
 }
+
+/// What a standby costs besides.
+inline constexpr std::uint64_t standby_cost = std::uint64_t{1} << 62;
 
 } // namespace everpool::core

@@ -26,7 +26,10 @@
 //   * a request that must not be repeated is dispatched a second time only if the driver said that
 //     it had not been sent;
 //   * a worker with a lease has nothing of anybody else's in flight;
-//   * no worker is left idle while a request waits that it could take, reservations aside.
+//   * no worker is left idle while a request waits that it could take, reservations and standbys
+//     aside; a standby has work only while an active worker is missing or cannot serve the model;
+//   * the number of active workers stays as configured; under the strategy parallel their ids may
+//     change, as the first of several that try becomes the active one.
 //
 // A host that stands still (suspended, in a debugger, busy in a handler) is noticed by a wakeup or
 // event that comes late. The time lost does not count against a worker: not as its silence, nor as
@@ -51,6 +54,7 @@
 #include "everpool/core/deadline_heap.hpp"
 #include "everpool/core/fleet.hpp"
 #include "everpool/core/lease_table.hpp"
+#include "everpool/core/model_set.hpp"
 #include "everpool/core/placement.hpp"
 #include "everpool/core/prng.hpp"
 #include "everpool/core/request_table.hpp"
@@ -60,6 +64,7 @@
 #include "everpool/core/slowness.hpp"
 #include "everpool/core/worker_fsm.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -80,6 +85,7 @@ struct WorkerView {
     std::uint32_t in_flight{0}; ///< including what nobody waits for any more
     std::uint32_t restarts{0};
     bool leased{false};
+    WorkerRole role{WorkerRole::active};
     std::optional<LossCause> last_cause;
     Errc last_start_error{Errc::ok};
 };
@@ -170,6 +176,9 @@ private:
         TimePoint answered_at{}; ///< the last operation, or when it became ready
         bool is_retiring{false}; ///< it is slow: it gets nothing new
         bool is_closing{false};  ///< failed, and its StopWorker is not answered
+        WorkerRole role{WorkerRole::active};
+        WorkerId rival_of{WorkerId::none()}; ///< of a rival: whose place it may take
+        ModelSet served;                     ///< when it was lost; kept if there may be rivals
     };
 
     /// One call from outside.
@@ -254,10 +263,22 @@ private:
     void return_operations(WorkerId, Turn&);
     bool follow(WorkerId, NextWorkerStep, Turn&);
     void give_up(WorkerId, Turn&);
+    void arm(WorkerId);
+
+    // pool_core_supervision.hpp: several workers at once
     void note_start_failure(WorkerId, RecoveryRung, StartFailure, Turn&);
     void release_fleet(WorkerId ready, Turn&);
     void end_probing(WorkerId, Turn&);
-    void arm(WorkerId);
+    [[nodiscard]] bool is_standby_wanted(ModelId) const noexcept;
+    [[nodiscard]] bool may_take(const WorkerSlot&, ModelId) const noexcept;
+    [[nodiscard]] Slot oldest_for(const WorkerSlot&) const noexcept;
+    [[nodiscard]] bool has_rivals(WorkerId) const noexcept;
+    void begin_contest(WorkerId, Turn&);
+    bool start_rival(WorkerId, RecoveryRung, Turn&);
+    bool wins(WorkerId rival, Turn&);
+    void dismiss(WorkerId, Turn&);
+    void dismiss_rivals_of(WorkerId, Turn&);
+    void leave_contest(WorkerId failed, Turn&);
 
     template <class What>
     static void say(Turn& turn, What&& what) {
@@ -292,5 +313,6 @@ private:
 #include "everpool/core/pool_core_leases.hpp"
 #include "everpool/core/pool_core_life.hpp"
 #include "everpool/core/pool_core_requests.hpp"
+#include "everpool/core/pool_core_supervision.hpp"
 #include "everpool/core/pool_core_watch.hpp"
 #include "everpool/core/pool_core_workers.hpp"

@@ -23,7 +23,8 @@ inline CoreConfig checked(CoreConfig config) {
 /// Waiting, in flight, and both once more: requests that come back from lost workers are over the
 /// queue's limit for a moment, and what still has room at workers may be taken meanwhile.
 inline std::uint32_t request_count_max(const CoreConfig& config) {
-    const auto workers = static_cast<std::uint32_t>(config.worker_browsers.size());
+    const auto workers =
+        static_cast<std::uint32_t>(config.worker_browsers.size()) + config.rival_count;
     return config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
 }
 } // namespace detail
@@ -32,21 +33,27 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     : config_(detail::checked(std::move(config))),
       prng_(seed),
       rung_statistics_(std::make_unique<RungStatistics>()),
-      fleet_(config_.worker_browsers.size(), config_.fleet_window),
+      fleet_(config_.worker_browsers.size() + config_.rival_count, config_.fleet_window),
       requests_(detail::request_count_max(config_)),
       run_times_(config_.work_count),
-      slowness_(config_.worker_browsers.size(), config_.work_count),
+      slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
       work_of_model_(config_.model_count),
       queue_(config_.model_count),
       leases_(config_.lease_count_max) {
     if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
-    workers_.reserve(config_.worker_browsers.size());
-    for (std::size_t i = 0; i < config_.worker_browsers.size(); ++i)
-        workers_.push_back({.fsm = WorkerFsm(config_, i, *config_.strategy, *rung_statistics_),
+    const std::size_t count = config_.worker_browsers.size();
+    workers_.reserve(count + config_.rival_count);
+    for (std::size_t i = 0; i < count + config_.rival_count; ++i) {
+        const std::size_t like = i < count ? i : 0; // what a rival is, its contest says
+        workers_.push_back({.fsm = WorkerFsm(config_, like, *config_.strategy, *rung_statistics_),
                             .session = SessionFsm(config_),
                             .canary = Canary(config_.canary_interval, config_.compute_ping_timeout,
                                              config_.model_count),
-                            .browser = config_.worker_browsers[i]});
+                            .browser = config_.worker_browsers[like],
+                            .served = ModelSet(config_.model_count)});
+        if (i >= count - config_.standby_count) workers_.back().role = WorkerRole::standby;
+        if (i >= count) workers_.back().role = WorkerRole::dormant;
+    }
     worker_deadlines_.grow(worker_count());
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
 }
@@ -114,6 +121,7 @@ inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
     if (view.generation.value > 0)
         view.restarts = static_cast<std::uint32_t>(view.generation.value - 1);
     view.leased = slot.lease != no_slot;
+    view.role = slot.role;
     view.last_cause = slot.fsm.last_cause();
     view.last_start_error = slot.fsm.last_start_error();
     return view;
@@ -126,7 +134,8 @@ inline bool PoolCore::handle(const Start&, Turn& turn) {
     phase_ = PoolPhase::running;
     is_start_pending_ = true;
     for (std::uint32_t i = 0; i < worker_count(); ++i)
-        follow(WorkerId{i}, workers_[i].fsm.start(turn.now), turn);
+        if (workers_[i].role != WorkerRole::dormant)
+            follow(WorkerId{i}, workers_[i].fsm.start(turn.now), turn);
     return true;
 }
 
@@ -206,6 +215,7 @@ inline void PoolCore::finish_start(Turn& turn) {
     bool is_any_usable = false;
     Errc code = Errc::no_worker_available;
     for (const WorkerSlot& worker : workers_) {
+        if (worker.role == WorkerRole::dormant || worker.role == WorkerRole::rival) continue;
         if (!worker.is_settled) return;
         if (worker.fsm.is_hopeful()) is_any_usable = true;
         if (worker.fsm.last_start_error() != Errc::ok) code = worker.fsm.last_start_error();

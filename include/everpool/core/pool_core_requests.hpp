@@ -153,7 +153,8 @@ inline void PoolCore::refuse(RequestId id, Errc code, Turn& turn) {
 /// May some worker serve it, now or later?
 inline bool PoolCore::is_servable(ModelId model) const noexcept {
     return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerSlot& worker) {
-        return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
+        return worker.role != WorkerRole::dormant && worker.fsm.is_hopeful() &&
+               (model.is_none() || !worker.fsm.has_rejected(model));
     });
 }
 
@@ -266,14 +267,16 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) c
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
-        if (!worker.fsm.serves(meta.model) || worker.is_retiring || worker.lease != no_slot ||
+        if (!may_take(worker, meta.model) || worker.lease != no_slot ||
             worker.reserved_for != no_slot || !worker.session.has_room(meta.bytes))
             continue;
-        const Slot oldest = queue_.oldest_for(requests_, worker.fsm.ready_models());
+        const Slot oldest = oldest_for(worker);
         if (oldest != no_slot && requests_[oldest].meta.id < meta.id) continue;
-        const std::uint64_t cost = placement_cost(
-            WorkerId{i} == avoid, preference_rank(meta.preferred_browsers, worker.browser),
-            worker.session.in_flight());
+        const std::uint64_t cost =
+            placement_cost(WorkerId{i} == avoid,
+                           preference_rank(meta.preferred_browsers, worker.browser),
+                           worker.session.in_flight()) |
+            (worker.role == WorkerRole::standby ? standby_cost : 0);
         if (!best.is_none() && cost >= best_cost) continue;
         best = WorkerId{i};
         best_cost = cost;
@@ -326,13 +329,17 @@ inline void PoolCore::use_worker(WorkerId id, Turn& turn) {
     if (has_taken && queue_.size() != 0) use_all_workers(turn);
 }
 
-/// The same for all, one request at a time in turn, so that none is filled while another is idle.
+/// The same for all, one request at a time in turn, so that none is filled while another is idle;
+/// standbys after all others.
 inline void PoolCore::use_all_workers(Turn& turn) {
-    for (bool has_taken = true; has_taken;) {
-        has_taken = false;
+    const auto use = [&](bool are_standbys) {
+        bool has_taken = false;
         for (std::uint32_t i = 0; i < worker_count(); ++i)
-            has_taken |= take_one(workers_[i], WorkerId{i}, turn);
-    }
+            if ((workers_[i].role == WorkerRole::standby) == are_standbys)
+                has_taken |= take_one(workers_[i], WorkerId{i}, turn);
+        return has_taken;
+    };
+    while (use(false) || use(true)) {}
 }
 
 /// \return whether anything was given to it
@@ -347,7 +354,7 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
         return false;
     }
     if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time
-    const Slot slot = queue_.oldest_for(requests_, worker.fsm.ready_models());
+    const Slot slot = oldest_for(worker);
     if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
     leave_queue(slot);
     dispatch_in_time(slot, id, turn);

@@ -128,6 +128,12 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
         lose(id, LossCause::start_timed_out, turn);
         return;
     }
+    if (worker.fsm.is_stop_overdue(turn.now)) {
+        // A close that is stuck must not cost a slot.
+        say(turn, StopWorker{id, worker.fsm.generation(), false});
+        (void)worker.fsm.on_stopped();
+        return arm(id);
+    }
     follow(id, worker.fsm.on_time(turn.now), turn);
     if (worker.canary.is_overdue(turn.now)) {
         ++stats_.canaries_wrong;
@@ -179,6 +185,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     const Generation generation = worker.fsm.generation();
     const RecoveryRung rung = worker.fsm.rung();
     const std::uint32_t failed_before = worker.fsm.failed_starts();
+    const bool was_ready = worker.fsm.state() == WorkerFsm::State::ready;
+    if (was_ready && config_.rival_count != 0) worker.served = worker.fsm.ready_models();
     const NextWorkerStep step = worker.fsm.on_lost(cause, turn.now, prng_);
     if (step == NextWorkerStep::unexpected) return false;
     if (!was_alive) return true; // another sign of a loss that is known
@@ -186,6 +194,7 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     say(turn, Notice{.what = Notice::What::worker_lost,
                      .worker = id,
                      .generation = generation,
+                     .other = worker.rival_of,
                      .cause = cause});
     // Callers first: their requests are on other workers before the restart begins.
     return_operations(id, turn);
@@ -195,9 +204,11 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     slowness_.forget(id.value);
     place_returned(turn);
     lose_lease(id, turn);
+    const bool is_recovery = worker.fsm.failed_starts() == failed_before && was_ready;
     if (worker.fsm.failed_starts() > failed_before)
         note_start_failure(id, rung, {cause, worker.fsm.last_start_error()}, turn);
     follow(id, step, turn);
+    if (is_recovery) begin_contest(id, turn);
     use_all_workers(turn);
     return true;
 }
@@ -234,10 +245,12 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
         worker.browser = worker.fsm.browser();
         fleet_.on_start(id);
         say(turn, StartWorker{id, generation, worker.fsm.rung(), worker.fsm.form(),
-                              worker.fsm.last_cause().value_or(LossCause::process_exited)});
+                              worker.fsm.last_cause().value_or(LossCause::process_exited),
+                              worker.rival_of});
         say(turn, Notice{.what = Notice::What::worker_starting,
                          .worker = id,
                          .generation = generation,
+                         .other = worker.rival_of,
                          .rung = worker.fsm.rung()});
         break;
     case NextWorkerStep::load_model:
@@ -247,6 +260,7 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
         say(turn, WarmUpModel{id, generation, worker.fsm.model()});
         break;
     case NextWorkerStep::serve:
+        if (worker.role == WorkerRole::rival && !wins(id, turn)) break;
         worker.is_settled = true;
         worker.session.watch(WorkerChannel::compute, turn.now);
         worker.answered_at = turn.now;
@@ -257,6 +271,10 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
                          .rung = worker.fsm.rung()});
         use_worker(id, turn);
         release_fleet(id, turn);
+        dismiss_rivals_of(id, turn);
+        if (config_.rival_count != 0) flush_unservable(turn); // what a rival might have served
+        // What a standby may take begins elsewhere, behind what is not for it any more.
+        if (config_.standby_count != 0) use_all_workers(turn);
         break;
     case NextWorkerStep::give_up: give_up(id, turn); break;
     }
@@ -269,64 +287,16 @@ inline void PoolCore::give_up(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     worker.is_settled = true;
     worker.is_closing = true;
-    say(turn, Notice{.what = Notice::What::worker_failed,
-                     .worker = id,
-                     .generation = worker.fsm.generation(),
-                     .code = worker.fsm.last_start_error()});
+    if (!has_rivals(id)) // else they may save it yet
+        say(turn, Notice{.what = Notice::What::worker_failed,
+                         .worker = id,
+                         .generation = worker.fsm.generation(),
+                         .other = worker.rival_of,
+                         .code = worker.fsm.last_start_error()});
     say(turn, StopWorker{id, worker.fsm.generation(), false});
     end_probing(id, turn);
+    leave_contest(id, turn);
     flush_unservable(turn);
-}
-
-// --- the fleet -----------------------------------------------------------------------------------
-
-/// If that was the last one to fail like all the others, one goes on trying and the others wait.
-inline void PoolCore::note_start_failure(WorkerId id, RecoveryRung rung, StartFailure why,
-                                         Turn& turn) {
-    if (!replaces_browser(rung)) return;
-    if (fleet_.on_start_failed(id, why, turn.now)) {
-        const WorkerId prober = fleet_.trouble()->prober;
-        say(turn, Notice{.what = Notice::What::fleet_failing,
-                         .worker = prober,
-                         .generation = workers_[prober.value].fsm.generation(),
-                         .cause = why.cause,
-                         .code = why.code});
-    }
-    if (!fleet_.trouble()) return;
-    for (std::uint32_t i = 0; i < worker_count(); ++i) {
-        if (fleet_.may_start(WorkerId{i})) continue;
-        workers_[i].fsm.hold();
-        arm(WorkerId{i});
-    }
-}
-
-/// A worker is ready, so the others may be as well.
-inline void PoolCore::release_fleet(WorkerId ready, Turn& turn) {
-    if (!fleet_.on_ready(ready)) return;
-    say(turn, Notice{.what = Notice::What::fleet_recovered,
-                     .worker = ready,
-                     .generation = workers_[ready.value].fsm.generation()});
-    for (std::uint32_t i = 0; i < worker_count(); ++i)
-        follow(WorkerId{i}, workers_[i].fsm.release(turn.now), turn);
-}
-
-/// It has been given up. If it tried for all, the others are given up with it for what they share;
-/// if it failed for a reason of its own, another one tries.
-inline void PoolCore::end_probing(WorkerId id, Turn& turn) {
-    const std::optional<Fleet::Trouble> trouble = fleet_.trouble();
-    fleet_.on_end(id);
-    if (!trouble || trouble->prober != id) return;
-    const Errc code = workers_[id.value].fsm.last_start_error();
-    if (code == trouble->why.code) {
-        for (std::uint32_t i = 0; i < worker_count(); ++i) {
-            if (!fleet_.does_count(WorkerId{i})) continue;
-            workers_[i].session.reset();
-            follow(WorkerId{i}, workers_[i].fsm.give_up(code), turn);
-        }
-    } else if (fleet_.trouble()) {
-        const WorkerId next = fleet_.trouble()->prober;
-        follow(next, workers_[next.value].fsm.release(turn.now), turn);
-    }
 }
 
 } // namespace everpool::core

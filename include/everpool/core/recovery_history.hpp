@@ -10,6 +10,7 @@
 #include "everpool/core/ladder.hpp"
 #include "everpool/recovery_record.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,20 +26,26 @@ public:
     explicit RecoveryHistory(std::size_t worker_count, std::size_t kept = 256)
         : kept_(kept), open_(worker_count), has_started_(worker_count) {}
 
-    /// `browser`: what is in the worker's slot now.
+    /// `browser`: what is in the worker's slot now; of worker_replaced, in its successor's.
     void on(const Notice& notice, BrowserType browser, TimePoint now) {
         if (notice.worker.value >= open_.size()) return;
+        using enum RecoveryOutcome;
         switch (notice.what) {
-        case Notice::What::worker_lost: begin(notice.worker, notice.cause, browser, now); break;
+        case Notice::What::worker_lost:
+            if (is_rivals(notice)) end_rivals_step(notice, Errc::worker_lost, now);
+            else begin(notice.worker, notice.cause, browser, now);
+            break;
         case Notice::What::worker_starting: on_starting(notice, browser, now); break;
-        case Notice::What::worker_ready:
-            finish(notice.worker, RecoveryOutcome::recovered, Errc::ok, browser, now);
+        case Notice::What::worker_ready: finish(notice, recovered, Errc::ok, browser, now); break;
+        case Notice::What::worker_replaced:
+            finish(notice, recovered, Errc::ok, browser, now);
             break;
         case Notice::What::worker_failed:
-            finish(notice.worker, RecoveryOutcome::given_up, notice.code, browser, now);
+            if (is_rivals(notice)) end_rivals_step(notice, notice.code, now);
+            else finish(notice, given_up, notice.code, browser, now);
             break;
         case Notice::What::worker_stopped:
-            finish(notice.worker, RecoveryOutcome::given_up, Errc::cancelled, browser, now);
+            finish(notice, given_up, Errc::cancelled, browser, now);
             break;
         default: break;
         }
@@ -66,15 +73,23 @@ public:
     }
 
 private:
+    struct OpenStep {
+        std::size_t at; ///< in the record's path
+        TimePoint since;
+        WorkerId who;
+    };
     struct Open {
         RecoveryRecord record;
-        std::optional<TimePoint> step_since; ///< empty: no rung is being tried
+        std::vector<OpenStep> steps; ///< under way: the worker's own, and its rivals'
     };
+
+    /// Told of a rival, which is a part of another worker's recovery.
+    static bool is_rivals(const Notice& notice) noexcept { return !notice.other.is_none(); }
 
     void begin(WorkerId worker, LossCause cause, BrowserType browser, TimePoint now) {
         auto& open = open_[worker.value];
         if (open) { // it failed again before it was ready
-            end_step(*open, Errc::worker_lost, now);
+            end_step(*open, worker, Errc::worker_lost, now);
             return;
         }
         open.emplace();
@@ -86,33 +101,48 @@ private:
     }
 
     void on_starting(const Notice& notice, BrowserType browser, TimePoint now) {
-        auto& open = open_[notice.worker.value];
+        const bool is_rival = is_rivals(notice);
+        const WorkerId whose = is_rival ? notice.other : notice.worker;
+        if (whose.value >= open_.size()) return;
+        auto& open = open_[whose.value];
         const bool is_first = !has_started_[notice.worker.value];
         has_started_[notice.worker.value] = true;
         if (!open) {
-            if (is_first) return; // nothing has failed yet
-            begin(notice.worker, LossCause::start_timed_out, browser, now);
+            if (is_first || is_rival) return; // nothing has failed yet
+            begin(whose, LossCause::start_timed_out, browser, now);
         }
-        end_step(*open, Errc::browser_launch_failed, now);
-        open->record.path.push_back({.rung = notice.rung});
-        open->step_since = now;
+        end_step(*open, notice.worker, Errc::browser_launch_failed, now);
+        open->steps.push_back({open->record.path.size(), now, notice.worker});
+        open->record.path.push_back(
+            {.rung = notice.rung, .rival = is_rival ? notice.worker : WorkerId::none()});
     }
 
-    void end_step(Open& open, Errc code, TimePoint now) {
-        if (!open.step_since) return;
-        RecoveryStep& step = open.record.path.back();
+    void end_rivals_step(const Notice& notice, Errc code, TimePoint now) {
+        if (notice.other.value >= open_.size() || !open_[notice.other.value]) return;
+        end_step(*open_[notice.other.value], notice.worker, code, now);
+    }
+
+    void end_step(Open& open, WorkerId who, Errc code, TimePoint now) {
+        const auto found = std::ranges::find(open.steps, who, &OpenStep::who);
+        if (found == open.steps.end()) return;
+        RecoveryStep& step = open.record.path[found->at];
         step.code = code;
-        step.took = now - *open.step_since;
-        open.step_since.reset();
-        by_rung_[static_cast<std::size_t>(step.rung)].add(code == Errc::ok, step.took);
+        step.took = now - found->since;
+        open.steps.erase(found);
+        // One that others were faster than has neither succeeded nor failed.
+        if (code != Errc::cancelled || step.rival.is_none())
+            by_rung_[static_cast<std::size_t>(step.rung)].add(code == Errc::ok, step.took);
     }
 
-    void finish(WorkerId worker, RecoveryOutcome outcome, Errc code, BrowserType browser,
+    void finish(const Notice& notice, RecoveryOutcome outcome, Errc code, BrowserType browser,
                 TimePoint now) {
-        auto& open = open_[worker.value];
+        auto& open = open_[notice.worker.value];
         if (!open) return;
-        end_step(*open, code, now);
         RecoveryRecord& record = open->record;
+        if (notice.what == Notice::What::worker_replaced) record.replaced_by = notice.other;
+        const bool is_own = record.replaced_by.is_none();
+        end_step(*open, is_own ? notice.worker : record.replaced_by, code, now);
+        while (!open->steps.empty()) end_step(*open, open->steps.front().who, Errc::cancelled, now);
         record.outcome = outcome;
         record.browser_afterwards = browser;
         record.took = now - record.failed_at;

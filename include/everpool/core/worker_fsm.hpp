@@ -56,6 +56,7 @@ public:
     /// idle      -> stopped     stop()
     /// launching, preparing, ready, waiting -> stopping   stop()
     /// stopping  -> stopped     on_stopped()
+    /// idle, stopped, failed -> launching   start_instead_of()
     ///
     /// Facts:
     ///   idle       generation is 0
@@ -63,7 +64,8 @@ public:
     ///   preparing  as launching, and model() is being loaded or warmed up
     ///   ready      every model is ready or rejected; no deadline
     ///   waiting    no model is ready; deadline() is the restart; none while it is held
-    ///   stopping, stopped, failed   final but for stopping -> stopped; no deadline
+    ///   stopping, stopped, failed   no deadline (but of retire()); final but for stopping -> stopped, and for
+    ///                               start_instead_of(), by which a dormant slot becomes a rival
     ///   A rejected model stays rejected in later lives of the same form: the driver says so only
     ///   for reasons that a restart would not cure.
     enum class State : std::uint8_t {
@@ -95,6 +97,22 @@ public:
 
     NextWorkerStep start(TimePoint now) {
         if (state_ != State::idle) return NextWorkerStep::unexpected;
+        return launch(now);
+    }
+
+    /// Begins another life, to take the place of `other` if it is ready first. \pre nothing runs here
+    NextWorkerStep start_instead_of(const WorkerFsm& other, RecoveryRung rung, TimePoint now) {
+        if (state_ != State::idle && state_ != State::stopped && state_ != State::failed)
+            return NextWorkerStep::unexpected;
+        shape_ = other.shape_;
+        ladder_.begin_instead_of(other.ladder_, rung);
+        backoff_.reset();
+        intensity_.reset();
+        rejected_.clear();
+        is_held_ = false;
+        failed_starts_ = 0;
+        last_cause_ = other.last_cause_;
+        last_start_error_ = Errc::ok;
         return launch(now);
     }
 
@@ -199,9 +217,24 @@ public:
         return NextWorkerStep::nothing;
     }
 
+    /// It is dormant from now on. `is_closing`: what was left of it is being closed already. Whoever
+    /// does not hear of its end by `until` does not wait for it any longer. \return close, or nothing
+    NextWorkerStep retire(bool is_closing, TimePoint until) {
+        ready_models_.clear();
+        deadline_ = never;
+        if (!is_closing && !is_alive() && state_ != State::waiting) return NextWorkerStep::nothing;
+        state_ = State::stopping;
+        deadline_ = until;
+        return NextWorkerStep::close;
+    }
+    [[nodiscard]] bool is_stop_overdue(TimePoint now) const noexcept {
+        return state_ == State::stopping && now >= deadline_;
+    }
+
     NextWorkerStep on_stopped() {
         if (state_ != State::stopping) return NextWorkerStep::unexpected;
         state_ = State::stopped;
+        deadline_ = never;
         return NextWorkerStep::nothing;
     }
 
@@ -219,6 +252,7 @@ public:
     [[nodiscard]] RecoveryRung rung() const noexcept { return ladder_.rung(); }
     [[nodiscard]] const WorkerForm& form() const noexcept { return shape_.form(); }
     [[nodiscard]] BrowserType browser() const noexcept { return shape_.browser(); }
+    [[nodiscard]] bool has_other_browser() const noexcept { return shape_.has_other_browser(); }
     [[nodiscard]] const Ladder& ladder() const noexcept { return ladder_; }
     [[nodiscard]] ModelId model() const noexcept { return model_; }
     [[nodiscard]] TimePoint deadline() const noexcept {

@@ -7,7 +7,9 @@
 #include <string>
 
 using namespace std::chrono_literals;
+using everpool::FaultToleranceLevel;
 using everpool::OperationModule;
+using everpool::RecoveryStrategy;
 using everpool::ResourcePoolConfig;
 using everpool::facade::check_config;
 
@@ -69,7 +71,6 @@ TEST_CASE("a browser that no pool can start is refused") {
 }
 
 TEST_CASE("what is kept, and where, is checked member by member") {
-    using everpool::FaultToleranceLevel;
     const auto with = [](auto change) {
         return complaint([&](auto& c) { change(c.fault_tolerance); });
     };
@@ -113,6 +114,26 @@ TEST_CASE("the enumerators of what is kept are checked, as they may come from a 
           "ResourcePoolConfig::fault_tolerance.orphans must be an OrphanPolicy, but is no "
           "enumerator");
     CHECK(with([](auto& f) { f.orphans = OrphanPolicy::give_up; }).empty());
+}
+
+TEST_CASE("standbys and rivals count among the workers that there may be") {
+    CHECK(names(complaint([](auto& c) { c.standby_count = 9; }), "standby_count"));
+    const auto all = [](std::uint32_t browsers, std::uint32_t standbys, auto strategy) {
+        return complaint([&](auto& c) {
+            c.browsers[0].count = browsers;
+            c.standby_count = standbys;
+            c.fault_tolerance.recovery_strategy = strategy;
+        });
+    };
+    CHECK(all(60, 4, RecoveryStrategy::progressive).empty());
+    CHECK(all(60, 2, RecoveryStrategy::parallel).empty());
+    CHECK(all(60, 3, RecoveryStrategy::parallel) ==
+          "ResourcePoolConfig::browsers (sum of count, with standbys and rivals) must be 1 to 64, "
+          "but is 65");
+    CHECK(complaint([](auto& c) {
+              c.browsers[0].count = 64;
+              c.fault_tolerance.level = FaultToleranceLevel::high; // with a standby of its own
+          }) != "");
 }
 
 TEST_CASE("the longest restart delay is not below the shortest") {

@@ -128,3 +128,45 @@ TEST_CASE("recoveries of different workers do not mix, and notices of none are i
     CHECK(scene.history.under_way(w0)->cause == "device_lost");
     CHECK(scene.history.under_way(w1)->cause == "page_crashed");
 }
+
+TEST_CASE("of a parallel recovery the path tells who tried what, and who was first") {
+    Scene scene;
+    scene.start();
+    const WorkerId rival = w1;
+    scene.say(What::worker_lost, w0, LossCause::page_hung);
+    scene.say(What::worker_starting, w0, {}, RecoveryRung::new_page);
+    scene.now += 10ms;
+    const auto say = [&](What what, WorkerId worker, WorkerId other, RecoveryRung rung) {
+        scene.history.on(Notice{.what = what, .worker = worker, .other = other, .rung = rung},
+                         scene.browser, scene.now);
+    };
+    say(What::worker_starting, rival, w0, RecoveryRung::restart_browser);
+    scene.now += 200ms;
+    say(What::worker_lost, rival, w0, {});
+    say(What::worker_starting, rival, w0, RecoveryRung::restart_browser);
+    scene.now += 700ms;
+    CHECK(scene.history.under_way(rival) == nullptr);
+    SECTION("the rival") {
+        say(What::worker_replaced, w0, rival, RecoveryRung::restart_browser);
+        say(What::worker_ready, rival, WorkerId::none(), RecoveryRung::restart_browser);
+        say(What::worker_stopped, w0, WorkerId::none(), {});
+        REQUIRE(scene.history.ended().size() == 1);
+        const RecoveryRecord& record = scene.history.ended().front();
+        CHECK(record.text() == "page_hung: new_page cancelled after 910 ms, "
+                               "restart_browser by worker 1 failed after 200 ms, "
+                               "restart_browser by worker 1 ok after 700 ms");
+        CHECK(record.replaced_by == rival);
+        CHECK(record.outcome == RecoveryOutcome::recovered);
+    }
+    SECTION("the worker itself") {
+        scene.say(What::worker_ready);
+        REQUIRE(scene.history.ended().size() == 1);
+        CHECK(scene.history.ended().front().text() ==
+              "page_hung: new_page ok after 910 ms, "
+              "restart_browser by worker 1 failed after 200 ms, "
+              "restart_browser by worker 1 cancelled after 700 ms");
+        CHECK(scene.history.ended().front().replaced_by.is_none());
+    }
+    CHECK(scene.history.of(RecoveryRung::restart_browser).attempts >= 1);
+    CHECK(scene.history.total().successes == 1);
+}

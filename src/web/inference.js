@@ -24,13 +24,12 @@ import {
   load_failure_code,
   order_device_types,
 } from './provider_choice.js';
+import { choose_runtime, limit_to_runtime } from './runtime_choice.js';
 import { allow_method_callers } from './method_callers.js';
 import { fetch_model } from './model_fetch.js';
 import { signature_fault } from './answer_check.js';
 import { typed_data } from './tensor_data.js';
 
-const runtime_module = '/ort/ort.jspi.bundle.min.mjs';
-const runtime_binary = '/ort/ort-wasm-simd-threaded.jspi.wasm';
 
 export class Inference {
   #scope;
@@ -40,6 +39,7 @@ export class Inference {
   #on_lost;
   #on_context_lost;
   #has_lost_context = false;
+  #build; // which of its builds this browser runs
   #runtime = null; // promise of onnxruntime-web
   #models = new Map(); // name -> {session, provider, is_fallback_adapter, inputs, outputs}
   #contexts = new Map(); // WebNN device type -> promise of the context that all its models share
@@ -48,7 +48,8 @@ export class Inference {
   constructor({ scope, page_url, capabilities, pump, on_lost, on_context_lost }) {
     this.#scope = scope;
     this.#page_url = page_url;
-    this.#capabilities = capabilities;
+    this.#build = choose_runtime(scope.WebAssembly);
+    this.#capabilities = limit_to_runtime(this.#build, capabilities);
     this.#pump = pump;
     this.#on_lost = on_lost;
     this.#on_context_lost = on_context_lost;
@@ -234,9 +235,9 @@ export class Inference {
 
   async #import_runtime() {
     allow_method_callers(this.#scope);
-    const ort = await import(runtime_module);
+    const ort = await import(this.#build.module);
     ort.env.wasm.numThreads = 1; // one worker, one core: the pool is what runs side by side
-    ort.env.wasm.wasmPaths = { wasm: runtime_binary };
+    ort.env.wasm.wasmPaths = { wasm: this.#build.binary };
     ort.env.logLevel = 'error';
     return ort;
   }

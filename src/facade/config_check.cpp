@@ -2,8 +2,10 @@
 #include "facade/config_check.hpp"
 
 #include "everpool/browser/firefox_preferences.hpp"
+#include "everpool/browser/webdriver_endpoint.hpp"
 #include "everpool/request.hpp"
 #include "everpool/state_change.hpp"
+#include "everpool/wire/json_check.hpp"
 #include "facade/range_check.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +19,8 @@ namespace everpool::facade {
 namespace {
 
 constexpr std::size_t name_bytes_max = 128;
+constexpr std::size_t capabilities_bytes_max = std::size_t{64} << 10;
+constexpr std::size_t capabilities_depth_max = 16;
 
 const RangeCheck check_range("ResourcePoolConfig");
 
@@ -66,6 +70,27 @@ void check_modules(const ResourcePoolConfig& config) {
     }
 }
 
+void check_webdriver(const WebDriverOptions& options) {
+    const auto quoted = [](std::string_view text) {
+        return '\'' + escape_remote_text(text, 200) + '\'';
+    };
+    if (!options.endpoint.empty() && !browser::webdriver_endpoint_from(options.endpoint))
+        refuse("browsers[].webdriver.endpoint",
+               "empty or http://HOST[:PORT][/PATH], without user and password",
+               quoted(options.endpoint));
+    if (!options.endpoint.empty() && !options.driver.empty())
+        refuse("browsers[].webdriver.driver", "empty where webdriver.endpoint is given",
+               quoted(options.driver.string()));
+    const std::string_view capabilities = options.capabilities_json;
+    check_range("browsers[].webdriver.capabilities_json.size()", capabilities.size(), 0,
+                capabilities_bytes_max);
+    if (!capabilities.empty() && !wire::is_json_object(capabilities, capabilities_depth_max))
+        refuse(
+            "browsers[].webdriver.capabilities_json",
+            fmt::format("empty or a JSON object, nested at most {} deep", capabilities_depth_max),
+            quoted(capabilities));
+}
+
 void check_fault_tolerance(const FaultToleranceOptions& options) {
     using namespace std::chrono_literals;
     if (name_of(options.level) == "unrecognised")
@@ -102,9 +127,6 @@ void check_config(const ResourcePoolConfig& config) {
     std::uint64_t workers = 0;
     for (const BrowserSpec& browser : config.browsers) {
         check_range("browsers[].count", browser.count, 1, worker_count_max);
-        // Another engine, another protocol: started as one of the others, it would never answer.
-        if (browser.type == BrowserType::webkit)
-            refuse("browsers[].type", "chromium, chrome, edge or firefox", "webkit");
         if (!browser.extra_preferences.empty() && browser.type != BrowserType::firefox)
             refuse(
                 "browsers[].extra_preferences", "empty but for firefox",
@@ -115,6 +137,7 @@ void check_config(const ResourcePoolConfig& config) {
                        "a name of [A-Za-z0-9._+-] with true, false, an integer or a quoted text",
                        '\'' + escape_remote_text(name, 200) + "' = '" +
                            escape_remote_text(value, 200) + '\'');
+        check_webdriver(browser.webdriver);
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);

@@ -28,8 +28,7 @@ std::vector<BrowserSpec> alternatives_of(const BrowserSpec& own,
 
     std::vector<BrowserType> installed;
     for (const BrowserType type : browser_types)
-        if (type != own.type && io::is_drivable(type) && !io::installed_browsers(type).empty())
-            installed.push_back(type);
+        if (type != own.type && !io::installed_browsers(type).empty()) installed.push_back(type);
     for (const BrowserType type :
          browser::fallbacks_among(family.value_or(ModelFamily::unknown), installed))
         add(type, std::move(io::installed_browsers(type).front()));

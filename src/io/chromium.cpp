@@ -2,7 +2,7 @@
 #include "io/chromium.hpp"
 
 #include "everpool/browser/chromium_flags.hpp"
-#include "io/linux/process_group.hpp"
+#include "io/engine_processes.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
@@ -54,22 +54,26 @@ std::string text_at(const json::value& value, std::string_view key) {
 
 } // namespace
 
-Chromium::Chromium(boost::asio::any_io_executor strand, BrowserOptions options,
-                   BrowserListener& listener)
-    : BrowserProcess(strand, std::move(options), listener),
-      commands_(std::make_shared<PendingCommands>(strand, this->options().command_timeout)) {}
-
-void Chromium::prepare(ChildOptions& child, const std::filesystem::path& profile) {
-    const std::string name = child.executable.filename().string();
+std::vector<std::string> chromium_command_line(const BrowserSpec& spec,
+                                               const std::filesystem::path& profile) {
+    const std::string name = spec.executable.filename().string();
     const browser::ChromiumCircumstances circumstances{
         .is_headless_shell = name.find("headless") != std::string::npos,
         .is_root = ::geteuid() == 0,
         .has_small_shared_memory = has_small_shared_memory(),
     };
     if (circumstances.is_root) warn_of_missing_sandbox_once();
+    return browser::chromium_arguments(profile.string(), circumstances, spec.extra_arguments);
+}
+
+Chromium::Chromium(boost::asio::any_io_executor strand, BrowserOptions options,
+                   BrowserListener& listener)
+    : BrowserProcess(strand, std::move(options), listener),
+      commands_(std::make_shared<PendingCommands>(strand, this->options().command_timeout)) {}
+
+void Chromium::prepare(ChildOptions& child, const std::filesystem::path& profile) {
     child.has_control_pipe = true;
-    child.arguments = browser::chromium_arguments(profile.string(), circumstances,
-                                                  options().spec.extra_arguments);
+    child.arguments = chromium_command_line(options().spec, profile);
 }
 
 void Chromium::on_started() {
@@ -215,18 +219,10 @@ void Chromium::on_attached(std::string_view session, const json::object& paramet
     }
 }
 
-/// What a process is stands on its command line.
 std::vector<int> Chromium::processes(BrowserPart part) const {
     if (process_id() == 0) return {};
     if (part == BrowserPart::browser) return {process_id()};
-    const std::string_view mark = part == BrowserPart::gpu    ? " --type=gpu-process"
-                                  : part == BrowserPart::page ? " --type=renderer"
-                                                              : "=network.mojom.NetworkService";
-    std::vector<int> out = members_of_group(process_id());
-    std::erase_if(out, [&](int process) {
-        return (command_line_of(process) + ' ').find(std::string(mark) + ' ') == std::string::npos;
-    });
-    return out;
+    return engine_processes(BrowserEngine::chromium, part, process_id());
 }
 
 void Chromium::ask_to_quit() {

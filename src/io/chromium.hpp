@@ -7,12 +7,17 @@
 
 #include <array>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 namespace everpool::io {
+
+/// What stands after the executable: the table of flags, as this machine needs it.
+std::vector<std::string> chromium_command_line(const BrowserSpec& spec,
+                                               const std::filesystem::path& profile);
 
 class Chromium final : public BrowserProcess {
 public:

@@ -3,7 +3,7 @@
 
 #include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
-#include "io/linux/process_group.hpp"
+#include "io/engine_processes.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
@@ -32,16 +32,6 @@ std::string text_at(const json::value* value, std::string_view key) {
                             : object->if_contains(json::string_view(key.data(), key.size()));
     const auto* string = found == nullptr ? nullptr : found->if_string();
     return string == nullptr ? std::string() : std::string(string->data(), string->size());
-}
-
-/// The processes of `group` that hold pages. Firefox names the kind last on their command line.
-std::vector<int> content_processes_of(int group) {
-    std::vector<int> out = members_of_group(group);
-    std::erase_if(out, [](int process) {
-        const std::string line = command_line_of(process);
-        return line.find("-contentproc") == std::string::npos || !line.ends_with(" tab");
-    });
-    return out;
 }
 
 } // namespace
@@ -206,7 +196,7 @@ void Firefox::async_execute(PageId page, PageThread thread, std::string script, 
 std::vector<int> Firefox::processes(BrowserPart part) const {
     if (process_id() == 0) return {};
     if (part == BrowserPart::browser) return {process_id()};
-    return part == BrowserPart::page ? content_processes_of(process_id()) : std::vector<int>();
+    return engine_processes(BrowserEngine::gecko, part, process_id());
 }
 
 void Firefox::crash_page(const PageId&) {

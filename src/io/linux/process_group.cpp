@@ -40,6 +40,13 @@ bool is_group_gone(int group) {
     return std::ranges::all_of(members_of_group(group), is_process_dead);
 }
 
+int parent_of(int process) {
+    const std::string stat = read_stat(process); // "S 123 ..."
+    int parent = 0;
+    if (stat.size() > 2) std::from_chars(stat.data() + 2, stat.data() + stat.size(), parent);
+    return parent;
+}
+
 std::string command_line_of(int process) {
     std::string line = read_proc(process, "cmdline");
     while (!line.empty() && line.back() == '\0') line.pop_back();

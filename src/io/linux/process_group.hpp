@@ -16,6 +16,9 @@ std::vector<int> members_of_group(int group);
 /// do.
 bool is_group_gone(int group);
 
+/// Who has started it; 0 if there is no such process.
+int parent_of(int process);
+
 /// A process's command line, its arguments separated by spaces. Empty if there is no such process.
 std::string command_line_of(int process);
 

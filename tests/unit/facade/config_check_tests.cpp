@@ -64,10 +64,35 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.frame_bytes_max = 1024; }), "frame_bytes_max"));
 }
 
-TEST_CASE("a browser that no pool can start is refused") {
-    CHECK(complaint([](auto& c) { c.browsers[0].type = everpool::BrowserType::webkit; }) ==
-          "ResourcePoolConfig::browsers[].type must be chromium, chrome, edge or firefox, but is "
-          "webkit");
+TEST_CASE("WebKit may be asked for, and needs no WebDriver to be named") {
+    CHECK(complaint([](auto& c) { c.browsers[0].type = everpool::BrowserType::webkit; }).empty());
+}
+
+TEST_CASE("how a browser is controlled by WebDriver is checked member by member") {
+    const auto with = [](auto change) {
+        return complaint([&](auto& c) { change(c.browsers[0].webdriver); });
+    };
+    CHECK(with([](auto& w) { w.endpoint = "http://127.0.0.1:9515"; }).empty());
+    CHECK(with([](auto& w) { w.endpoint = "https://grid:4444"; }) ==
+          "ResourcePoolConfig::browsers[].webdriver.endpoint must be empty or "
+          "http://HOST[:PORT][/PATH], without user and password, but is 'https://grid:4444'");
+    CHECK(names(with([](auto& w) {
+                    w.endpoint = "http://127.0.0.1:9515";
+                    w.driver = "/usr/bin/chromedriver";
+                }),
+                "browsers[].webdriver.driver"));
+    CHECK(with([](auto& w) { w.driver = "/usr/bin/chromedriver"; }).empty());
+    CHECK(with([](auto& w) { w.capabilities_json = R"({"platformName":"linux"})"; }).empty());
+    for (const char* text : {"[]", "{", "1", "{}{}"})
+        CHECK(names(with([&](auto& w) { w.capabilities_json = text; }),
+                    "browsers[].webdriver.capabilities_json"));
+    CHECK(names(with([](auto& w) {
+                    w.capabilities_json =
+                        "{\"a\":" + std::string(17, '[') + std::string(17, ']') + "}";
+                }),
+                "browsers[].webdriver.capabilities_json"));
+    CHECK(names(with([](auto& w) { w.capabilities_json = std::string((64 << 10) + 1, ' '); }),
+                "browsers[].webdriver.capabilities_json.size()"));
 }
 
 TEST_CASE("what is kept, and where, is checked member by member") {

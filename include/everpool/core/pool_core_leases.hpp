@@ -52,8 +52,8 @@ inline void PoolCore::find_worker_for_lease(Slot slot, Turn& turn) {
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
-        if (!worker.fsm.serves(lease.model) || worker.is_retiring || worker.lease != no_slot ||
-            worker.reserved_for != no_slot)
+        if (!worker.fsm.serves(lease.model) || worker.is_retiring || worker.is_quarantined ||
+            worker.lease != no_slot || worker.reserved_for != no_slot)
             continue;
         const std::uint64_t cost = placement_cost(
             worker.session.in_flight() != 0,

@@ -31,6 +31,9 @@ struct PoolEvent {
         model_ready,          ///< loaded and warmed up on that worker
         model_rejected,       ///< code and diagnostics say why
         request_redispatched, ///< a lost worker held it; it goes to another
+        answers_disagree,     ///< of several workers asked one gave another answer than most, or
+                              ///< nobody knows which is right (code answers_disagree); detail: who,
+                              ///< with both fingerprints; diagnostics: where and by how much
         page_message,         ///< the page told of something: hidden, unhandled error; remote text
         warning,              ///< something an operator should know; diagnostics.message
     };
@@ -63,6 +66,7 @@ constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
     case model_ready: return "model_ready";
     case model_rejected: return "model_rejected";
     case request_redispatched: return "request_redispatched";
+    case answers_disagree: return "answers_disagree";
     case page_message: return "page_message";
     case warning: return "warning";
     }

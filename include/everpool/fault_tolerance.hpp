@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -63,20 +64,44 @@ fault_tolerance_level_from(std::string_view name) noexcept {
     return std::nullopt;
 }
 
-/// Standbys that a pool keeps, unless its configuration says otherwise.
-constexpr std::uint32_t standbys_of(FaultToleranceLevel level) noexcept {
-    return level >= FaultToleranceLevel::high ? 1 : 0;
+/// What one level does.
+struct FaultToleranceMeasures {
+    FaultToleranceLevel level{};
+    bool keeps_state{false};                 ///< ResourcePool::state() tells of it
+    Durability durability{Durability::none}; ///< of the state, in a directory
+    bool retries{true};                      ///< a lost worker's operations go to other workers
+    bool hedges{true};                       ///< see HedgeOptions
+    std::uint8_t standbys{0}; ///< workers kept besides, see ResourcePoolConfig::standby_count
+    std::uint8_t copies{1};   ///< workers asked for each request, see Request::redundancy
+
+    /// Does a vote over several answers decide?
+    [[nodiscard]] constexpr bool votes() const noexcept { return copies > 1; }
+};
+
+/// What each level does, by FaultToleranceLevel. The library reads it here, and README.md shows it.
+inline constexpr std::array<FaultToleranceMeasures, 5> level_table{{
+    {.level = FaultToleranceLevel::none},
+    {.level = FaultToleranceLevel::low, .keeps_state = true},
+    {.level = FaultToleranceLevel::medium, .keeps_state = true, .durability = Durability::group},
+    {.level = FaultToleranceLevel::high,
+     .keeps_state = true,
+     .durability = Durability::group,
+     .standbys = 1},
+    {.level = FaultToleranceLevel::critical,
+     .keeps_state = true,
+     .durability = Durability::sync,
+     .standbys = 1,
+     .copies = 3},
+}};
+
+/// Of a value that is no level: what the highest one does.
+constexpr const FaultToleranceMeasures& measures_of(FaultToleranceLevel level) noexcept {
+    const auto index = static_cast<std::size_t>(level);
+    return level_table[index < level_table.size() ? index : level_table.size() - 1];
 }
 
 constexpr Durability durability_of(FaultToleranceLevel level) noexcept {
-    switch (level) {
-    case FaultToleranceLevel::none:
-    case FaultToleranceLevel::low: return Durability::none;
-    case FaultToleranceLevel::medium:
-    case FaultToleranceLevel::high: return Durability::group;
-    case FaultToleranceLevel::critical: return Durability::sync;
-    }
-    return Durability::sync;
+    return measures_of(level).durability;
 }
 
 } // namespace everpool

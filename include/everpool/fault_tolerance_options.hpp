@@ -63,7 +63,10 @@ struct FaultToleranceOptions {
     ///             operations at the same time share). If the disk fails, operations that have not
     ///             been sent complete with storage_full, storage_not_writable or storage_failed and
     ///             are not executed; one that has been executed completes with the same code, and
-    ///             Result has its outputs.
+    ///             Result has its outputs. And each idempotent request without a lease is executed
+    ///             by three workers, of which a vote decides; see Request::redundancy.
+    ///
+    /// level_table (fault_tolerance.hpp) says the same as data.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
 
     /// How a failed worker is brought back; see recovery_strategy.hpp. Default progressive.

@@ -32,6 +32,9 @@ struct PoolEvent {
         model_ready,          ///< loaded and warmed up on that worker
         model_rejected,       ///< code and diagnostics say why
         request_redispatched, ///< a lost worker held it; it goes to another
+        answers_disagree,     ///< of several workers asked one gave another answer than most, or
+                              ///< nobody knows which is right (code answers_disagree); detail: who,
+                              ///< with both fingerprints; diagnostics: where and by how much
         page_message,         ///< the page told of something: hidden, unhandled error; remote text
         fleet_failing,   ///< the starts of all workers fail alike: `worker` alone goes on trying
         worker_replaced, ///< its rival `successor` was ready first, and is what it was
@@ -69,6 +72,7 @@ constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
     case model_ready: return "model_ready";
     case model_rejected: return "model_rejected";
     case request_redispatched: return "request_redispatched";
+    case answers_disagree: return "answers_disagree";
     case page_message: return "page_message";
     case worker_replaced: return "worker_replaced";
     case fleet_failing: return "fleet_failing";

@@ -8,9 +8,11 @@
 
 #include "everpool/browser_spec.hpp"
 #include "everpool/fault_tolerance_options.hpp"
+#include "everpool/hedge_options.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/pool_event.hpp"
 #include "everpool/time.hpp"
+#include "everpool/vote.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -71,6 +73,13 @@ struct ResourcePoolConfig {
     /// Executions of one request at most, the first included, for requests that do not say.
     /// Default 3; range 1 to 100. Only idempotent requests are ever executed twice.
     std::uint32_t max_attempts{3};
+
+    /// When a second worker is asked because the first one is late. See hedge_options.hpp.
+    HedgeOptions hedge{};
+
+    /// How far answers of several workers may be apart, where a vote decides. See vote.hpp, and
+    /// Request::redundancy.
+    VoteOptions vote{};
 
     /// Told of everything that happens to workers. Default: nobody. See pool_event.hpp for what it
     /// may do; it is not called any more when the pool's destructor has returned.

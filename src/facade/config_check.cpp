@@ -149,6 +149,12 @@ void check_config(const ResourcePoolConfig& config) {
     check_fault_tolerance(config.fault_tolerance);
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
+    check_range("hedge.delay_min", config.hedge.delay_min, 0ms, 1min);
+    check_range("hedge.sample_count_min", config.hedge.sample_count_min, 10, 100'000);
+    if (!(config.hedge.quantile >= 0.5 && config.hedge.quantile <= 0.999))
+        refuse("hedge.quantile", "0.5 to 0.999", fmt::format("{}", config.hedge.quantile));
+    check_config(config.hedge.budget);
+    check_config(config.vote);
     check_range("start_timeout", config.start_timeout, 1s, 1h);
     check_range("page_start_timeout", config.page_start_timeout, 100ms, 1h);
     check_range("ping_interval", config.ping_interval, 10ms, 30s);
@@ -186,7 +192,7 @@ std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operati
 }
 
 std::uint32_t standby_count(const ResourcePoolConfig& config) {
-    return config.standby_count.value_or(standbys_of(config.fault_tolerance.level));
+    return config.standby_count.value_or(measures_of(config.fault_tolerance.level).standbys);
 }
 
 std::uint32_t rival_count(const ResourcePoolConfig& config) {

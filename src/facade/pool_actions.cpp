@@ -87,8 +87,7 @@ void PoolDriver::perform(const core::AskControl& action) {
 void PoolDriver::perform(const core::SendCancel& action) {
     const WorkerDriver& worker = *workers_.at(action.worker.value);
     if (!is_current(worker, action.generation)) return;
-    const auto request = requests_.find(action.request.value);
-    if (request != requests_.end() && request->second.is_held) return; // it was not sent yet
+    if (is_held(action.request, action.attempt)) return; // it was not sent yet
     // If it cannot be sent the worker is going, and the operation with it.
     (void)bridge_->send(action.worker, wire::Channel::data,
                         wire::Cancel{action.request.value, action.attempt});

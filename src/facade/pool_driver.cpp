@@ -47,6 +47,8 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     out.strategy = tolerance.recovery_strategy == RecoveryStrategy::custom
                        ? tolerance.custom_strategy
                        : make_recovery_strategy(tolerance.recovery_strategy);
+    out.hedge = {config.hedge.quantile, config.hedge.delay_min, config.hedge.sample_count_min};
+    out.hedge_budget = config.hedge.budget;
     out.max_in_flight_per_worker = config.max_in_flight_per_worker;
     out.in_flight_bytes_max = config.in_flight_bytes_max;
     out.queue_count_max = config.queue_count_max;
@@ -201,6 +203,11 @@ void PoolDriver::refresh_counters() {
     counters.queued.store(core_.queued(), std::memory_order_relaxed);
     counters.in_flight.store(core_.in_flight(), std::memory_order_relaxed);
     counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
+    counters.hedged.store(core_.stats().hedged, std::memory_order_relaxed);
+    counters.hedges_won.store(core_.stats().hedges_won, std::memory_order_relaxed);
+    counters.votes.store(core_.stats().votes, std::memory_order_relaxed);
+    counters.dissents.store(core_.stats().dissents, std::memory_order_relaxed);
+    counters.undecided.store(core_.stats().undecided, std::memory_order_relaxed);
     counters.stale_ignored.store(core_.stats().stale_ignored, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < workers_.size(); ++i)
         counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}), std::memory_order_relaxed);

@@ -93,21 +93,34 @@ public:
     void inject(const FaultOrder& order, InjectHandler handler);
 
 private:
+    /// What was asked of one worker.
+    struct Attempt {
+        std::uint32_t number{0};
+        WorkerId worker{WorkerId::none()};
+        Generation generation{};
+        TimePoint dispatched{}, replied{};
+        bool is_held{false}; ///< given to its worker, and waits for the record of that
+        std::optional<wire::RunResult> reply{};
+    };
+
     /// A caller's operation between submission and completion.
     struct Pending {
         wire::Run run; ///< what is sent, kept for further attempts
         WaitingHandler<void(error_code, Result)> handler;
         ModelId model{ModelId::none()};
-        TimePoint submitted{}, dispatched{}, replied{};
-        WorkerId worker{WorkerId::none()};
-        Generation generation{};
+        TimePoint submitted{};
+        std::vector<Attempt> attempts; ///< the last one, or those that run beside each other
+        std::unique_ptr<Votes> votes;  ///< null: one answer was asked for
         bool was_checked{false};
-        bool is_held{false};      ///< given to its worker, and waits for the record of that
         bool is_concluded{false}; ///< its answer is there, and waits for the record of that
         /// As a previous host left it; null: it is a caller's of this one.
         std::unique_ptr<OperationState> recovered;
-        std::optional<wire::RunResult> reply;
         Diagnostics diagnostics;
+
+        /// Null if there is none.
+        [[nodiscard]] Attempt* find(std::uint32_t number) noexcept;
+        /// The attempt that this begins; it takes the place of those that it is not beside.
+        Attempt& begin(const core::Dispatch& action);
     };
     enum class Phase : std::uint8_t { constructed, starting, running, draining, stopping, stopped };
 
@@ -128,6 +141,7 @@ private:
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
     void perform(const core::AskControl&);
+    void perform(const core::CountVotes&);
     void perform(const core::Complete&);
     void perform(const core::LeaseGranted&);
     void perform(const core::LeaseEnded&);
@@ -139,8 +153,12 @@ private:
     void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override;
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
     void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
-    [[nodiscard]] Pending* asked_last(const WorkerDriver&, RequestId, std::uint32_t attempt);
-    [[nodiscard]] bool is_held(RequestId id) const noexcept;
+    [[nodiscard]] Attempt* asked(const WorkerDriver&, RequestId, std::uint32_t attempt);
+    [[nodiscard]] bool is_held(RequestId id, std::uint32_t attempt) noexcept;
+
+    // pool_votes.cpp: several answers to one request
+    [[nodiscard]] Vote vote_of(const Attempt& attempt) const;
+    void tell_dissent(RequestId id, const Votes& votes, Errc code);
     void on_reply(WorkerDriver&, wire::RunResult&&);
     void on_reply(WorkerDriver&, const wire::RemoteError&);
 

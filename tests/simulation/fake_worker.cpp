@@ -75,6 +75,7 @@ void FakeWorker::perform(const StartWorker& action) {
     health_ = Health::fine;
     is_compute_silent_ = is_page_silent_ = is_page_hung_ = is_browser_silent_ = false;
     is_suspicious_ = false;
+    wrong_ = 0; // the warm-up would have told
     broken_ = RecoveryRung::ping;
     if (world.chance(faults.permanent_start)) {
         report(WorkerStartFailed{id_, generation_, Errc::browser_not_found, true}, usual);
@@ -170,7 +171,10 @@ void FakeWorker::begin_next() {
     if (is_long) is_suspicious_ = true; // longer than anything that was seen before, perhaps
     const Duration duration =
         is_long ? with_.world.skewed(50ms, with_.operation_max) : with_.world.skewed(200us, 50ms);
-    with_.ledger.note_execution(*running_);
+    // It answers as ever, and what it says is wrong, from now on.
+    if (wrong_ == 0 && with_.world.chance(with_.faults.wrong))
+        wrong_ = static_cast<std::uint32_t>(with_.world.between(1, 3));
+    with_.ledger.note_execution(*running_, wrong_);
     later_in_life(duration, [this] {
         const Dispatch done = *running_;
         compute(done);

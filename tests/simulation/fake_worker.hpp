@@ -86,6 +86,7 @@ private:
     bool is_browser_silent_{false};
     bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
     bool is_stuck_{false};      ///< running_ never ends, but pings are answered
+    std::uint32_t wrong_{0};    ///< what it answers in this life; 0: what is right
     std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread
     std::optional<core::Dispatch> running_;
     TimePoint last_arrival_{};

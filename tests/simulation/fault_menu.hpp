@@ -25,6 +25,8 @@ struct FaultMenu {
     Ratio failure;     ///< it is answered with an error that is final
     Ratio lie; ///< it is executed, and answered with a code by which a driver says it was not
 
+    Ratio wrong; ///< from now on its answers are wrong, until it is started anew
+
     // Per failure of a worker.
     Ratio stubborn; ///< the rung that cures it is a larger one than it looks
 
@@ -74,6 +76,7 @@ struct FaultMenu {
         maybe(menu.device_lost, 10, 200);
         maybe(menu.failure, 5, 50);
         maybe(menu.lie, 10, 200);
+        maybe(menu.wrong, 10, 200);
         maybe(menu.stubborn, 1, 10);
         maybe(menu.unsent, 10, 200);
         maybe(menu.backpressure, 10, 200);

@@ -8,6 +8,8 @@
 //   * work is given only to a life that is in force, connected, not lost, with the model warm;
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
+//   * copies of one request are at different workers, an answer of theirs is delivered only if more
+//     than half of those asked have given it, and so no wrong one while at most f of 2f + 1 are wrong;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
 //   * a standby is given work only if an active worker is missing, or none serves the model;
 //   * what is started is stopped in the end, and started again only when that is done;
@@ -30,8 +32,21 @@
 
 namespace everpool::simulation {
 
+struct AttemptFact {
+    core::Dispatch sent{};
+    bool is_answered{false};
+    Errc code{};
+    std::uint32_t value{0}; ///< what was computed: 0 is right
+};
+
 struct RequestFact {
-    core::RequestMeta meta{}; ///< max_attempts: as it counts
+    core::RequestMeta meta{};              ///< max_attempts: as it counts
+    std::uint32_t wanted{1};               ///< answers, at most; see least_wanted()
+    std::uint32_t least{core::copies_max}; ///< so many as there were workers for it since
+    std::vector<AttemptFact> attempts{};
+    std::vector<std::uint32_t> counted{}; ///< attempts of the last vote
+    bool is_counting{false};
+    bool is_hedged{false};
     bool is_after_drain{false}, is_after_stop{false};
     std::uint32_t dispatches{0}, executions{0};
     core::Dispatch last{};
@@ -85,8 +100,10 @@ public:
     void note_wakeup() { cause_ = core::Start{}; }
     /// An action, after the core has asked for it.
     void note(const core::Action& action, TimePoint now);
-    /// A worker begins to compute a request.
-    void note_execution(const core::Dispatch& dispatch);
+    /// A worker begins to compute a request; `value`: the answer will be this, 0 is right.
+    void note_execution(const core::Dispatch& dispatch, std::uint32_t value);
+    /// What an honest driver finds when it compares the answers.
+    [[nodiscard]] core::VotesCounted count(const core::CountVotes&) const;
     /// Is anybody kept waiting beyond a deadline? Asked now and then.
     void check_deadlines(TimePoint now);
 
@@ -122,6 +139,7 @@ private:
     void on(const core::WorkerLost&);
     void on(const core::ModelWarmedUp&);
     void on(const core::Replied&);
+    void on(const core::VotesCounted&);
 
     void on(const core::StartWorker&, TimePoint);
     void on(const core::StopWorker&, TimePoint);
@@ -131,6 +149,7 @@ private:
     void on(const core::SendCancel&, TimePoint);
     void on(const core::SendPing&, TimePoint);
     void on(const core::AskControl&, TimePoint);
+    void on(const core::CountVotes&, TimePoint);
     void on(const core::Complete&, TimePoint);
     void on(const core::LeaseGranted&, TimePoint);
     void on(const core::LeaseEnded&, TimePoint);
@@ -142,6 +161,14 @@ private:
     void judge_standby(const core::Dispatch&, const RequestFact&);
     void judge_outcome(const core::Complete&, const RequestFact&, TimePoint now);
     void judge_answer(const core::Complete&, const RequestFact&);
+    void judge_copies(const core::Dispatch&, const RequestFact&);
+    void judge_answer_of_copies(const core::Complete&, const RequestFact&);
+    void judge_vote(const core::Complete&, const RequestFact&);
+    [[nodiscard]] std::uint32_t under_way(const RequestFact&) const;
+    [[nodiscard]] std::uint32_t least_wanted(const RequestFact&) const;
+    [[nodiscard]] static bool has_copies(const RequestFact& fact) noexcept {
+        return fact.wanted > 1 || fact.is_hedged;
+    }
     void judge_giving_up(const RequestFact&, TimePoint now);
     void judge_full_queue(const RequestFact&);
     void judge_refusal(Errc code, ModelId model, bool is_after_drain, bool is_after_stop);

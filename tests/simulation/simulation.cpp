@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -81,6 +82,9 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.canary_interval =
         world_.chance(1, 2) ? world_.between(Duration(1s), Duration(60s)) : Duration{};
     config.page_start_timeout = world_.between(Duration(5s), Duration(15s));
+    config.hedge.sample_count_min = world_.between(10, 100);
+    config.hedge.delay_min = world_.between(Duration(0ms), Duration(20ms));
+    config.hedge_budget.floor = static_cast<std::uint32_t>(world_.between(0, 20));
     config.provider_count_max = static_cast<std::uint8_t>(world_.between(1, 3));
     if (world_.chance(1, 2)) {
         config.worker_alternatives.resize(config.worker_browsers.size());
@@ -175,6 +179,9 @@ void Simulation::perform_all() {
                 if constexpr (requires(FakeWorker worker) { worker.perform(one); })
                     if (one.worker.value < workers_.size())
                         workers_[one.worker.value]->perform(one);
+                if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, CountVotes>)
+                    world_.after(world_.skewed(0s, 1ms),
+                                 [this, counted = ledger_->count(one)] { feed(counted); });
             },
             action);
     actions_.clear();
@@ -244,7 +251,7 @@ Event Simulation::stray_event() {
     if (other == now) other.value += 3;
     const ModelId model{static_cast<std::uint32_t>(world_.between(0, 5))};
     const RequestId request{world_.between(0, ledger_->request_count() + 2)};
-    switch (world_.between(0, 10)) {
+    switch (world_.between(0, 11)) {
     case 0: return WorkerConnected{id, other};
     case 1:
         return WorkerLost{id, other,
@@ -259,6 +266,11 @@ Event Simulation::stray_event() {
     case 9:
         return ControlAnswered{id, now, static_cast<ControlQuestion>(world_.between(0, 1)),
                                UINT64_MAX - world_.between(0, 9)};
+    case 10:
+        if (request.value == 0 || request.value > ledger_->request_count() ||
+            !ledger_->request(request).is_counting)
+            return VotesCounted{request, VoteVerdict::agreed, 1, 1};
+        [[fallthrough]];
     default: return PongArrived{id, now, wire::Channel::data, UINT64_MAX - world_.between(0, 9)};
     }
 }

@@ -5,6 +5,7 @@
 
 #include "everpool/core/event.hpp"
 
+#include <array>
 #include <cstdint>
 #include <variant>
 #include <vector>
@@ -61,6 +62,7 @@ struct Dispatch {
     Generation generation;
     RequestId request;
     std::uint32_t attempt{1};
+    bool is_beside{false}; ///< others of its attempts are under way, or have been answered
     friend bool operator==(const Dispatch&, const Dispatch&) = default;
 };
 /// Tell the worker that nobody waits for this any more. Its answer, if any, is ignored.
@@ -87,13 +89,22 @@ struct AskControl {
     friend bool operator==(const AskControl&, const AskControl&) = default;
 };
 
+/// Compare the answers to these attempts, which the driver has kept; answered by VotesCounted.
+struct CountVotes {
+    RequestId request;
+    std::uint8_t count{0};
+    std::array<std::uint32_t, copies_max> attempts{}; ///< the first `count` of them
+    friend bool operator==(const CountVotes&, const CountVotes&) = default;
+};
+
 // For the host. Each of these is said exactly once per request or lease.
-/// Complete the caller's operation. Ok: with the result kept since the last Replied.
+/// Complete the caller's operation. Ok: with the answer to `attempt`, which the driver has kept.
 struct Complete {
     RequestId request;
     Errc code{};
     std::uint32_t attempts{0};
     WorkerId worker{WorkerId::none()}; ///< who answered, or who was lost with it
+    std::uint32_t attempt{0}; ///< of several at the same time; 0: there was but one at a time
     friend bool operator==(const Complete&, const Complete&) = default;
 };
 struct LeaseGranted {
@@ -150,8 +161,8 @@ struct Notice {
 };
 
 using Action = std::variant<StartWorker, StopWorker, LoadModel, WarmUpModel, Dispatch, SendCancel,
-                            SendPing, AskControl, Complete, LeaseGranted, LeaseEnded, StartFinished,
-                            DrainFinished, StopFinished, Notice>;
+                            SendPing, AskControl, CountVotes, Complete, LeaseGranted, LeaseEnded,
+                            StartFinished, DrainFinished, StopFinished, Notice>;
 
 /// Filled by the core, performed and cleared by the driver, kept for its capacity.
 using Actions = std::vector<Action>;

@@ -6,9 +6,12 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
+#include "everpool/core/hedge_delay.hpp"
+#include "everpool/core/trust.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/recovery_rung.hpp"
 #include "everpool/recovery_strategy.hpp"
+#include "everpool/retry_budget.hpp"
 #include "everpool/time.hpp"
 
 #include <chrono>
@@ -143,6 +146,17 @@ struct CoreConfig {
     /// no room for (other browsers, other providers) need not be taken out.
     RungSet rungs{RungSet::between(RecoveryRung::recreate_device, RecoveryRung::other_provider)};
 
+    // --- several workers for one request ---------------------------------------------------------
+
+    /// When a second worker is asked; see hedge_delay.hpp. For requests that say may_hedge.
+    HedgeConfig hedge{};
+
+    /// What hedges may cost; each success of a request that may be hedged pays into it.
+    RetryBudgetConfig hedge_budget{};
+
+    /// When a worker whose answers dissent gets no more work and is started anew; see trust.hpp.
+    TrustConfig trust{};
+
     /// After this, Stop kills the workers that have not stopped and finishes without them. Longer
     /// than the grace that the driver itself gives to a browser. Positive.
     Duration stop_timeout{std::chrono::seconds{15}};
@@ -202,6 +216,9 @@ inline void check_core_config(const CoreConfig& config) {
     check(config.rungs.contains(RecoveryRung::restart_browser),
           "rungs must contain restart_browser");
     check(config.stop_timeout > Duration{}, "stop_timeout must be positive");
+    check_config(config.hedge);
+    check_config(config.hedge_budget);
+    check_config(config.trust);
 }
 
 } // namespace everpool::core

@@ -14,6 +14,7 @@
 #include "everpool/ids.hpp"
 #include "everpool/recovery_rung.hpp"
 #include "everpool/time.hpp"
+#include "everpool/vote.hpp"
 #include "everpool/wire/message.hpp"
 
 #include <cstddef>
@@ -51,11 +52,20 @@ enum class ControlQuestion : std::uint8_t {
     page,    ///< for one of the page's main thread
 };
 
+/// More copies of one request than this are not made.
+inline constexpr std::size_t copies_max = 7;
+
 /// What the core must know of an operation. Plain integers; fits a cache line.
 struct RequestMeta {
     RequestId id;
     ModelId model{ModelId::none()}; ///< none(): any worker that is ready will do
-    LeaseId lease{};                ///< 0: any worker; else the worker held by this lease
+    /// So many workers are asked, and a vote decides; 1: one is asked, and believed. At most
+    /// copies_max. Counts as 1 if it is not idempotent, or belongs to a lease.
+    std::uint8_t copies{1};
+    /// A second worker may be asked if the first is late. Not if a vote decides, and not if it is
+    /// not idempotent or belongs to a lease.
+    bool may_hedge{false};
+    LeaseId lease{}; ///< 0: any worker; else the worker held by this lease
     TimePoint deadline{never};
     std::uint64_t bytes{0}; ///< payload, counts against in-flight bytes of a worker
     std::uint32_t preferred_browsers{
@@ -177,8 +187,18 @@ struct ControlAnswered {
     friend bool operator==(const ControlAnswered&, const ControlAnswered&) = default;
 };
 
+/// The answer to CountVotes. `agreeing` has a bit for each answer, in the order asked; `chosen` is
+/// the attempt whose answer is to be handed on, 0 if `verdict` is undecided.
+struct VotesCounted {
+    RequestId request;
+    VoteVerdict verdict{};
+    std::uint32_t chosen{0};
+    std::uint32_t agreeing{0};
+    friend bool operator==(const VotesCounted&, const VotesCounted&) = default;
+};
+
 using Event = std::variant<Start, Drain, Stop, Submit, Cancel, Acquire, Release, WorkerConnected,
                            WorkerStartFailed, WorkerLost, WorkerStopped, ModelLoaded, ModelWarmedUp,
-                           ModelRejected, Replied, PongArrived, ControlAnswered>;
+                           ModelRejected, Replied, PongArrived, ControlAnswered, VotesCounted>;
 
 } // namespace everpool::core

@@ -117,6 +117,8 @@ inline std::string text_of(const Submit& event) {
     return TextLine("Submit")
         .field("id", meta.id)
         .field("model", meta.model)
+        .field("copies", meta.copies)
+        .field("may_hedge", meta.may_hedge)
         .field("lease", meta.lease)
         .field("deadline", meta.deadline)
         .field("bytes", meta.bytes)
@@ -198,6 +200,15 @@ inline std::string text_of(const ControlAnswered& event) {
         .take();
 }
 
+inline std::string text_of(const VotesCounted& event) {
+    return TextLine("VotesCounted")
+        .field("request", event.request)
+        .field("verdict", event.verdict)
+        .field("chosen", event.chosen)
+        .field("agreeing", event.agreeing)
+        .take();
+}
+
 // Actions
 inline std::string text_of(const StartWorker& action) {
     const WorkerForm& form = action.form;
@@ -221,10 +232,10 @@ inline std::string text_of(const WarmUpModel& action) {
     return line_of_worker("WarmUpModel", action).field("model", action.model).take();
 }
 inline std::string text_of(const Dispatch& action) {
-    return line_of_worker("Dispatch", action)
-        .field("request", action.request)
-        .field("attempt", action.attempt)
-        .take();
+    TextLine line = line_of_worker("Dispatch", action);
+    line.field("request", action.request).field("attempt", action.attempt);
+    if (action.is_beside) line.field("is_beside", true);
+    return line.take();
 }
 inline std::string text_of(const SendCancel& action) {
     return line_of_worker("SendCancel", action)
@@ -244,13 +255,18 @@ inline std::string text_of(const AskControl& action) {
         .field("sequence", action.sequence)
         .take();
 }
+inline std::string text_of(const CountVotes& action) {
+    TextLine line("CountVotes");
+    line.field("request", action.request);
+    for (std::size_t i = 0; i < action.count; ++i) line.field("attempt", action.attempts[i]);
+    return line.take();
+}
 inline std::string text_of(const Complete& action) {
-    return TextLine("Complete")
-        .field("request", action.request)
-        .field("code", action.code)
-        .field("attempts", action.attempts)
-        .field("worker", action.worker)
-        .take();
+    TextLine line("Complete");
+    line.field("request", action.request).field("code", action.code);
+    line.field("attempts", action.attempts).field("worker", action.worker);
+    if (action.attempt != 0) line.field("attempt", action.attempt);
+    return line.take();
 }
 inline std::string text_of(const LeaseGranted& action) {
     return TextLine("LeaseGranted")

@@ -47,12 +47,18 @@ constexpr std::uint32_t preference_rank(std::uint32_t packed, BrowserType type) 
 }
 
 /// How dear a worker is for a request; the cheapest one gets it, the lowest id among equals.
+/// `is_alike`: its engine is that of another copy of the request, and would make the same errors.
+constexpr std::uint64_t placement_cost(bool is_last_choice, bool is_alike, std::uint32_t rank,
+                                       std::uint32_t in_flight) noexcept {
+    return (std::uint64_t{is_last_choice} << 63) | (std::uint64_t{is_alike} << 62) |
+           (std::uint64_t{rank} << 32) | in_flight;
+}
 constexpr std::uint64_t placement_cost(bool is_last_choice, std::uint32_t rank,
                                        std::uint32_t in_flight) noexcept {
-    return (std::uint64_t{is_last_choice} << 63) | (std::uint64_t{rank} << 32) | in_flight;
+    return placement_cost(is_last_choice, false, rank, in_flight);
 }
 
 /// What a standby costs besides.
-inline constexpr std::uint64_t standby_cost = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t standby_cost = std::uint64_t{1} << 61;
 
 } // namespace everpool::core

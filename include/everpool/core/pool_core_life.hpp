@@ -35,11 +35,12 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
       rung_statistics_(std::make_unique<RungStatistics>()),
       fleet_(config_.worker_browsers.size() + config_.rival_count, config_.fleet_window),
       requests_(detail::request_count_max(config_)),
-      run_times_(config_.work_count),
+      run_times_(config_.work_count, config_.hedge.quantile),
       slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
       work_of_model_(config_.model_count),
       queue_(config_.model_count),
-      leases_(config_.lease_count_max) {
+      leases_(config_.lease_count_max),
+      hedge_budget_(std::make_unique<RetryBudget>(config_.hedge_budget)) {
     if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
     const std::size_t count = config_.worker_browsers.size();
     workers_.reserve(count + config_.rival_count);
@@ -54,6 +55,7 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
         if (i >= count - config_.standby_count) workers_.back().role = WorkerRole::standby;
         if (i >= count) workers_.back().role = WorkerRole::dormant;
     }
+    trusts_.assign(workers_.size(), Trust(config_.trust));
     worker_deadlines_.grow(worker_count());
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
 }
@@ -91,6 +93,7 @@ inline void PoolCore::on_wakeup(TimePoint now, Actions& actions) {
     // Callers first: a request whose time is over is not to be given to a worker in this very call.
     while (request_deadlines_.next() <= turn.now)
         on_request_deadline(request_deadlines_.next_key(), turn);
+    while (late_deadlines_.next() <= turn.now) on_late(late_deadlines_.next_key(), turn);
     while (lease_deadlines_.next() <= turn.now)
         end_lease(lease_deadlines_.next_key(), Errc::deadline_exceeded, turn);
     while (worker_deadlines_.next() <= turn.now)
@@ -99,8 +102,8 @@ inline void PoolCore::on_wakeup(TimePoint now, Actions& actions) {
 }
 
 inline TimePoint PoolCore::next_wakeup() const noexcept {
-    return std::min({request_deadlines_.next(), lease_deadlines_.next(), worker_deadlines_.next(),
-                     stop_deadline_});
+    return std::min({request_deadlines_.next(), late_deadlines_.next(), lease_deadlines_.next(),
+                     worker_deadlines_.next(), stop_deadline_});
 }
 
 inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
@@ -173,12 +176,23 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
             all.push_back({requests_[slot].meta.id, slot});
     std::sort(all.begin(), all.end());
     for (const auto& [id, slot] : all) {
-        const bool is_waited_for = requests_[slot].state != RequestState::abandoned;
-        if (requests_[slot].state == RequestState::waiting) leave_queue(slot);
-        else leave_worker(slot);
-        if (is_waited_for) conclude(slot, code, turn);
-        else requests_.erase(slot);
+        const RequestState state = requests_[slot].state;
+        if (state == RequestState::free) continue; // it has gone with its request
+        if (requests_.has_copies(slot)) {
+            const Slot first = requests_.first_of(slot);
+            for (const Slot one : requests_.copies_of(first)) detach(one);
+            if (!requests_.set_of(first).is_over)
+                conclude_copies(first, code, 0, requests_[first].worker, turn);
+            else
+                for (const Slot one : requests_.copies_of(first)) requests_.release(one);
+            continue;
+        }
+        detach(slot);
+        if (state != RequestState::abandoned) conclude(slot, code, turn);
+        else requests_.release(slot);
     }
+    touched_.clear();
+    quarantined_count_ = 0;
     for (Slot slot = 0; slot < leases_.slot_count(); ++slot) {
         if (leases_[slot].state == LeaseState::free) continue;
         if (leases_[slot].state != LeaseState::releasing)
@@ -190,6 +204,7 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         WorkerSlot& worker = workers_[i];
         worker.lease = worker.reserved_for = no_slot;
+        worker.is_quarantined = false;
         worker.session.reset();
         worker.canary.stop();
         follow(WorkerId{i}, worker.fsm.stop(), turn);
@@ -203,8 +218,10 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
 inline void PoolCore::finish(Turn& turn) {
     if (is_broken() && phase_ != PoolPhase::stopping && phase_ != PoolPhase::stopped)
         end_everything(Errc::internal_error, false, turn);
+    if (!touched_.empty()) judge_touched(turn);
+    if (quarantined_count_ != 0) restart_quarantined(turn);
     if (is_start_pending_) finish_start(turn);
-    if (is_drain_pending_ && waiting_count_ == 0 && in_flight_count_ == 0) {
+    if (is_drain_pending_ && waiting_count_ == 0 && in_flight_count_ == 0 && counting_count_ == 0) {
         is_drain_pending_ = false;
         say(turn, DrainFinished{});
     }

@@ -91,23 +91,24 @@ inline bool PoolCore::is_standby_wanted(ModelId model) const noexcept {
 }
 
 /// Callers' work on this model, as far as the worker goes.
-inline bool PoolCore::may_take(const WorkerSlot& worker, ModelId model) const noexcept {
-    return worker.fsm.serves(model) && !worker.is_retiring &&
-           (worker.role != WorkerRole::standby || is_standby_wanted(model));
+/// A standby answers votes, too: three answers are worth more than two.
+inline bool PoolCore::may_take(const WorkerSlot& worker, ModelId model,
+                               bool is_vote) const noexcept {
+    return worker.fsm.serves(model) && !worker.is_retiring && !worker.is_quarantined &&
+           (worker.role != WorkerRole::standby || is_vote || is_standby_wanted(model));
 }
 
 /// The oldest request that it may take.
-inline Slot PoolCore::oldest_for(const WorkerSlot& worker) const noexcept {
+inline Slot PoolCore::oldest_for(WorkerId id) const noexcept {
+    const WorkerSlot& worker = workers_[id.value];
+    const ModelSet& models = worker.fsm.ready_models();
     // Without a model any active worker serves, so that one of them is missing.
     if (worker.role != WorkerRole::standby || is_standby_wanted(ModelId::none()))
-        return queue_.oldest_for(requests_, worker.fsm.ready_models());
-    Slot oldest = no_slot;
-    for (std::uint32_t i = 0; i < config_.model_count; ++i) {
-        const Slot head = queue_.list_of(ModelId{i}).front();
-        if (head == no_slot || !may_take(worker, ModelId{i})) continue;
-        if (oldest == no_slot || requests_[head].meta.id < requests_[oldest].meta.id) oldest = head;
-    }
-    return oldest;
+        return queue_.oldest_for(requests_, models, id);
+    return queue_.oldest_where(requests_, models, [&](Slot slot) {
+        const RequestMeta& meta = requests_[slot].meta;
+        return !requests_.is_barred(slot, id) && may_take(worker, meta.model, meta.copies > 1);
+    });
 }
 
 // --- rivals --------------------------------------------------------------------------------------

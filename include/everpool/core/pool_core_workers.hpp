@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace everpool::core {
 
@@ -202,6 +203,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     worker.canary.stop();
     worker.is_retiring = false;
     slowness_.forget(id.value);
+    trusts_[id.value].reset();
+    if (std::exchange(worker.is_quarantined, false)) --quarantined_count_;
     place_returned(turn);
     lose_lease(id, turn);
     const bool is_recovery = worker.fsm.failed_starts() == failed_before && was_ready;
@@ -221,7 +224,9 @@ inline void PoolCore::return_operations(WorkerId id, Turn& turn) {
         const RequestRecord& record = requests_[slot];
         const bool was_abandoned = record.state == RequestState::abandoned;
         leave_worker(slot);
-        if (was_abandoned) requests_.erase(slot);
+        if (was_abandoned) requests_.release(slot);
+        else if (requests_.has_copies(slot))
+            on_copy_ended(slot, Errc::worker_lost, Errc::worker_lost, true, turn);
         else if (!record.meta.idempotent) conclude(slot, Errc::outcome_unknown, turn);
         else if (may_retry(record, Errc::worker_lost, true, turn.now)) take_back(slot);
         else

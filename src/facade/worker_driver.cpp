@@ -35,6 +35,7 @@ struct WorkerDriver::BrowserLife final : io::BrowserListener {
 
     void on_page_crashed(const io::PageId& page, const std::string& reason) override {
         if (owner == nullptr || page != owner->page_) return;
+        if (std::exchange(owner->has_crash_to_come_, false)) return owner->reload_page();
         owner->lost(LossCause::page_crashed, PageCrashed{.reason = reason});
     }
 };
@@ -79,6 +80,8 @@ void WorkerDriver::start(const core::StartWorker& action) {
     if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
+    has_crash_to_come_ =
+        action.rung == RecoveryRung::reload_page && action.cause == LossCause::connection_closed;
     with_.bridge.revoke(id_);
     if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty()) return reload_page();
     if (!replaces_browser(action.rung) && life_) {
@@ -101,7 +104,10 @@ void WorkerDriver::adjust(const core::StartWorker& action) {
 void WorkerDriver::reload_page() {
     life_->browser->async_reload_page(
         page_, with_.bridge.admit(id_, generation_),
-        in_this_life([](WorkerDriver& self, error_code ec, Diagnostics why) {
+        in_this_life([which = ++reload_count_](WorkerDriver& self, error_code ec, Diagnostics why) {
+            if (which != self.reload_count_) return; // the page died under it, and it was repeated
+            // A dying page refuses; once the engine has said that it is dead, it is asked again.
+            if (self.has_crash_to_come_ && ec != Errc::worker_lost) return;
             if (ec) self.start_failed(ec, std::move(why));
         }));
 }
@@ -248,6 +254,7 @@ void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
                 AdapterBecameFallback{.adapter = fmt::format("{}/{}", capabilities_.webgpu.vendor,
                                                              capabilities_.webgpu.architecture)});
     }
+    has_crash_to_come_ = false; // the new document lives
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }
 

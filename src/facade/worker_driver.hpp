@@ -155,6 +155,10 @@ private:
     std::shared_ptr<WorkerDriver*> self_;             ///< expires with us; guards posted callbacks
     io::PageId page_;
     bool has_control_{false}, has_data_{false};
+    /// The page is reloaded because its connections have closed. If it died, they close before the
+    /// engine says so: that comes when the reload is under way, and undoes it, but is no new crash.
+    bool has_crash_to_come_{false};
+    std::uint64_t reload_count_{0};
     Question question_;
     std::uint64_t question_count_{0};
     std::map<std::string, Provider, std::less<>> preferred_;

@@ -139,6 +139,19 @@ TEST_CASE("faults that end something cost no answer") {
     if (type == BrowserType::chromium) drill.survive(on_first(Fault::network_service_kill));
 }
 
+TEST_CASE("a page that dies is reloaded, and the second sign of its death is no second failure") {
+    const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
+    CAPTURE(name_of(type));
+    Drill drill(of(type), wasm);
+    for (int i = 0; i < 4; ++i) drill.survive(on_first(Fault::renderer_kill));
+    RecoveryManager recovery{drill.test().pool()};
+    for (const RecoveryRecord& record : recovery.snapshot().last) {
+        INFO(record.text());
+        REQUIRE(record.path.size() == 1);
+        CHECK(record.path[0].rung == RecoveryRung::reload_page);
+    }
+}
+
 TEST_CASE("faults that hang something are found, and cost no answer") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));

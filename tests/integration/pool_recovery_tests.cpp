@@ -84,7 +84,10 @@ TEST_CASE("a failure is classified, and is known again by its fingerprint") {
         CHECK(failure.fingerprint.value != 0);
         CHECK(failure.message.find("chromium") != std::string::npos);
     }
-    if (failures[0].category == failures[1].category)
+    if (failures[0].evidence == failures[1].evidence)
         CHECK(failures[0].fingerprint == failures[1].fingerprint);
+    const FailureContext elsewhere{.browser = BrowserType::chromium, .version = "1.0"};
+    CHECK(categorize_browser_failure(failures[0].evidence, elsewhere).fingerprint ==
+          failures[0].fingerprint);
     test.stop();
 }

@@ -265,7 +265,7 @@ std::optional<Options> options_from(const std::vector<std::string_view>& argumen
     if (out.n == 0) return std::nullopt;
     if (out.faults.empty() && out.levels.empty()) {
         using enum FaultToleranceLevel;
-        out.faults.assign(everpool::faults.begin(), everpool::faults.end());
+        out.faults.assign(everpool::all_faults.begin(), everpool::all_faults.end());
         out.levels = {low, medium, high, critical};
     }
     return out;

@@ -68,7 +68,7 @@ enum class Fault : std::uint8_t {
 
 inline constexpr std::size_t fault_count = 24;
 
-inline constexpr std::array<Fault, fault_count> faults = [] {
+inline constexpr std::array<Fault, fault_count> all_faults = [] {
     std::array<Fault, fault_count> all{};
     for (std::size_t i = 0; i < fault_count; ++i) all[i] = static_cast<Fault>(i);
     return all;
@@ -105,7 +105,7 @@ constexpr std::string_view name_of(Fault fault) noexcept {
 }
 
 constexpr std::optional<Fault> fault_from(std::string_view name) noexcept {
-    for (const Fault fault : faults)
+    for (const Fault fault : all_faults)
         if (name_of(fault) == name) return fault;
     return std::nullopt;
 }

@@ -49,10 +49,10 @@ TEST_CASE("an answer that is never right is an error in the end") {
     const auto mlp = load_model_samples(models_dir, "mlp");
     PoolUnderTest test(one_chromium(mlp));
     test.start();
-    const auto never = [](const Result&) { return false; };
+    const auto is_never_right = [](const Result&) { return false; };
     try {
         (void)run_with_recovery(test.pool(), Request::inference("mlp", mlp.samples[0].inputs),
-                                {.is_right = never, .recoveries_max = 2});
+                                {.is_right = is_never_right, .recoveries_max = 2});
         FAIL("it was taken for right");
     } catch (const Error& error) {
         CHECK(error.code() == Errc::operation_failed);

@@ -32,8 +32,7 @@
 
 namespace everpool::io {
 
-class BrowserProcess : public AbandonableBrowser,
-                       public std::enable_shared_from_this<BrowserProcess> {
+class BrowserProcess : public Browser, public std::enable_shared_from_this<BrowserProcess> {
 public:
     void async_launch(Handler handler) final;
     void async_close(bool graceful, Handler handler) final;
@@ -42,7 +41,8 @@ public:
     }
     [[nodiscard]] const std::string& version() const noexcept final { return version_; }
 
-    void abandon() noexcept final;
+    /// No callbacks any more; the group is killed and the directory removed now.
+    void abandon() noexcept;
 
 protected:
     BrowserProcess(boost::asio::any_io_executor strand, BrowserOptions options,

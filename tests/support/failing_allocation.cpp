@@ -29,15 +29,7 @@ void* operator new(std::size_t bytes) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-// The standard library's own forms of these call the ones above; a sanitizer's do not.
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-    try {
-        return operator new(bytes);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-void operator delete(void* memory, const std::nothrow_t&) noexcept { operator delete(memory); }
+#include "support/nothrow_new.hpp"
 #endif
 
 namespace everpool::tests {

@@ -50,15 +50,7 @@ void operator delete(void* place) noexcept {
 }
 void operator delete(void* place, std::size_t) noexcept { operator delete(place); }
 
-// The standard library's own forms of these call the ones above; a sanitizer's do not.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    try {
-        return operator new(size);
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-void operator delete(void* place, const std::nothrow_t&) noexcept { operator delete(place); }
+#include "support/nothrow_new.hpp"
 
 namespace {
 

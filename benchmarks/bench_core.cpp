@@ -132,6 +132,9 @@ private:
             else if (const auto* ping = std::get_if<SendPing>(&action))
                 caused_.push_back(
                     PongArrived{ping->worker, ping->generation, ping->channel, ping->sequence});
+            else if (const auto* ask = std::get_if<AskControl>(&action))
+                caused_.push_back(
+                    ControlAnswered{ask->worker, ask->generation, ask->question, ask->sequence});
             else if (const auto* load = std::get_if<LoadModel>(&action))
                 caused_.push_back(ModelLoaded{load->worker, load->generation, load->model});
             else if (const auto* warm_up = std::get_if<WarmUpModel>(&action))

@@ -30,6 +30,7 @@ packages='
     chromium chromium-headless-shell chromium-sandbox firefox-esr|firefox mesa-vulkan-drivers'
 if [ "$profile" = test ]; then
     packages="$packages
+    chromium-driver webkit2gtk-driver xvfb
     clang++-16:clang-16 libclang-rt-16-dev
     catch2 libbenchmark-dev librocksdb-dev libleveldb-dev libsqlite3-dev python3:python3 python3-numpy python3-onnx"
 fi

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace everpool {
@@ -23,7 +24,7 @@ enum class BrowserType : std::uint8_t {
     chrome,
     edge,
     firefox,
-    webkit, ///< Safari, and WebKitGTK's MiniBrowser. No pool starts one by itself.
+    webkit, ///< WebKitGTK's MiniBrowser, and Safari at a WebDriver endpoint
 };
 
 inline constexpr std::array browser_types{BrowserType::chromium, BrowserType::chrome,
@@ -74,6 +75,38 @@ constexpr bool is_chromium_family(BrowserType type) noexcept {
     return engine_of(type) == BrowserEngine::chromium;
 }
 
+/// How a browser is controlled by W3C WebDriver. All members empty: Chromium's family and Firefox are
+/// not (they have control channels of their own, which tell more), and WebKit is, by
+/// WebKitWebDriver, for it knows no other way.
+///
+/// WebDriver tells nothing by itself: what becomes of a page is seen from its connections and, where
+/// the driver is started here, from its processes. It reaches a page's main thread, not its compute
+/// thread.
+struct WebDriverOptions {
+    /// Of a driver or grid that runs already: "http://127.0.0.1:9515", "http://grid:4444/wd/hub".
+    /// Each worker is a session there. Plain HTTP, so trust the way there. Its browsers must reach
+    /// the host's bridge, which listens on 127.0.0.1 only: a browser on another machine needs a
+    /// tunnel there. The browser's processes are not ours: nothing of it is watched, stopped or
+    /// killed, and if the host is killed the session stays until the driver ends it.
+    /// Empty: a driver is started, one for each worker, and goes with it.
+    std::string endpoint{};
+
+    /// The driver's program, for a driver that is started here. Empty: discovered (chromedriver,
+    /// msedgedriver, geckodriver, WebKitWebDriver). Not together with `endpoint`.
+    std::filesystem::path driver{};
+
+    /// A JSON object of further capabilities. It is merged into ours: objects member by member,
+    /// lists appended, everything else in place of ours. For a grid, say, {"platformName":"linux"};
+    /// for Safari {"browserName":"safari"}.
+    std::string capabilities_json{};
+
+    /// Is anything of it given?
+    [[nodiscard]] bool is_empty() const noexcept {
+        return endpoint.empty() && driver.empty() && capabilities_json.empty();
+    }
+    friend bool operator==(const WebDriverOptions&, const WebDriverOptions&) = default;
+};
+
 /// One entry of ResourcePoolConfig::browsers: `count` workers, each a browser process of its own.
 struct BrowserSpec {
     BrowserType type{BrowserType::chromium};
@@ -82,11 +115,24 @@ struct BrowserSpec {
     std::uint32_t count{1};
 
     /// The real binary, not a wrapper script. Empty: discovered (chromium: chromium-headless-shell,
-    /// then chromium; chrome: google-chrome; edge: microsoft-edge; firefox: firefox-esr, firefox).
+    /// then chromium; chrome: google-chrome; edge: microsoft-edge; firefox: firefox-esr, firefox;
+    /// webkit: MiniBrowser). At a WebDriver endpoint, empty: the driver knows.
     std::filesystem::path executable{};
 
     /// Appended to the command line after ours. Leave alone unless you must.
     std::vector<std::string> extra_arguments{};
+
+    /// Firefox only: name and value of preferences that are written into the profile's user.js after
+    /// ours, the value as user.js has it ("true", "5", "\"text\""). Leave alone unless you must.
+    std::vector<std::pair<std::string, std::string>> extra_preferences{};
+
+    /// Control by WebDriver. Leave alone but for grids and for browsers that no other door opens.
+    WebDriverOptions webdriver{};
+
+    /// Is it controlled by WebDriver?
+    [[nodiscard]] bool is_webdriver() const noexcept {
+        return type == BrowserType::webkit || !webdriver.is_empty();
+    }
 };
 
 // -------------------------------------------------------------------------------------------------

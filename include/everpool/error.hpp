@@ -58,6 +58,7 @@ enum class Errc {
     deadline_exceeded = 25,     ///< not answered within the request's timeout
     queue_full = 26,            ///< ResourcePoolConfig::queue_count_max requests wait already
     no_worker_available = 27,   ///< every worker has failed for good, so waiting is pointless
+    answers_disagree = 28,      ///< several workers were asked, and nobody can say who is right
 
     // Life cycle.
     cancelled = 40,        ///< the caller cancelled it, or the pool was stopped under it
@@ -131,6 +132,7 @@ constexpr std::string_view name_of(Errc code) noexcept {
     case Errc::deadline_exceeded: return "deadline_exceeded";
     case Errc::queue_full: return "queue_full";
     case Errc::no_worker_available: return "no_worker_available";
+    case Errc::answers_disagree: return "answers_disagree";
     case Errc::cancelled: return "cancelled";
     case Errc::pool_not_running: return "pool_not_running";
     case Errc::pool_draining: return "pool_draining";

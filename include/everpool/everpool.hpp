@@ -13,6 +13,10 @@
 #include "everpool/browser_spec.hpp"           // browsers
 #include "everpool/pool_event.hpp"             // watching it work
 #include "everpool/resource_pool_snapshot.hpp" // looking at it
+#include "everpool/browser_failure.hpp"        // what failed
+#include "everpool/recovery_strategy.hpp"      // how it is put right
+#include "everpool/recovery_manager.hpp"       // what was put right, and how fast
+#include "everpool/run_with_recovery.hpp"      // both in one call
 #include "everpool/fault_tolerance_options.hpp" // what it remembers when its host dies
 #include "everpool/browser_state_manager.hpp"  // where it is remembered; also without a pool
 #include "everpool/tensor.hpp"                 // data

@@ -18,12 +18,14 @@
 #include "everpool/error.hpp"
 #include "everpool/fault_tolerance.hpp"
 #include "everpool/recovery_report.hpp"
+#include "everpool/recovery_strategy.hpp"
 #include "everpool/request.hpp"
 #include "everpool/time.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 
 namespace everpool {
 
@@ -61,8 +63,18 @@ struct FaultToleranceOptions {
     ///             operations at the same time share). If the disk fails, operations that have not
     ///             been sent complete with storage_full, storage_not_writable or storage_failed and
     ///             are not executed; one that has been executed completes with the same code, and
-    ///             Result has its outputs.
+    ///             Result has its outputs. And each idempotent request without a lease is executed
+    ///             by three workers, of which a vote decides; see Request::redundancy.
+    ///
+    /// level_table (fault_tolerance.hpp) says the same as data.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
+
+    /// How a failed worker is brought back; see recovery_strategy.hpp. Default progressive.
+    RecoveryStrategy recovery_strategy{RecoveryStrategy::progressive};
+
+    /// The strategy `custom`; must be given for that, and only for that. Called on the pool's
+    /// strand.
+    std::shared_ptr<const BrowserRecoveryStrategy> custom_strategy{};
 
     /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level
     /// medium on; level critical demands it.

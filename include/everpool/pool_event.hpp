@@ -5,13 +5,16 @@
 // listener cannot change what the pool decides.
 #pragma once
 
+#include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
 #include "everpool/time.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +22,7 @@ namespace everpool {
 
 struct PoolEvent {
     enum class Kind : std::uint8_t {
-        worker_starting,      ///< detail: "process", "page" or "compute": what is made anew
+        worker_starting,      ///< detail: the rung, e.g. "reload_page": what is made anew
         worker_connected,     ///< its page talks to us; models are being loaded
         worker_ready,         ///< takes work
         worker_lost,          ///< detail: the cause as seen, e.g. "process_exited", "page_crashed"
@@ -29,8 +32,14 @@ struct PoolEvent {
         model_ready,          ///< loaded and warmed up on that worker
         model_rejected,       ///< code and diagnostics say why
         request_redispatched, ///< a lost worker held it; it goes to another
+        answers_disagree,     ///< of several workers asked one gave another answer than most, or
+                              ///< nobody knows which is right (code answers_disagree); detail: who,
+                              ///< with both fingerprints; diagnostics: where and by how much
         page_message,         ///< the page told of something: hidden, unhandled error; remote text
-        warning,              ///< something an operator should know; diagnostics.message
+        fleet_failing,   ///< the starts of all workers fail alike: `worker` alone goes on trying
+        worker_replaced, ///< its rival `successor` was ready first, and is what it was
+        fleet_recovered, ///< `worker` is ready; the others are started
+        warning,         ///< something an operator should know; diagnostics.message
     };
 
     Kind kind{};
@@ -38,11 +47,16 @@ struct PoolEvent {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     BrowserType browser{};
+    WorkerRole role{};                    ///< of the worker, when it is told
+    WorkerId successor{WorkerId::none()}; ///< of worker_replaced
     RequestId request{};
     std::string model;  ///< of model_* events
     std::string detail; ///< see the kinds
     Errc code{};
     Diagnostics diagnostics;
+    /// Of worker_lost, and of a page_message that tells of trouble: what failed, classified, with a
+    /// fingerprint by which the same failure is known again on any machine.
+    std::optional<BrowserFailure> failure{};
 };
 
 constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
@@ -58,7 +72,11 @@ constexpr std::string_view name_of(PoolEvent::Kind kind) noexcept {
     case model_ready: return "model_ready";
     case model_rejected: return "model_rejected";
     case request_redispatched: return "request_redispatched";
+    case answers_disagree: return "answers_disagree";
     case page_message: return "page_message";
+    case worker_replaced: return "worker_replaced";
+    case fleet_failing: return "fleet_failing";
+    case fleet_recovered: return "fleet_recovered";
     case warning: return "warning";
     }
     return "unrecognised";

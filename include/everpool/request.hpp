@@ -21,7 +21,10 @@
 #include "everpool/model_spec.hpp"
 #include "everpool/tensor.hpp"
 #include "everpool/time.hpp"
+#include "everpool/vote.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -58,6 +61,15 @@ struct Request {
     /// preference, not a condition: where none is free, another one answers.
     std::optional<BrowserType> browser{};
 
+    /// So many workers execute it, of different engines where there are such, and a vote over their
+    /// answers decides (vote.hpp); Result::votes says what it is worth. 1 to 7; 1: one worker, which
+    /// is believed. Empty: by the pool's fault tolerance level, 3 at critical and 1 below.
+    ///
+    /// Only for idempotent requests without a lease; others are executed by one worker whatever is
+    /// asked for. A pool that has fewer workers asks all it has. More than half of those asked must
+    /// agree: else it completes with answers_disagree, or with why they did not answer.
+    std::optional<std::uint32_t> redundancy{};
+
     [[nodiscard]] static Request echo(std::vector<Tensor> inputs) {
         Request request;
         request.operation = "echo";
@@ -82,19 +94,60 @@ struct Timing {
     Duration total{};    ///< from submission to completion
 };
 
+/// One of several answers to a request, and who gave it.
+struct Vote {
+    std::uint32_t attempt{0};
+    WorkerId worker{WorkerId::none()};
+    Generation generation{};
+    BrowserType browser{};
+    std::string browser_version{};
+    std::string adapter{};              ///< vendor and architecture of its GPU, by its own word
+    std::optional<Provider> provider{}; ///< really used
+    std::uint64_t digest{0};            ///< XXH64 of the outputs: names, types, shapes and bytes
+    bool agrees{false};                 ///< with most of the others
+
+    /// "worker 2 (firefox 152.0, wasm, adapter ..., answer 0123456789abcdef)"
+    [[nodiscard]] std::string fingerprint() const;
+};
+
+/// What the vote on a request was worth.
+struct Votes {
+    std::uint32_t asked{1};                      ///< answers that were asked for
+    VoteVerdict verdict{VoteVerdict::no_quorum}; ///< no_quorum: there was one answer, if any
+    std::vector<Vote> answers{};                 ///< those that were counted
+    std::string text{};                          ///< VoteReport::text()
+
+    [[nodiscard]] std::size_t agreeing() const noexcept {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(answers, [](const Vote& one) { return one.agrees; }));
+    }
+};
+
 /// The answer, or why there is none.
 struct Result {
     std::vector<Tensor> outputs;
 
-    WorkerId worker{WorkerId::none()};     ///< who had it last; none() if nobody ever had it
-    BrowserType browser{};                 ///< of that worker; meaningless if worker is none()
-    std::string browser_version;           ///< "156.0.8078.79"
-    std::optional<Provider> provider;      ///< really used; empty if no provider was involved
-    bool is_fallback_adapter{false};       ///< WebGPU ran on a software adapter
-    std::uint32_t attempts{0};             ///< executions begun, 0 if it never left the queue
+    WorkerId worker{WorkerId::none()}; ///< who had it last; none() if nobody ever had it
+    BrowserType browser{};             ///< of that worker; meaningless if worker is none()
+    std::string browser_version;       ///< "156.0.8078.79"
+    std::optional<Provider> provider;  ///< really used; empty if no provider was involved
+    bool is_fallback_adapter{false};   ///< WebGPU ran on a software adapter
+    std::uint32_t attempts{0};         ///< executions begun, 0 if it never left the queue
     Timing timing;
-    std::string info;                      ///< JSON object that an operation module added, or empty
-    Diagnostics diagnostics;               ///< filled in if the error_code is set, or attempts > 1
+    std::optional<Votes> votes; ///< if several answers were asked for
+    std::string info;           ///< JSON object that an operation module added, or empty
+    Diagnostics diagnostics;    ///< filled in if the error_code is set, or attempts > 1
 };
+
+inline std::string Vote::fingerprint() const {
+    constexpr const char* digits = "0123456789abcdef";
+    std::string hash;
+    for (int shift = 60; shift >= 0; shift -= 4) hash += digits[digest >> shift & 15U];
+    std::string out = "worker " + std::to_string(worker.value) + " (";
+    out += std::string(name_of(browser)) + ' ' + browser_version;
+    if (provider) out += ", " + std::string(name_of(*provider));
+    if (!adapter.empty()) out += ", adapter " + adapter;
+    return out + ", answer " + hash + ')';
+}
 
 } // namespace everpool

@@ -68,6 +68,8 @@
 namespace everpool {
 
 class BrowserStateManager; // browser_state_manager.hpp
+class FaultInjector;       // fault_injector.hpp
+class RecoveryManager;     // recovery_manager.hpp
 
 namespace facade {
 class PoolDriver;
@@ -202,6 +204,8 @@ public:
     void crash_page(WorkerId worker);
 
 private:
+    friend class FaultInjector;
+    friend class RecoveryManager;
     std::shared_ptr<facade::PoolDriver> driver_;
 };
 

@@ -8,12 +8,15 @@
 
 #include "everpool/browser_spec.hpp"
 #include "everpool/fault_tolerance_options.hpp"
+#include "everpool/hedge_options.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/pool_event.hpp"
 #include "everpool/time.hpp"
+#include "everpool/vote.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +50,13 @@ struct ResourcePoolConfig {
     /// The workers: one per browser process. Default: one Chromium. 1 to 64 workers in all.
     std::vector<BrowserSpec> browsers{BrowserSpec{}};
 
+    /// Further workers, which are ready like the others, with the same models, and are given work
+    /// only while one of the others is missing: what that one had goes to them at once. They are of
+    /// the next browser type in the order of the models' family that is installed, or else like the
+    /// first of `browsers`. Default: 1 at the fault tolerance levels high and critical, else 0;
+    /// range 0 to 8. All workers, two more for the strategy parallel included, are at most 64.
+    std::optional<std::uint32_t> standby_count{};
+
     /// Loaded and warmed up by every worker before it counts as ready. At most 256.
     std::vector<ModelSpec> models{};
 
@@ -64,6 +74,13 @@ struct ResourcePoolConfig {
     /// Default 3; range 1 to 100. Only idempotent requests are ever executed twice.
     std::uint32_t max_attempts{3};
 
+    /// When a second worker is asked because the first one is late. See hedge_options.hpp.
+    HedgeOptions hedge{};
+
+    /// How far answers of several workers may be apart, where a vote decides. See vote.hpp, and
+    /// Request::redundancy.
+    VoteOptions vote{};
+
     /// Told of everything that happens to workers. Default: nobody. See pool_event.hpp for what it
     /// may do; it is not called any more when the pool's destructor has returned.
     PoolEventListener on_event{};
@@ -77,17 +94,36 @@ struct ResourcePoolConfig {
     /// shader compilation on a software adapter; range 1 s to 1 h.
     Duration start_timeout{std::chrono::seconds{60}};
 
-    /// Each worker's compute thread and page thread are asked for a sign of life this often.
-    /// Default 1 s; range 10 ms to 1 h.
-    Duration ping_interval{std::chrono::seconds{1}};
+    /// The same for a recovery that keeps the browser: a page that does not come back soon is
+    /// replaced with its browser. Default 15 s; range 100 ms to 1 h; at most start_timeout counts.
+    Duration page_start_timeout{std::chrono::seconds{15}};
 
-    /// A page thread that has not answered for this long makes its worker unresponsive. Default
-    /// 5 s, the specification's ping timeout; range 10 ms to 1 h.
-    Duration ping_timeout{std::chrono::seconds{5}};
+    /// Each worker's compute thread, page thread and browser are asked for a sign of life this
+    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang is found in 1.2 s.
+    Duration ping_interval{std::chrono::milliseconds{100}};
 
-    /// The same for the compute thread, which cannot answer while one WASM inference runs: it must
-    /// exceed the longest single inference. Default 30 s; range 10 ms to 24 h.
+    /// So much longer than usual any of them may be silent: a page collects garbage, a machine
+    /// schedules somebody else. Default 900 ms; range 0 to 1 h.
+    Duration acceptable_pause{std::chrono::milliseconds{900}};
+
+    /// Silence of this length counts as a hang whatever was usual. Default 3 s; range ping_interval
+    /// to 1 h.
+    Duration ping_timeout{std::chrono::seconds{3}};
+
+    /// The compute thread cannot answer while one WASM inference runs. How long inferences take is
+    /// learnt, model by model; until enough is known, a worker may be silent this long under one.
+    /// Must exceed the longest. Default 30 s; range 10 ms to 24 h.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
+
+    /// A worker that does not end an operation that was cancelled, or whose deadline is over, has as
+    /// long for it as such operations take at most, and at least this. Then it counts as hung: an
+    /// endless shader shows in no other way. Default 1 s; range 10 ms to 1 h.
+    Duration hung_operation_grace{std::chrono::seconds{1}};
+
+    /// A ready worker runs one of its models' warm-up inferences again this often, in turn; an answer
+    /// that is not the expected one counts as a failure of the worker. Default 60 s; 0: never; range
+    /// 10 ms to 24 h. Models without ModelSpec::warm_up are passed over.
+    Duration canary_interval{std::chrono::seconds{60}};
 
     /// The first restart is immediate; the n-th after it waits a random time of up to
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s;
@@ -95,8 +131,24 @@ struct ResourcePoolConfig {
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
+    /// A worker that has worked for so long before it failed begins anew: its next restart is
+    /// immediate, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0: always.
+    Duration restart_healthy_after{std::chrono::seconds{60}};
+
     /// Starts in a row that may fail before a worker is given up. Default 10; range 1 to 1000.
     std::uint32_t restart_count_max{10};
+
+    /// More recoveries of one worker than this within restart_period do not help, however well each
+    /// ends: from then on they begin a level higher (the browser instead of its page, other settings
+    /// instead of the same) until it has been healthy. Default 5; range 1 to 1000.
+    std::uint32_t restart_intensity{5};
+    /// Default 60 s; range 0 to 24 h; 0: it never happens too often.
+    Duration restart_period{std::chrono::seconds{60}};
+
+    /// If within this time the starts of all workers fail twice in a row, and for the same reason, one
+    /// of them goes on trying and the others wait for it (PoolEvent::Kind::fleet_failing). Default
+    /// 5 min; range 1 s to 24 h. Must exceed the time that a start takes to fail.
+    Duration fleet_window{std::chrono::minutes{5}};
 
     /// How long async_stop waits for browsers to quit by themselves. Default 3 s; range 0 to 60 s;
     /// 0: kill at once.

@@ -5,6 +5,7 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <string>
@@ -41,6 +42,7 @@ struct WorkerSnapshot {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     WorkerState state{WorkerState::idle};
+    WorkerRole role{WorkerRole::active};
     BrowserType browser{};
     std::string browser_version; ///< empty until first launched
     int process_id{0};           ///< the browser's; 0 if none is running
@@ -55,6 +57,10 @@ struct ResourcePoolSnapshot {
     std::uint32_t queued{0}; ///< waiting for a worker
     std::uint32_t in_flight{0};
     std::uint64_t submitted{0}, succeeded{0}, failed{0}, redispatched{0};
+    std::uint64_t hedged{0}, hedges_won{0}; ///< second workers asked; and those that were first
+    std::uint64_t votes{0};                 ///< requests that a vote has decided
+    std::uint64_t dissents{0};              ///< answers that were outvoted
+    std::uint64_t undecided{0}; ///< requests of which nobody knows which answer is right
 
     /// Answers and events of a previous life, and duplicates, that were recognised and dropped.
     std::uint64_t stale_ignored{0};

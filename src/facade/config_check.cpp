@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/config_check.hpp"
 
+#include "everpool/browser/firefox_preferences.hpp"
+#include "everpool/browser/webdriver_endpoint.hpp"
 #include "everpool/request.hpp"
 #include "everpool/state_change.hpp"
+#include "everpool/wire/json_check.hpp"
 #include "facade/range_check.hpp"
 
 #include <fmt/format.h>
@@ -16,6 +19,8 @@ namespace everpool::facade {
 namespace {
 
 constexpr std::size_t name_bytes_max = 128;
+constexpr std::size_t capabilities_bytes_max = std::size_t{64} << 10;
+constexpr std::size_t capabilities_depth_max = 16;
 
 const RangeCheck check_range("ResourcePoolConfig");
 
@@ -65,6 +70,27 @@ void check_modules(const ResourcePoolConfig& config) {
     }
 }
 
+void check_webdriver(const WebDriverOptions& options) {
+    const auto quoted = [](std::string_view text) {
+        return '\'' + escape_remote_text(text, 200) + '\'';
+    };
+    if (!options.endpoint.empty() && !browser::webdriver_endpoint_from(options.endpoint))
+        refuse("browsers[].webdriver.endpoint",
+               "empty or http://HOST[:PORT][/PATH], without user and password",
+               quoted(options.endpoint));
+    if (!options.endpoint.empty() && !options.driver.empty())
+        refuse("browsers[].webdriver.driver", "empty where webdriver.endpoint is given",
+               quoted(options.driver.string()));
+    const std::string_view capabilities = options.capabilities_json;
+    check_range("browsers[].webdriver.capabilities_json.size()", capabilities.size(), 0,
+                capabilities_bytes_max);
+    if (!capabilities.empty() && !wire::is_json_object(capabilities, capabilities_depth_max))
+        refuse(
+            "browsers[].webdriver.capabilities_json",
+            fmt::format("empty or a JSON object, nested at most {} deep", capabilities_depth_max),
+            quoted(capabilities));
+}
+
 void check_fault_tolerance(const FaultToleranceOptions& options) {
     using namespace std::chrono_literals;
     if (name_of(options.level) == "unrecognised")
@@ -80,6 +106,13 @@ void check_fault_tolerance(const FaultToleranceOptions& options) {
                '\'' + escape_remote_text(options.state_directory.string(), 200) + '\'');
     if (options.level == FaultToleranceLevel::critical && options.state_directory.empty())
         refuse(directory, "given at level critical", "empty");
+    const bool is_custom = options.recovery_strategy == RecoveryStrategy::custom;
+    if (is_custom != (options.custom_strategy != nullptr))
+        refuse("fault_tolerance.custom_strategy",
+               is_custom
+                   ? "given for the strategy custom"
+                   : fmt::format("empty for the strategy {}", name_of(options.recovery_strategy)),
+               is_custom ? "empty" : fmt::format("'{}'", options.custom_strategy->name()));
     check_range("fault_tolerance.request_bytes_kept", options.request_bytes_kept, 0,
                 state_payload_bytes_max);
     if (options.checkpoint_interval != 0ns)
@@ -94,29 +127,76 @@ void check_config(const ResourcePoolConfig& config) {
     std::uint64_t workers = 0;
     for (const BrowserSpec& browser : config.browsers) {
         check_range("browsers[].count", browser.count, 1, worker_count_max);
-        // Another engine, another protocol: started as one of the others, it would never answer.
-        if (browser.type == BrowserType::webkit)
-            refuse("browsers[].type", "chromium, chrome, edge or firefox", "webkit");
+        if (!browser.extra_preferences.empty() && browser.type != BrowserType::firefox)
+            refuse(
+                "browsers[].extra_preferences", "empty but for firefox",
+                fmt::format("{} for {}", browser.extra_preferences.size(), name_of(browser.type)));
+        for (const auto& [name, value] : browser.extra_preferences)
+            if (!browser::is_firefox_preference(name, value))
+                refuse("browsers[].extra_preferences",
+                       "a name of [A-Za-z0-9._+-] with true, false, an integer or a quoted text",
+                       '\'' + escape_remote_text(name, 200) + "' = '" +
+                           escape_remote_text(value, 200) + '\'');
+        check_webdriver(browser.webdriver);
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);
+    if (config.standby_count) check_range("standby_count", *config.standby_count, 0, 8);
+    check_range("browsers (sum of count, with standbys and rivals)",
+                workers + standby_count(config) + rival_count(config), 1, worker_count_max);
     check_models(config);
     check_modules(config);
     check_fault_tolerance(config.fault_tolerance);
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
+    check_range("hedge.delay_min", config.hedge.delay_min, 0ms, 1min);
+    check_range("hedge.sample_count_min", config.hedge.sample_count_min, 10, 100'000);
+    if (!(config.hedge.quantile >= 0.5 && config.hedge.quantile <= 0.999))
+        refuse("hedge.quantile", "0.5 to 0.999", fmt::format("{}", config.hedge.quantile));
+    check_config(config.hedge.budget);
+    check_config(config.vote);
     check_range("start_timeout", config.start_timeout, 1s, 1h);
-    check_range("ping_interval", config.ping_interval, 10ms, 1h);
-    check_range("ping_timeout", config.ping_timeout, 10ms, 1h);
+    check_range("page_start_timeout", config.page_start_timeout, 100ms, 1h);
+    check_range("ping_interval", config.ping_interval, 10ms, 30s);
+    check_range("acceptable_pause", config.acceptable_pause, 0ms, 1h);
+    check_range("ping_timeout", config.ping_timeout, config.ping_interval, 1h);
+    check_range("hung_operation_grace", config.hung_operation_grace, 10ms, 1h);
     check_range("compute_ping_timeout", config.compute_ping_timeout, 10ms, 24h);
+    if (config.canary_interval != 0ms)
+        check_range("canary_interval", config.canary_interval, 10ms, 24h);
     check_range("restart_delay_min", config.restart_delay_min, 1ms, 1h);
     check_range("restart_delay_max", config.restart_delay_max, config.restart_delay_min, 24h);
+    check_range("restart_healthy_after", config.restart_healthy_after, 0ms, 24h);
     check_range("restart_count_max", config.restart_count_max, 1, 1000);
+    check_range("restart_intensity", config.restart_intensity, 1, 1000);
+    check_range("restart_period", config.restart_period, 0ms, 24h);
+    check_range("fleet_window", config.fleet_window, 1s, 24h);
     check_range("stop_grace", config.stop_grace, 0ms, 60s);
     check_range("queue_count_max", config.queue_count_max, 1, 1'000'000);
     check_range("max_in_flight_per_worker", config.max_in_flight_per_worker, 1, 1024);
     check_range("in_flight_bytes_max", config.in_flight_bytes_max, 1, 1ULL << 40);
     check_range("frame_bytes_max", config.frame_bytes_max, 64ULL << 10, 1ULL << 30);
+}
+
+std::uint32_t work_count(const ResourcePoolConfig& config) {
+    return static_cast<std::uint32_t>(config.models.size() + 2 + config.modules.size());
+}
+
+std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operation, ModelId model) {
+    if (!model.is_none()) return static_cast<std::uint16_t>(model.value);
+    const std::size_t echo = config.models.size();
+    if (operation == "compute") return static_cast<std::uint16_t>(echo + 1);
+    const auto module = std::ranges::find(config.modules, operation, &OperationModule::name);
+    if (module == config.modules.end()) return static_cast<std::uint16_t>(echo);
+    return static_cast<std::uint16_t>(echo + 2 + (module - config.modules.begin()));
+}
+
+std::uint32_t standby_count(const ResourcePoolConfig& config) {
+    return config.standby_count.value_or(measures_of(config.fault_tolerance.level).standbys);
+}
+
+std::uint32_t rival_count(const ResourcePoolConfig& config) {
+    return config.fault_tolerance.recovery_strategy == RecoveryStrategy::parallel ? 2 : 0;
 }
 
 std::vector<BrowserSpec> expand_browsers(const ResourcePoolConfig& config) {

@@ -31,6 +31,12 @@ ModelId ModelRegistry::find(std::string_view name) const noexcept {
     return ModelId::none();
 }
 
+bool ModelRegistry::has_provider(Provider provider) const noexcept {
+    return std::ranges::any_of(entries_, [&](const Entry& entry) {
+        return std::ranges::find(entry.spec.providers, provider) != entry.spec.providers.end();
+    });
+}
+
 std::string ModelRegistry::names() const {
     constexpr std::size_t shown_max = 20;
     std::string out;
@@ -75,8 +81,8 @@ Errc check_inputs(std::string_view model, const ModelSignature& signature,
     for (const Tensor& given : inputs)
         if (std::none_of(signature.inputs.begin(), signature.inputs.end(),
                          [&](const TensorSpec& spec) { return spec.name == given.name; }))
-            return refuse(fmt::format("it has no input named '{}'",
-                                      escape_remote_text(given.name, 128)));
+            return refuse(
+                fmt::format("it has no input named '{}'", escape_remote_text(given.name, 128)));
     return Errc::ok;
 }
 
@@ -86,9 +92,9 @@ Errc check_warm_up(std::string_view model, const WarmUp& warm_up,
         const auto found = std::find_if(outputs.begin(), outputs.end(),
                                         [&](const Tensor& out) { return out.name == spec.name; });
         if (found != outputs.end() && spec.accepts(*found)) continue;
-        diagnostics.message = fmt::format(
-            "model '{}': warm-up: expected output {}, got {}", model, spec.describe(),
-            found == outputs.end() ? "none of that name" : found->describe());
+        diagnostics.message =
+            fmt::format("model '{}': warm-up: expected output {}, got {}", model, spec.describe(),
+                        found == outputs.end() ? "none of that name" : found->describe());
         diagnostics.remedy = "correct ModelSpec::warm_up, or the model";
         return Errc::model_rejected;
     }

@@ -41,6 +41,9 @@ public:
     /// none() if no model has that name.
     [[nodiscard]] ModelId find(std::string_view name) const noexcept;
 
+    /// Whether any model may run on it.
+    [[nodiscard]] bool has_provider(Provider provider) const noexcept;
+
     /// "mlp, tiny_encoder" or "none"; bounded.
     [[nodiscard]] std::string names() const;
 

@@ -1,35 +1,15 @@
 // Everpool facade: what the core wants done with workers, and what the bridge hears from them.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/core/event_text.hpp"
 #include "facade/pool_driver.hpp"
+
+#include <fmt/format.h>
 
 #include <utility>
 
 namespace everpool::facade {
 
 namespace {
-
-std::string_view name_of_cause(core::LossCause cause) noexcept {
-    using enum core::LossCause;
-    switch (cause) {
-    case process_exited: return "process_exited";
-    case page_crashed: return "page_crashed";
-    case connection_closed: return "connection_closed";
-    case unresponsive: return "unresponsive";
-    case device_lost: return "device_lost";
-    case protocol_error: return "protocol_error";
-    case start_timed_out: return "start_timed_out";
-    }
-    return "unrecognised";
-}
-
-std::string_view name_of_level(core::RestartLevel level) noexcept {
-    switch (level) {
-    case core::RestartLevel::compute: return "compute";
-    case core::RestartLevel::page: return "page";
-    case core::RestartLevel::process: return "process";
-    }
-    return "unrecognised";
-}
 
 PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
     using What = core::Notice::What;
@@ -44,14 +24,39 @@ PoolEvent::Kind kind_of(core::Notice::What what) noexcept {
     case What::model_ready: return Kind::model_ready;
     case What::model_rejected: return Kind::model_rejected;
     case What::request_redispatched: return Kind::request_redispatched;
+    case What::worker_replaced: return Kind::worker_replaced;
+    case What::fleet_failing: return Kind::fleet_failing;
+    case What::fleet_recovered: return Kind::fleet_recovered;
     }
     return Kind::warning;
+}
+
+/// `trouble`: what the worker that goes on trying has seen.
+Diagnostics words_of_fleet(const core::Notice& notice, const Diagnostics& trouble) {
+    Diagnostics out;
+    if (notice.what == core::Notice::What::fleet_recovered) {
+        out.message =
+            fmt::format("worker {} is ready; the others are started", notice.worker.value);
+        return out;
+    }
+    out.message = fmt::format(
+        "the starts of all workers fail with {} ({}); worker {} alone goes on trying. It says: {}",
+        name_of(notice.code), core::name_of(notice.cause), notice.worker.value, trouble.message);
+    out.remedy = trouble.remedy.empty()
+                     ? "look for what the workers share: the browser's executable and its "
+                       "libraries, space in the temporary directory, memory"
+                     : trouble.remedy;
+    out.remote_text = trouble.remote_text;
+    out.last_cause = trouble.last_cause;
+    return out;
 }
 
 } // namespace
 
 void PoolDriver::perform(const core::StartWorker& action) {
-    workers_.at(action.worker.value)->start(action.generation, action.level);
+    WorkerDriver& worker = *workers_.at(action.worker.value);
+    if (!action.like.is_none()) worker.become(*workers_.at(action.like.value));
+    worker.start(action);
 }
 
 void PoolDriver::perform(const core::StopWorker& action) {
@@ -74,17 +79,25 @@ void PoolDriver::perform(const core::SendPing& action) {
     if (is_current(worker, action.generation)) worker.ping(action.channel, action.sequence);
 }
 
+void PoolDriver::perform(const core::AskControl& action) {
+    WorkerDriver& worker = *workers_.at(action.worker.value);
+    if (is_current(worker, action.generation)) worker.ask_control(action.question, action.sequence);
+}
+
 void PoolDriver::perform(const core::SendCancel& action) {
     const WorkerDriver& worker = *workers_.at(action.worker.value);
     if (!is_current(worker, action.generation)) return;
-    const auto request = requests_.find(action.request.value);
-    if (request != requests_.end() && request->second.is_held) return; // it was not sent yet
+    if (is_held(action.request, action.attempt)) return; // it was not sent yet
     // If it cannot be sent the worker is going, and the operation with it.
     (void)bridge_->send(action.worker, wire::Channel::data,
                         wire::Cancel{action.request.value, action.attempt});
 }
 
 void PoolDriver::perform(const core::Notice& notice) {
+    const bool is_replaced = notice.what == core::Notice::What::worker_replaced;
+    const WorkerId whose = is_replaced ? notice.other : notice.worker;
+    if (whose.value < workers_.size())
+        recoveries_.on(notice, workers_[whose.value]->spec().type, now());
     PoolEvent event;
     event.kind = kind_of(notice.what);
     event.worker = notice.worker;
@@ -94,17 +107,28 @@ void PoolDriver::perform(const core::Notice& notice) {
     if (!notice.worker.is_none()) {
         const WorkerDriver& worker = *workers_.at(notice.worker.value);
         event.browser = worker.spec().type;
-        if (event.kind == PoolEvent::Kind::worker_lost ||
-            event.kind == PoolEvent::Kind::worker_failed)
-            event.diagnostics = worker.trouble();
+        event.role = core_.worker(notice.worker).role;
+        if (event.kind == PoolEvent::Kind::worker_failed) event.diagnostics = worker.trouble();
+        if (event.kind == PoolEvent::Kind::worker_lost) {
+            event.failure = worker.failure_of(notice.generation, notice.cause);
+            event.diagnostics.message =
+                fmt::format("worker {}: {}", worker.id().value, event.failure->message);
+        }
+        if (event.kind == PoolEvent::Kind::fleet_failing ||
+            event.kind == PoolEvent::Kind::fleet_recovered)
+            event.diagnostics = words_of_fleet(notice, worker.trouble());
+    }
+    if (is_replaced) {
+        event.successor = notice.other;
+        event.detail = name_of(notice.rung);
     }
     if (!notice.model.is_none()) {
         event.model = models_.at(notice.model).spec.name;
         if (event.kind == PoolEvent::Kind::model_rejected)
             event.diagnostics = models_.at(notice.model).rejection;
     }
-    if (event.kind == PoolEvent::Kind::worker_lost) event.detail = name_of_cause(notice.cause);
-    if (event.kind == PoolEvent::Kind::worker_starting) event.detail = name_of_level(notice.level);
+    if (event.kind == PoolEvent::Kind::worker_lost) event.detail = core::name_of(notice.cause);
+    if (event.kind == PoolEvent::Kind::worker_starting) event.detail = name_of(notice.rung);
     const bool is_trouble = event.kind == PoolEvent::Kind::worker_failed ||
                             event.kind == PoolEvent::Kind::worker_lost ||
                             event.kind == PoolEvent::Kind::model_rejected;

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/pool_driver.hpp"
 
+#include "everpool/recovery_strategy.hpp"
 #include "facade/config_check.hpp"
 #include "facade/file_check.hpp"
+#include "facade/worker_alternatives.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <new>
 #include <random>
@@ -19,22 +23,50 @@ namespace everpool::facade {
 
 namespace {
 
-core::CoreConfig core_config(const ResourcePoolConfig& config) {
+/// `slots`: of active workers and standbys. Without alternatives they stay what they are.
+core::CoreConfig core_config(const ResourcePoolConfig& config,
+                             const std::vector<BrowserSpec>& slots,
+                             const std::vector<std::vector<BrowserSpec>>& alternatives = {}) {
     core::CoreConfig out;
     out.worker_browsers.clear();
-    for (const BrowserSpec& browser : expand_browsers(config))
-        out.worker_browsers.push_back(browser.type);
+    for (const BrowserSpec& browser : slots) out.worker_browsers.push_back(browser.type);
+    out.standby_count = static_cast<std::uint32_t>(slots.size() - expand_browsers(config).size());
+    out.rival_count = rival_count(config);
+    for (const auto& specs : alternatives) {
+        auto& types = out.worker_alternatives.emplace_back();
+        for (const BrowserSpec& spec : specs) types.push_back(spec.type);
+    }
     out.model_count = static_cast<std::uint32_t>(config.models.size());
+    out.work_count = work_count(config);
+    std::size_t providers = 1;
+    for (const ModelSpec& model : config.models)
+        providers = std::max(providers, model.providers.size());
+    out.provider_count_max = static_cast<std::uint8_t>(providers);
+    out.family = common_family(config.models);
+    const FaultToleranceOptions& tolerance = config.fault_tolerance;
+    out.strategy = tolerance.recovery_strategy == RecoveryStrategy::custom
+                       ? tolerance.custom_strategy
+                       : make_recovery_strategy(tolerance.recovery_strategy);
+    out.hedge = {config.hedge.quantile, config.hedge.delay_min, config.hedge.sample_count_min};
+    out.hedge_budget = config.hedge.budget;
     out.max_in_flight_per_worker = config.max_in_flight_per_worker;
     out.in_flight_bytes_max = config.in_flight_bytes_max;
     out.queue_count_max = config.queue_count_max;
     out.start_timeout = config.start_timeout;
     out.ping_interval = config.ping_interval;
+    out.acceptable_pause = config.acceptable_pause;
     out.ping_timeout = config.ping_timeout;
+    out.hung_operation_grace = config.hung_operation_grace;
+    out.page_start_timeout = std::min(config.page_start_timeout, config.start_timeout);
     out.compute_ping_timeout = config.compute_ping_timeout;
+    out.canary_interval = config.canary_interval;
     out.restart_delay_min = config.restart_delay_min;
     out.restart_delay_max = config.restart_delay_max;
+    out.restart_healthy_after = config.restart_healthy_after;
     out.restart_count_max = config.restart_count_max;
+    out.restart_intensity = config.restart_intensity;
+    out.restart_period = config.restart_period;
+    out.fleet_window = config.fleet_window;
     out.stop_timeout = config.stop_grace + std::chrono::seconds{10};
     return out;
 }
@@ -59,17 +91,19 @@ PoolDriver::PoolDriver(boost::asio::any_io_executor executor, ResourcePoolConfig
       listener_(std::exchange(config_.on_event, nullptr)),
       recovered_listener_(std::exchange(config_.fault_tolerance.on_recovered, nullptr)),
       models_(config_.models),
-      core_(core_config(config_), seed_of(config_)),
+      recoveries_(executor),
+      core_(core_config(config_, expand_browsers(config_)), seed_of(config_)),
       timer_(strand_) {}
 
 PoolDriver::~PoolDriver() {
     if (mailbox_) mailbox_->close(); // where abort() has not done it: the executor never ran again
 }
 
-/// Anew, when more models have become known. Nothing has happened in it yet.
+/// Anew, when more has become known: models of a previous host, browsers to turn to. Nothing has
+/// happened in it yet.
 void PoolDriver::make_core() {
     models_ = ModelRegistry(config_.models);
-    core_ = core::PoolCore(core_config(config_), seed_of(config_));
+    core_ = core::PoolCore(core_config(config_, slots_, alternatives_), seed_of(config_));
 }
 
 TimePoint PoolDriver::now() noexcept {
@@ -169,6 +203,11 @@ void PoolDriver::refresh_counters() {
     counters.queued.store(core_.queued(), std::memory_order_relaxed);
     counters.in_flight.store(core_.in_flight(), std::memory_order_relaxed);
     counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
+    counters.hedged.store(core_.stats().hedged, std::memory_order_relaxed);
+    counters.hedges_won.store(core_.stats().hedges_won, std::memory_order_relaxed);
+    counters.votes.store(core_.stats().votes, std::memory_order_relaxed);
+    counters.dissents.store(core_.stats().dissents, std::memory_order_relaxed);
+    counters.undecided.store(core_.stats().undecided, std::memory_order_relaxed);
     counters.stale_ignored.store(core_.stats().stale_ignored, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < workers_.size(); ++i)
         counters.worker_in_flight[i].store(core_.in_flight(WorkerId{i}), std::memory_order_relaxed);
@@ -187,6 +226,7 @@ void PoolDriver::publish_workers() {
         one.worker = worker->id();
         one.generation = view.generation;
         one.state = view.state;
+        one.role = view.role;
         one.browser = worker->spec().type;
         one.browser_version = worker->version();
         one.process_id = worker->process_id();
@@ -253,6 +293,28 @@ error_code PoolDriver::try_prepare(Diagnostics& diagnostics) {
     }
 }
 
+/// Which browsers there are to be, and what each may turn to.
+error_code PoolDriver::fill_slots(Diagnostics& diagnostics) {
+    slots_ = expand_browsers(config_);
+    for (BrowserSpec& browser : slots_) {
+        error_code ec;
+        browser.executable = io::find_browser(browser, ec, diagnostics);
+        if (ec) return ec;
+    }
+    const auto family = common_family(config_.models);
+    const BrowserSpec standby = standby_for(slots_.front(), family);
+    const std::size_t browsers_total = slots_.size() + standby_count(config_);
+    slots_.resize(browsers_total, standby);
+    for (const BrowserSpec& browser : slots_)
+        alternatives_.push_back(alternatives_of(browser, family));
+    const FaultToleranceOptions& tolerance = config_.fault_tolerance;
+    recoveries_.open(browsers_total + rival_count(config_), browsers_total,
+                     std::string(tolerance.custom_strategy ? tolerance.custom_strategy->name()
+                                                           : name_of(tolerance.recovery_strategy)),
+                     tolerance.level);
+    return {};
+}
+
 /// Opens the doors: files, browsers, directory, server.
 error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     if (const error_code ec = models_.check_files(diagnostics)) return ec;
@@ -264,12 +326,11 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         diagnostics.remedy = "correct OperationModule::file, or the file's permissions";
         return file.ec;
     }
-    std::vector<BrowserSpec> browsers = expand_browsers(config_);
-    for (BrowserSpec& browser : browsers) {
-        error_code ec;
-        browser.executable = io::find_browser(browser, ec, diagnostics);
-        if (ec) return ec;
-    }
+    if (const error_code ec = fill_slots(diagnostics)) return ec;
+    make_core();
+    // Dormant slots are remembered as well, as what they begin with.
+    std::vector<BrowserSpec> browsers = slots_;
+    browsers.resize(browsers.size() + rival_count(config_), slots_.front());
     if (const error_code ec = open_state(browsers, diagnostics)) return ec;
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
@@ -291,10 +352,14 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
         WorkerSurroundings{strand_, *nest_, *bridge_, models_, config_.stop_grace,
                            [this](const core::Event& event) { feed(event); },
                            [this](PoolEvent event) { tell(std::move(event)); },
-                           [this](WorkerId id) { on_launched(id); }});
+                           [this](WorkerId id) { on_launched(id); },
+                           common_family(config_.models).value_or(ModelFamily::unknown)});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
+        std::vector<BrowserSpec> specs{std::move(browsers[i])};
+        if (i < alternatives_.size())
+            specs.insert(specs.end(), alternatives_[i].begin(), alternatives_[i].end());
         workers_.push_back(
-            std::make_unique<WorkerDriver>(WorkerId{i}, std::move(browsers[i]), *surroundings_));
+            std::make_unique<WorkerDriver>(WorkerId{i}, std::move(specs), *surroundings_));
         if (i < providers_used_.size()) workers_.back()->prefer(std::move(providers_used_[i]));
     }
     return {};
@@ -355,6 +420,7 @@ void PoolDriver::perform(const core::StopFinished&) {
         self->settle_held();
         self->phase_ = Phase::stopped;
         self->close_doors();
+        self->recoveries_.end_all(Errc::cancelled); // of workers whose last word never came
         for (auto& handler : std::exchange(self->stop_handlers_, {}))
             self->complete(handler, error_code{});
     });
@@ -364,6 +430,7 @@ void PoolDriver::close_doors() {
     board_.counters.port.store(0, std::memory_order_relaxed);
     timer_.cancel();
     timer_at_ = never;
+    if (drill_) drill_->end_all(Errc::cancelled);
     workers_.clear();
     bridge_.reset();
     nest_.reset();
@@ -383,6 +450,7 @@ void PoolDriver::abort() {
     }
     for (auto& [id, waiting] : std::exchange(waiting_leases_, {}))
         complete(waiting, error_code(Errc::cancelled), Lease{});
+    recoveries_.end_all(Errc::cancelled);
     if (start_handler_) complete(start_handler_, error_code(Errc::cancelled), StartReport{});
     for (auto& handler : std::exchange(drain_handlers_, {}))
         complete(handler, error_code(Errc::cancelled));

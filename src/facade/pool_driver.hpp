@@ -17,11 +17,13 @@
 #include "everpool/core/action.hpp"
 #include "everpool/core/pool_core.hpp"
 #include "everpool/resource_pool.hpp"
+#include "facade/fault_drill.hpp"
 #include "facade/held_actions.hpp"
 #include "facade/kept_request.hpp"
 #include "facade/listener_gate.hpp"
 #include "facade/model_registry.hpp"
 #include "facade/pool_resume.hpp"
+#include "facade/recovery_desk.hpp"
 #include "facade/snapshot_board.hpp"
 #include "facade/state_scribe.hpp"
 #include "facade/strand_mailbox.hpp"
@@ -50,6 +52,7 @@ using RequestTicket = StrongId<struct RequestTicketTag, std::uint64_t>;
 
 class PoolDriver final : public io::BridgeListener,
                          private ScribeSources,
+                         private DrillGround,
                          public std::enable_shared_from_this<PoolDriver> {
 public:
     using Strand = boost::asio::strand<boost::asio::any_io_executor>;
@@ -66,6 +69,7 @@ public:
     [[nodiscard]] RequestTicket next_request() noexcept { return {++last_request_}; }
     [[nodiscard]] KeptRequest kept(const Request& request, LeaseId lease) const;
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
+    [[nodiscard]] RecoverySnapshot recoveries() const { return recoveries_.read(); }
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
     /// No listener is called any more when this returns.
     void close_listeners() noexcept {
@@ -85,23 +89,38 @@ public:
     void withdraw(LeaseId id); ///< acquire() is cancelled
     void release(LeaseId id);
     void crash_page(WorkerId worker);
+    void recover(WorkerId worker, const BrowserFailure& failure, RecoverHandler handler);
+    void inject(const FaultOrder& order, InjectHandler handler);
 
 private:
+    /// What was asked of one worker.
+    struct Attempt {
+        std::uint32_t number{0};
+        WorkerId worker{WorkerId::none()};
+        Generation generation{};
+        TimePoint dispatched{}, replied{};
+        bool is_held{false}; ///< given to its worker, and waits for the record of that
+        std::optional<wire::RunResult> reply{};
+    };
+
     /// A caller's operation between submission and completion.
     struct Pending {
         wire::Run run; ///< what is sent, kept for further attempts
         WaitingHandler<void(error_code, Result)> handler;
         ModelId model{ModelId::none()};
-        TimePoint submitted{}, dispatched{}, replied{};
-        WorkerId worker{WorkerId::none()};
-        Generation generation{};
+        TimePoint submitted{};
+        std::vector<Attempt> attempts; ///< the last one, or those that run beside each other
+        std::unique_ptr<Votes> votes;  ///< null: one answer was asked for
         bool was_checked{false};
-        bool is_held{false};      ///< given to its worker, and waits for the record of that
         bool is_concluded{false}; ///< its answer is there, and waits for the record of that
         /// As a previous host left it; null: it is a caller's of this one.
         std::unique_ptr<OperationState> recovered;
-        std::optional<wire::RunResult> reply;
         Diagnostics diagnostics;
+
+        /// Null if there is none.
+        [[nodiscard]] Attempt* find(std::uint32_t number) noexcept;
+        /// The attempt that this begins; it takes the place of those that it is not beside.
+        Attempt& begin(const core::Dispatch& action);
     };
     enum class Phase : std::uint8_t { constructed, starting, running, draining, stopping, stopped };
 
@@ -121,6 +140,8 @@ private:
     void perform(const core::Dispatch&);
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
+    void perform(const core::AskControl&);
+    void perform(const core::CountVotes&);
     void perform(const core::Complete&);
     void perform(const core::LeaseGranted&);
     void perform(const core::LeaseEnded&);
@@ -132,8 +153,12 @@ private:
     void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override;
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
     void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
-    [[nodiscard]] Pending* asked_last(const WorkerDriver&, RequestId, std::uint32_t attempt);
-    [[nodiscard]] bool is_held(RequestId id) const noexcept;
+    [[nodiscard]] Attempt* asked(const WorkerDriver&, RequestId, std::uint32_t attempt);
+    [[nodiscard]] bool is_held(RequestId id, std::uint32_t attempt) noexcept;
+
+    // pool_votes.cpp: several answers to one request
+    [[nodiscard]] Vote vote_of(const Attempt& attempt) const;
+    void tell_dissent(RequestId id, const Votes& votes, Errc code);
     void on_reply(WorkerDriver&, wire::RunResult&&);
     void on_reply(WorkerDriver&, const wire::RemoteError&);
 
@@ -160,11 +185,22 @@ private:
     void look_at_disk();
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
+    [[nodiscard]] std::string loss_text_of(const core::Notice& notice) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
 
+    // fault_injector.cpp: what a drill asks for
+    [[nodiscard]] std::size_t worker_count() const override { return workers_.size(); }
+    [[nodiscard]] WorkerDriver& worker_at(WorkerId worker) override {
+        return *workers_.at(worker.value);
+    }
+    [[nodiscard]] WorkerState state_of(WorkerId worker) const override;
+    void run_for_drill(Request request) override;
+    void cut_connections(WorkerId worker) override;
+
     error_code try_prepare(Diagnostics& diagnostics);
     error_code prepare(Diagnostics& diagnostics);
+    error_code fill_slots(Diagnostics& diagnostics);
     [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
         return {request_base_ + ticket.value};
     }
@@ -193,6 +229,7 @@ private:
     ListenerGate listener_;
     GateFor<RecoveredOperation> recovered_listener_;
     ModelRegistry models_;
+    RecoveryDesk recoveries_;
     core::PoolCore core_;
     std::deque<core::Event> inbox_;
     core::Actions actions_;
@@ -205,8 +242,11 @@ private:
 
     std::unique_ptr<io::BrowserNest> nest_;
     std::unique_ptr<io::Bridge> bridge_;
+    std::vector<BrowserSpec> slots_;                     ///< by worker, dormant ones aside
+    std::vector<std::vector<BrowserSpec>> alternatives_; ///< of each of them
     std::unique_ptr<WorkerSurroundings> surroundings_;
     std::vector<std::unique_ptr<WorkerDriver>> workers_;
+    std::unique_ptr<FaultDrill> drill_; ///< null: nobody has asked for a fault yet
 
     mutable std::mutex state_mutex_; ///< for state(), which any thread may ask for
     std::shared_ptr<BrowserStateManager> state_;

@@ -1,8 +1,7 @@
 // Everpool facade: callers' operations, from admission to the answer.
 // SPDX-License-Identifier: BSL-1.0
-#include "facade/pool_driver.hpp"
-
 #include "everpool/core/placement.hpp"
+#include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
 
@@ -64,8 +63,7 @@ void PoolDriver::run(RequestTicket ticket, LeaseId lease, Request request, KeptR
     Pending pending;
     pending.submitted = now();
     pending.handler = {std::move(handler), executor_};
-    const Errc refused =
-        admit(request, pending.run, pending.model, pending.diagnostics);
+    const Errc refused = admit(request, pending.run, pending.model, pending.diagnostics);
     if (refused != Errc::ok) {
         SnapshotBoard::add(board_.counters.submitted);
         SnapshotBoard::add(board_.counters.failed);
@@ -83,12 +81,15 @@ void PoolDriver::submit(RequestId id, LeaseId lease, const Request& request, Kep
                         Pending pending) {
     pending.run.id = id.value;
     core::RequestMeta meta = meta_of(id, lease, request, pending);
+    if (meta.copies > 1 && meta.idempotent && lease == LeaseId{})
+        pending.votes = std::make_unique<Votes>(Votes{.asked = meta.copies});
     if (scribe_ && pending.recovered) {
         scribe_->adopted(*pending.recovered);
     } else if (scribe_) {
         const auto wall_now = std::chrono::system_clock::now().time_since_epoch();
         const Duration left = meta.deadline - pending.submitted;
-        const bool is_endless = meta.deadline == never || left > WallTime::max() - WallTime(wall_now);
+        const bool is_endless =
+            meta.deadline == never || left > WallTime::max() - WallTime(wall_now);
         scribe_->submitted({.id = id,
                             .operation = pending.run.operation,
                             .model = pending.run.model,
@@ -122,8 +123,8 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
             std::find_if(config_.modules.begin(), config_.modules.end(),
                          [&](const OperationModule& m) { return m.name == request.operation; });
         if (found == config_.modules.end()) {
-            out.message = fmt::format("no operation named '{}'",
-                                      escape_remote_text(request.operation, 128));
+            out.message =
+                fmt::format("no operation named '{}'", escape_remote_text(request.operation, 128));
             out.remedy = "use echo, inference or compute, or register it in "
                          "ResourcePoolConfig::modules";
             return Errc::unknown_operation;
@@ -163,6 +164,12 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
         out.remedy = "0 means ResourcePoolConfig::max_attempts";
         return Errc::invalid_request;
     }
+    if (request.redundancy &&
+        (*request.redundancy == 0 || *request.redundancy > core::copies_max)) {
+        out.message = fmt::format("Request::redundancy is {}", *request.redundancy);
+        out.remedy = fmt::format("1 to {}; empty: by the fault tolerance level", core::copies_max);
+        return Errc::invalid_request;
+    }
     run.operation = request.operation;
     run.model = request.model;
     return Errc::ok;
@@ -192,10 +199,14 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     meta.deadline = later(pending.submitted, request.timeout.value_or(config_.default_timeout));
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
+    meta.work = work_of(config_, pending.run.operation, pending.model);
     const std::uint32_t attempts =
         request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
     meta.max_attempts = static_cast<std::uint8_t>(attempts);
     meta.idempotent = request.idempotent.value_or(is_built_in(request.operation));
+    meta.copies = static_cast<std::uint8_t>(
+        request.redundancy.value_or(measures_of(config_.fault_tolerance.level).copies));
+    meta.may_hedge = config_.hedge.enabled && measures_of(config_.fault_tolerance.level).hedges;
     return meta;
 }
 
@@ -203,10 +214,7 @@ void PoolDriver::perform(const core::Dispatch& action) {
     const auto found = requests_.find(action.request.value);
     if (found == requests_.end()) return;
     Pending& pending = found->second;
-    pending.dispatched = now();
-    pending.worker = action.worker;
-    pending.generation = action.generation;
-    pending.reply.reset();
+    pending.begin(action).dispatched = now();
     const auto answer = [&](Errc code) {
         feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code,
                            false});
@@ -243,46 +251,60 @@ Errc PoolDriver::check_against_model(Pending& pending) {
                         pending.diagnostics);
 }
 
-/// The request that this answer is for, if it answers what was asked last; the core, which is told
-/// of every answer, says whether it counts. A page that answers out of turn leaves no trace.
-PoolDriver::Pending* PoolDriver::asked_last(const WorkerDriver& worker, RequestId id,
-                                            std::uint32_t attempt) {
+PoolDriver::Attempt* PoolDriver::Pending::find(std::uint32_t number) noexcept {
+    const auto found = std::ranges::find(attempts, number, &Attempt::number);
+    return found == attempts.end() ? nullptr : &*found;
+}
+
+PoolDriver::Attempt& PoolDriver::Pending::begin(const core::Dispatch& action) {
+    if (Attempt* const held = find(action.attempt)) return *held;
+    if (!action.is_beside) attempts.clear();
+    attempts.push_back(
+        {.number = action.attempt, .worker = action.worker, .generation = action.generation});
+    return attempts.back();
+}
+
+/// The attempt that this answer is for, if it answers what was asked; the core, which is told of
+/// every answer, says whether it counts. A page that answers out of turn, or twice, leaves no trace.
+PoolDriver::Attempt* PoolDriver::asked(const WorkerDriver& worker, RequestId id,
+                                       std::uint32_t attempt) {
     const auto found = requests_.find(id.value);
-    if (found == requests_.end()) return nullptr;
-    Pending& pending = found->second;
-    const bool is_asked_last = !pending.is_held && !pending.is_concluded &&
-                               pending.worker == worker.id() &&
-                               pending.generation == worker.generation() &&
-                               pending.run.attempt == attempt;
-    return is_asked_last ? &pending : nullptr;
+    if (found == requests_.end() || found->second.is_concluded) return nullptr;
+    Attempt* const one = found->second.find(attempt);
+    const bool is_asked = one != nullptr && !one->is_held && !one->reply &&
+                          one->worker == worker.id() && one->generation == worker.generation();
+    return is_asked ? one : nullptr;
 }
 
 void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
     const RequestId id{result.id};
     const std::uint32_t attempt = result.attempt;
-    if (is_held(id)) return; // it cannot know what it was not sent
-    if (Pending* const pending = asked_last(worker, id, attempt)) {
-        pending->replied = now();
-        pending->reply = std::move(result);
+    if (is_held(id, attempt)) return; // it cannot know what it was not sent
+    if (Attempt* const one = asked(worker, id, attempt)) {
+        one->replied = now();
+        one->reply = std::move(result);
     }
     feed(core::Replied{worker.id(), worker.generation(), id, attempt, Errc::ok});
 }
 
 void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) {
     const RequestId id{error.id};
-    if (is_held(id)) return;
-    if (Pending* const pending = asked_last(worker, id, error.attempt)) {
-        pending->diagnostics.remote_text = escape_remote_text(error.message);
-        pending->diagnostics.last_cause = error.code;
+    if (is_held(id, error.attempt)) return;
+    if (asked(worker, id, error.attempt) != nullptr) {
+        Diagnostics& diagnostics = requests_.at(id.value).diagnostics;
+        diagnostics.remote_text = escape_remote_text(error.message);
+        diagnostics.last_cause = error.code;
     }
     feed(core::Replied{worker.id(), worker.generation(), id, error.attempt,
                        answer_of_page(error.code)});
 }
 
-bool PoolDriver::is_held(RequestId id) const noexcept {
+bool PoolDriver::is_held(RequestId id, std::uint32_t attempt) noexcept {
     if (held_.is_empty()) return false;
     const auto found = requests_.find(id.value);
-    return found != requests_.end() && found->second.is_held;
+    if (found == requests_.end()) return false;
+    const Attempt* const one = found->second.find(attempt);
+    return one != nullptr && one->is_held;
 }
 
 void PoolDriver::perform(const core::Complete& action) { finish(action, {}); }
@@ -295,6 +317,7 @@ void PoolDriver::finish(const core::Complete& action, error_code storage) {
     requests_.erase(found);
     error_code code = action.code == Errc::ok ? error_code{} : error_code(action.code);
     Result result = result_of(pending, action);
+    if (result.votes) tell_dissent(action.request, *result.votes, action.code);
     if (storage && !code) {
         code = storage;
         result.diagnostics.message = fmt::format(
@@ -316,29 +339,37 @@ Result PoolDriver::result_of(Pending& pending, const core::Complete& done) {
     result.attempts = done.attempts;
     result.timing.total = finished - pending.submitted;
     // What lost attempts took is time in which the request had no worker that would answer it.
-    result.timing.queue = pending.dispatched == TimePoint{}
+    Attempt* const chosen = done.attempt != 0          ? pending.find(done.attempt)
+                            : pending.attempts.empty() ? nullptr
+                                                       : &pending.attempts.back();
+    result.timing.queue = chosen == nullptr || chosen->dispatched == TimePoint{}
                               ? result.timing.total
-                              : pending.dispatched - pending.submitted;
+                              : chosen->dispatched - pending.submitted;
     if (!done.worker.is_none()) {
         const WorkerDriver& worker = *workers_.at(done.worker.value);
         result.worker = done.worker;
         result.browser = worker.spec().type;
         result.browser_version = worker.version();
     }
-    if (done.code == Errc::ok && pending.reply) {
-        wire::RunResult& reply = *pending.reply;
+    if (pending.votes) {
+        if (pending.votes->answers.empty() && chosen != nullptr && chosen->reply)
+            pending.votes->answers.push_back(vote_of(*chosen)); // the only one: no_quorum
+        result.votes = std::move(*pending.votes);
+    }
+    if (done.code == Errc::ok && chosen != nullptr && chosen->reply) {
+        wire::RunResult& reply = *chosen->reply;
         result.provider = reply.provider;
         result.is_fallback_adapter = reply.is_fallback_adapter;
         result.info = std::move(reply.info);
         result.outputs = std::move(reply.tensors);
-        const Duration round_trip = pending.replied - pending.dispatched;
+        const Duration round_trip = chosen->replied - chosen->dispatched;
         result.timing.compute = std::min(from_milliseconds(reply.compute_ms), round_trip);
         const Duration queued_there =
             std::min(from_milliseconds(reply.queue_ms), round_trip - result.timing.compute);
         result.timing.queue += queued_there;
         result.timing.transfer = round_trip - result.timing.compute - queued_there;
     }
-    if (done.code != Errc::ok || done.attempts > 1) explain(pending, done);
+    if (done.code != Errc::ok || (done.attempts > 1 && !result.votes)) explain(pending, done);
     result.diagnostics = std::move(pending.diagnostics);
     return result;
 }
@@ -351,11 +382,10 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
             ? fmt::format("operation '{}'", pending.run.operation)
             : fmt::format("operation '{}' on model '{}'", pending.run.operation, pending.run.model);
     const std::string where =
-        done.worker.is_none()
-            ? std::string("no worker")
-            : fmt::format("worker {} ({} {})", done.worker.value,
-                          name_of(workers_.at(done.worker.value)->spec().type),
-                          workers_.at(done.worker.value)->version());
+        done.worker.is_none() ? std::string("no worker")
+                              : fmt::format("worker {} ({} {})", done.worker.value,
+                                            name_of(workers_.at(done.worker.value)->spec().type),
+                                            workers_.at(done.worker.value)->version());
     if (done.code == Errc::ok) {
         out.message = fmt::format("{}: answered at attempt {}", what, done.attempts);
         out.remedy.clear();
@@ -370,8 +400,8 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
         return;
     }
     if (!out.message.empty()) return;
-    out.message = fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where,
-                              done.attempts);
+    out.message =
+        fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where, done.attempts);
     switch (done.code) {
     case Errc::deadline_exceeded:
         out.remedy = done.attempts == 0 ? "no worker was free in time: add workers, or raise "
@@ -389,6 +419,10 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
         out.remedy = "see the worker_failed events for why every worker was given up";
         break;
     case Errc::pool_draining: out.remedy = "a draining pool takes nothing new"; break;
+    case Errc::answers_disagree:
+        out.remedy = "see Result::votes; ask more workers (Request::redundancy), or calibrate "
+                     "ResourcePoolConfig::vote if engines round differently";
+        break;
     case Errc::operation_failed: out.remedy = "see the remote text"; break;
     default: break;
     }

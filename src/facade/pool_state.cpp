@@ -175,7 +175,7 @@ void PoolDriver::run_again(ResumePlan::Again again) {
 
 void PoolDriver::tell_recovered(const Pending& pending, error_code code, Result result) {
     recovered_listener_.tell({.operation = *pending.recovered,
-                              .was_executed_again = pending.dispatched != TimePoint{},
+                              .was_executed_again = !pending.attempts.empty(),
                               .code = code,
                               .result = std::move(result)});
 }
@@ -212,11 +212,7 @@ void PoolDriver::hold(const core::Action& action) {
         const auto found = requests_.find(dispatch->request.value);
         if (found == requests_.end()) return;
         Pending& pending = found->second;
-        pending.worker = dispatch->worker;
-        pending.generation = dispatch->generation;
-        pending.run.attempt = dispatch->attempt;
-        pending.reply.reset();
-        pending.is_held = true;
+        pending.begin(*dispatch).is_held = true;
     } else if (const auto* end = std::get_if<core::Complete>(&action)) {
         const auto found = requests_.find(end->request.value);
         if (found != requests_.end()) found->second.is_concluded = true;
@@ -248,12 +244,10 @@ void PoolDriver::dispatch_late(const core::Dispatch& action, error_code storage)
     // Cancelled or overdue meanwhile. The core keeps its place at the worker until it is answered.
     if (found == requests_.end() || found->second.is_concluded) return answer(Errc::cancelled);
     Pending& pending = found->second;
-    const bool is_in_force = pending.worker == action.worker &&
-                             pending.generation == action.generation &&
-                             pending.run.attempt == action.attempt;
-    if (!is_in_force || phase_ == Phase::stopped)
+    Attempt* const attempt = pending.find(action.attempt);
+    if (attempt == nullptr || phase_ == Phase::stopped)
         return; // its worker was lost, and it goes elsewhere
-    pending.is_held = false;
+    attempt->is_held = false;
     if (!is_current(*workers_.at(action.worker.value), action.generation)) return;
     if (!storage) return perform(action);
     pending.diagnostics.message =
@@ -322,6 +316,10 @@ void PoolDriver::complain(const CommitResult& result, bool is_refused) {
 
 std::string PoolDriver::trouble_of(WorkerId worker) const {
     return workers_.at(worker.value)->trouble().text();
+}
+
+std::string PoolDriver::loss_text_of(const core::Notice& notice) const {
+    return workers_.at(notice.worker.value)->failure_of(notice.generation, notice.cause).message;
 }
 
 std::string_view PoolDriver::model_name_of(ModelId model) const {

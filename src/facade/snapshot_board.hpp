@@ -24,6 +24,7 @@ public:
         std::atomic<std::uint32_t> queued{0}, in_flight{0};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
         std::atomic<std::uint64_t> stale_ignored{0};
+        std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
         std::atomic<Errc> state_trouble{Errc::ok};
         std::atomic<std::uint16_t> port{0};
@@ -59,6 +60,11 @@ public:
         out.failed = get(counters.failed);
         out.redispatched = get(counters.redispatched);
         out.stale_ignored = get(counters.stale_ignored);
+        out.hedged = get(counters.hedged);
+        out.hedges_won = get(counters.hedges_won);
+        out.votes = get(counters.votes);
+        out.dissents = get(counters.dissents);
+        out.undecided = get(counters.undecided);
         out.state = {get(counters.transactions), get(counters.transactions_refused),
                      get(counters.state_trouble)};
         out.port = get(counters.port);

@@ -125,8 +125,7 @@ void StateScribe::write(const core::Actions& actions, TimePoint now, WhenDone wh
     settle_answer(actions);
     for (const core::Action& action : actions) {
         if (const auto* dispatch = std::get_if<core::Dispatch>(&action)) note(*dispatch, now);
-        else if (const auto* end = std::get_if<core::Complete>(&action))
-            finish(end->request, end->code, now);
+        else if (const auto* end = std::get_if<core::Complete>(&action)) finish(*end, now);
         else if (const auto* notice = std::get_if<core::Notice>(&action))
             note(*notice, actions, now);
         else if (const auto* start = std::get_if<core::StartWorker>(&action)) note(*start);
@@ -153,9 +152,12 @@ void StateScribe::settle_answer(const core::Actions& step) {
     const auto found = live_.find(answer->request.value);
     if (found == live_.end() || completes(step, answer->request)) return;
     Live& live = found->second;
+    std::erase_if(live.beside, [&](const Beside& one) { return one.attempt == answer->attempt; });
     if (live.is_running && live.worker == answer->worker && live.generation == answer->generation &&
-        live.attempt == answer->attempt)
+        live.attempt == answer->attempt) {
         requeue(answer->request, live, answer->code);
+        replace(answer->request, live);
+    }
 }
 
 // --- operations ----------------------------------------------------------------------------------
@@ -164,16 +166,51 @@ void StateScribe::note(const core::Dispatch& action, TimePoint now) {
     const auto found = live_.find(action.request.value);
     if (found == live_.end()) return;
     Live& live = found->second;
+    const Beside copy{action.worker, action.generation, action.attempt};
+    if (live.is_running && action.is_beside) return live.beside.push_back(copy);
     if (live.is_running) requeue(action.request, live, Errc::worker_lost);
+    if (!action.is_beside) {
+        live.beside.clear();
+        live.dispatched = now;
+    }
+    begin(action.request, live, copy);
+}
+
+void StateScribe::begin(RequestId id, Live& live, const Beside& copy) {
     live.is_running = true;
-    live.worker = action.worker;
-    live.generation = action.generation;
-    live.attempt = action.attempt;
-    live.dispatched = now;
-    const std::uint64_t base = slots_.at(action.worker.value).generation_base;
-    put(OperationDispatched{.id = action.request,
-                            .worker = action.worker,
-                            .generation = {base + action.generation.value}});
+    live.worker = copy.worker;
+    live.generation = copy.generation;
+    live.attempt = copy.attempt;
+    const std::uint64_t base = slots_.at(copy.worker.value).generation_base;
+    put(OperationDispatched{
+        .id = id, .worker = copy.worker, .generation = {base + copy.generation.value}});
+}
+
+/// Another copy, if there is one, takes the place of the one that was shown.
+void StateScribe::replace(RequestId id, Live& live) {
+    std::erase_if(live.beside, [this](const Beside& one) {
+        const Slot& slot = slots_.at(one.worker.value);
+        return slot.generation != one.generation || slot.connection != ConnectionStatus::ready;
+    });
+    if (live.beside.empty()) return;
+    const Beside copy = live.beside.front();
+    live.beside.erase(live.beside.begin());
+    begin(id, live, copy);
+}
+
+/// The state shows who has answered, if it still can.
+void StateScribe::finish(const core::Complete& action, TimePoint now) {
+    const auto found = live_.find(action.request.value);
+    if (found != live_.end() && action.code == Errc::ok && action.attempt != 0) {
+        Live& live = found->second;
+        const auto winner = std::ranges::find(live.beside, action.attempt, &Beside::attempt);
+        if (winner != live.beside.end() && live.attempt != action.attempt) {
+            std::swap(*winner, live.beside.front());
+            if (live.is_running) requeue(action.request, live, Errc::cancelled);
+            replace(action.request, live);
+        }
+    }
+    finish(action.request, action.code, now);
 }
 
 void StateScribe::requeue(RequestId id, Live& live, Errc code) {
@@ -217,7 +254,7 @@ void StateScribe::note(const core::StartWorker& action) {
     change.health = HealthStatus::unknown;
     change.generation = Generation{slot.generation_base + action.generation.value};
     change.restarts = slot.restarts_base + static_cast<std::uint32_t>(action.generation.value - 1);
-    if (action.level == core::RestartLevel::process) change.process = ProcessIdentity{};
+    if (replaces_browser(action.rung)) change.process = ProcessIdentity{};
 }
 
 void StateScribe::note(const core::StopWorker& action) {
@@ -242,7 +279,10 @@ void StateScribe::note(const core::Notice& notice, const core::Actions& step, Ti
     case What::model_ready: note_model(notice); break;
     case What::worker_starting:
     case What::model_rejected:
-    case What::request_redispatched: break;
+    case What::request_redispatched:
+    case What::worker_replaced:
+    case What::fleet_failing:
+    case What::fleet_recovered: break;
     }
 }
 
@@ -256,9 +296,13 @@ void StateScribe::note_lost(const core::Notice& notice, const core::Actions& ste
         if (completes(step, id)) finish(id, code_of_completion(step, id), now);
         else requeue(id, live_.at(id.value), Errc::worker_lost);
     }
+    slots_.at(notice.worker.value).connection = ConnectionStatus::lost;
+    for (const RequestId id : ids)
+        if (const auto found = live_.find(id.value); found != live_.end())
+            replace(id, found->second);
     BrowserChanged& change = change_of(notice.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = beginning_of(sources_.trouble_of(notice.worker));
+    change.last_failure = beginning_of(sources_.loss_text_of(notice));
     if (notice.cause == core::LossCause::process_exited) change.process = ProcessIdentity{};
 }
 

@@ -11,6 +11,10 @@
 // after each change, and a step of more changes than a transaction may have (a stop with thousands of
 // requests) can be cut anywhere.
 //
+// Copies. Of an operation that several workers have at the same time the state shows the first one;
+// when that one ends, another of them takes its place. What a next host needs to know, that it was
+// sent and may be repeated, is the same for all of them.
+//
 // Generations: the core counts from 1 in every pool; in the state they go on above those of previous
 // hosts. The scribe adds the difference.
 //
@@ -39,8 +43,10 @@ namespace everpool::facade {
 class ScribeSources {
 public:
     virtual ~ScribeSources() = default;
-    /// Why this worker was lost, in words.
+    /// Why this worker last failed to start, in words.
     [[nodiscard]] virtual std::string trouble_of(WorkerId worker) const = 0;
+    /// What this loss of a worker was, in words.
+    [[nodiscard]] virtual std::string loss_text_of(const core::Notice& notice) const = 0;
     [[nodiscard]] virtual std::string_view model_name_of(ModelId model) const = 0;
     /// What this worker's page said when it had loaded the model.
     [[nodiscard]] virtual ModelAssignment assignment_of(WorkerId worker, ModelId model) const = 0;
@@ -114,6 +120,11 @@ public:
 
 private:
     /// An operation that has not finished.
+    struct Beside {
+        WorkerId worker{WorkerId::none()};
+        Generation generation{}; ///< the core's
+        std::uint32_t attempt{0};
+    };
     struct Live {
         std::string operation, model;
         bool is_running{false};
@@ -121,6 +132,7 @@ private:
         Generation generation{}; ///< the core's
         std::uint32_t attempt{0};
         TimePoint dispatched{};
+        std::vector<Beside> beside; ///< further copies under way, or answered
     };
     struct Slot : ScribeSlot {
         ConnectionStatus connection{ConnectionStatus::disconnected};
@@ -142,6 +154,9 @@ private:
     void note_stopped();
     void settle_answer(const core::Actions& step);
     void finish(RequestId id, Errc code, TimePoint now);
+    void finish(const core::Complete& action, TimePoint now);
+    void begin(RequestId id, Live& live, const Beside& copy);
+    void replace(RequestId id, Live& live);
     void requeue(RequestId id, Live& live, Errc code);
     void commit_all(WhenDone when_durable);
     void commit_some(std::vector<Change> changes, WhenDone when_durable);

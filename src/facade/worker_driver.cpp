@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/worker_driver.hpp"
 
+#include "everpool/browser/failure_classification.hpp"
+#include "everpool/browser/profile.hpp"
+#include "everpool/core/ladder.hpp"
+#include "facade/evidence_of_loss.hpp"
+#include "io/linux/process_group.hpp"
+
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace everpool::facade {
 
 using core::LossCause;
-using core::RestartLevel;
 using wire::Channel;
 
 /// One browser process from launch to exit. Outlives its driver's interest in it while it is being
@@ -24,18 +30,21 @@ struct WorkerDriver::BrowserLife final : io::BrowserListener {
         WorkerDriver& driver = *owner;
         driver.let_go(false, [](error_code, Diagnostics) {});
         driver.page_.clear();
-        driver.lost(LossCause::process_exited, "its browser " + io::exit_text(wait_status));
+        driver.lost(LossCause::process_exited, ProcessExited{.wait_status = wait_status});
     }
 
     void on_page_crashed(const io::PageId& page, const std::string& reason) override {
         if (owner == nullptr || page != owner->page_) return;
-        owner->page_.clear();
-        owner->lost(LossCause::page_crashed, "page crashed: " + escape_remote_text(reason, 200));
+        if (std::exchange(owner->has_crash_to_come_, false)) return owner->reload_page();
+        owner->lost(LossCause::page_crashed, PageCrashed{.reason = reason});
     }
 };
 
-WorkerDriver::WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings)
-    : id_(id), spec_(std::move(spec)), with_(surroundings),
+WorkerDriver::WorkerDriver(WorkerId id, std::vector<BrowserSpec> specs,
+                           WorkerSurroundings& surroundings)
+    : id_(id),
+      specs_(std::move(specs)),
+      with_(surroundings),
       self_(std::make_shared<WorkerDriver*>(this)) {}
 
 WorkerDriver::~WorkerDriver() {
@@ -43,6 +52,8 @@ WorkerDriver::~WorkerDriver() {
     for (const auto& leaving : leaving_)
         if (const auto life = leaving.lock()) life->browser.reset(); // the nest goes after us
 }
+
+io::Browser& WorkerDriver::browser() const noexcept { return *life_->browser; }
 
 int WorkerDriver::process_id() const noexcept { return life_ ? life_->browser->process_id() : 0; }
 
@@ -56,14 +67,24 @@ auto WorkerDriver::in_this_life(Next next) {
     };
 }
 
-void WorkerDriver::start(Generation generation, RestartLevel level) {
-    generation_ = generation;
+void WorkerDriver::start(const core::StartWorker& action) {
+    generation_ = action.generation;
+    rung_ = action.rung;
+    if (action.form.browser != form_.browser) gpu_ = Gpu::none; // of another browser
+    adjust(action);
     question_ = {};
+    if (action.rung <= RecoveryRung::recreate_device) return keep_connections();
     has_data_ = false;
-    if (level == RestartLevel::compute) return restart_compute();
+    // A hung part answers nobody, and would take what is made anew down with it.
+    if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
+    if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
+    if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
+    has_crash_to_come_ =
+        action.rung == RecoveryRung::reload_page && action.cause == LossCause::connection_closed;
     with_.bridge.revoke(id_);
-    if (level == RestartLevel::page && life_) {
+    if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty()) return reload_page();
+    if (!replaces_browser(action.rung) && life_) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
             std::exchange(page_, {}),
@@ -72,6 +93,29 @@ void WorkerDriver::start(Generation generation, RestartLevel level) {
     page_.clear();
     if (!life_) return launch();
     let_go(false, in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.launch(); }));
+}
+
+/// Settings stay adjusted to the failure that they were adjusted to, whatever comes after.
+void WorkerDriver::adjust(const core::StartWorker& action) {
+    if (action.form.adjustment != form_.adjustment) adjusted_for_ = core::category_of(action.cause);
+    form_ = action.form;
+}
+
+void WorkerDriver::reload_page() {
+    life_->browser->async_reload_page(
+        page_, with_.bridge.admit(id_, generation_),
+        in_this_life([which = ++reload_count_](WorkerDriver& self, error_code ec, Diagnostics why) {
+            if (which != self.reload_count_) return; // the page died under it, and it was repeated
+            // A dying page refuses; once the engine has said that it is dead, it is asked again.
+            if (self.has_crash_to_come_ && ec != Errc::worker_lost) return;
+            if (ec) self.start_failed(ec, std::move(why));
+        }));
+}
+
+void WorkerDriver::kill_part(io::BrowserPart part) {
+    if (!life_) return;
+    for (const int process : life_->browser->processes(part))
+        io::send_signal(process, io::ProcessSignal::kill);
 }
 
 /// Closes the browser. It keeps itself alive until nothing is left of it, or we are gone.
@@ -88,15 +132,29 @@ void WorkerDriver::let_go(bool graceful, io::Browser::Handler closed) {
 
 void WorkerDriver::launch() {
     io::BrowserOptions options;
-    options.spec = spec_;
+    options.spec = spec();
+    if (form_.adjustment != 0) {
+        auto adjusted =
+            browser::adjusted_settings(spec().type, adjusted_for_, with_.family, form_.adjustment);
+        // The host's own come last, and win.
+        auto& arguments = options.spec.extra_arguments;
+        arguments.insert(arguments.begin(), adjusted.arguments.begin(), adjusted.arguments.end());
+        auto& preferences = options.spec.extra_preferences;
+        preferences.insert(preferences.begin(), adjusted.preferences.begin(),
+                           adjusted.preferences.end());
+    }
     options.nest = &with_.nest;
     options.close_grace = std::chrono::duration_cast<std::chrono::milliseconds>(with_.stop_grace);
     try {
         options.directory = with_.nest.make_directory();
     } catch (const boost::system::system_error& error) {
-        return start_failed(error.code(), {error.what(), "free space in the temporary directory",
-                                           {}, error.code()});
+        return start_failed(
+            error.code(),
+            {error.what(), "free space in the temporary directory", {}, error.code()});
     }
+    if (launches_to_fail_ > 0)
+        if (const error_code ec = sabotage(options))
+            return start_failed(ec, {ec.message(), {}, {}, ec});
     life_ = std::make_shared<BrowserLife>();
     life_->owner = this;
     life_->browser = io::make_browser(with_.strand, std::move(options), *life_);
@@ -120,14 +178,28 @@ void WorkerDriver::open_page() {
         }));
 }
 
+/// The page has let go of what it lost, and takes models again as it is.
+void WorkerDriver::keep_connections() {
+    with_.bridge.renew(id_, generation_);
+    // Never inside start(): the core is still handing out its actions.
+    boost::asio::post(
+        with_.strand, in_this_life([](WorkerDriver& self) {
+            if (self.has_control_ && self.has_data_)
+                return self.with_.report(core::WorkerConnected{self.id_, self.generation_});
+            const error_code ec = Errc::worker_lost;
+            self.start_failed(ec, {"a connection of the page is gone", {}, {}, ec});
+        }));
+}
+
 void WorkerDriver::restart_compute() {
     with_.bridge.promote(id_, generation_);
     const error_code ec = with_.bridge.send(id_, Channel::control, wire::Drain{true});
     if (!ec) return;
     // Never inside start(): the core is still handing out its actions.
-    boost::asio::post(with_.strand, in_this_life([ec](WorkerDriver& self) {
-        self.start_failed(ec, {"the page's control connection is gone", {}, {}, ec});
-    }));
+    boost::asio::post(
+        with_.strand, in_this_life([ec](WorkerDriver& self) {
+            self.start_failed(ec, {"the page's control connection is gone", {}, {}, ec});
+        }));
 }
 
 void WorkerDriver::stop(Generation generation, bool graceful) {
@@ -149,32 +221,67 @@ void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
     trouble_ = std::move(diagnostics);
     if (!trouble_.last_cause) trouble_.last_cause = ec;
     const Errc code = ec.category() == error_category() ? static_cast<Errc>(ec.value())
-                                                         : Errc::browser_launch_failed;
+                                                        : Errc::browser_launch_failed;
     with_.report(core::WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found});
 }
 
-void WorkerDriver::lost(LossCause cause, std::string message) {
-    trouble_ = {};
-    trouble_.message =
-        fmt::format("worker {} ({}): {}", id_.value, name_of(spec_.type), std::move(message));
+void WorkerDriver::lost(LossCause cause, FailureEvidence evidence) {
+    // A page dies, then its connections close: what came first says most.
+    if (!seen_ || seen_->generation != generation_)
+        seen_ = Seen{generation_, cause, std::move(evidence)};
     with_.report(core::WorkerLost{id_, generation_, cause});
+}
+
+FailureContext WorkerDriver::context() const {
+    return {.browser = spec().type, .version = version_};
+}
+
+BrowserFailure WorkerDriver::failure_of(Generation generation, LossCause cause) const {
+    const bool was_seen = seen_ && seen_->generation == generation && seen_->cause == cause;
+    return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(cause), context());
 }
 
 void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
     // Pages do not come back by themselves. Who takes the place of a connection does not know what
     // was loaded through it, nor has it what was sent to it.
     if (std::exchange(channel == Channel::control ? has_control_ : has_data_, true))
-        return lost(LossCause::connection_closed,
-                    fmt::format("its {} connection was replaced", wire::name_of(channel)));
-    if (hello.capabilities) capabilities_ = std::move(*hello.capabilities);
+        return lost(LossCause::connection_closed, PageNavigated{});
+    if (hello.capabilities) {
+        capabilities_ = std::move(*hello.capabilities);
+        if (has_lost_its_gpu())
+            return lost(
+                LossCause::software_adapter,
+                AdapterBecameFallback{.adapter = fmt::format("{}/{}", capabilities_.webgpu.vendor,
+                                                             capabilities_.webgpu.architecture)});
+    }
+    has_crash_to_come_ = false; // the new document lives
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
+}
+
+/// After a loss Chromium may give a software adapter, or none, to whoever asks in the same document or
+/// in the same browser. A browser that was started anew has no such reason: what it has then is what
+/// there is.
+bool WorkerDriver::has_lost_its_gpu() {
+    const auto& webgpu = capabilities_.webgpu;
+    const Gpu now = !webgpu.available            ? Gpu::none
+                    : webgpu.is_fallback_adapter ? Gpu::software
+                                                 : Gpu::hardware;
+    const bool is_less = now < gpu_ && !replaces_browser(rung_);
+    if (is_less && with_.models.has_provider(Provider::webgpu)) return true;
+    gpu_ = now;
+    return false;
 }
 
 void WorkerDriver::on_closed(Channel channel, error_code ec) {
     (channel == Channel::control ? has_control_ : has_data_) = false;
-    const bool broke_protocol = ec == Errc::protocol_error || ec == Errc::message_too_large;
-    lost(broke_protocol ? LossCause::protocol_error : LossCause::connection_closed,
-         fmt::format("its {} connection closed: {}", wire::name_of(channel), ec.message()));
+    if (ec == Errc::protocol_error || ec == Errc::message_too_large)
+        return lost(LossCause::protocol_error,
+                    OperationFailed{
+                        .code = static_cast<Errc>(ec.value()),
+                        .message = fmt::format("on its {} connection", wire::name_of(channel))});
+    lost(LossCause::connection_closed,
+         ConnectionClosed{.channel = channel == Channel::control ? WorkerChannel::page
+                                                                 : WorkerChannel::compute});
 }
 
 void WorkerDriver::load_model(ModelId model) {
@@ -188,6 +295,9 @@ void WorkerDriver::load_model(ModelId model) {
 /// In the order of preference, but for one that was in use when a previous host died.
 std::vector<Provider> WorkerDriver::providers_of(const ModelSpec& model) const {
     std::vector<Provider> out = model.providers;
+    // The last one is kept in any case.
+    const auto skipped = std::min<std::size_t>(form_.providers_skipped, out.size() - 1);
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(skipped));
     const auto preferred = preferred_.find(model.name);
     if (generation_ != Generation{1} || preferred == preferred_.end()) return out;
     const auto at = std::find(out.begin(), out.end(), preferred->second);
@@ -199,9 +309,10 @@ void WorkerDriver::warm_up_model(ModelId model) {
     const auto& entry = with_.models.at(model);
     question_ = {++question_count_, model, true};
     if (!entry.spec.warm_up) {
-        boost::asio::post(with_.strand, in_this_life([model](WorkerDriver& self) {
-            self.with_.report(core::ModelWarmedUp{self.id_, self.generation_, model});
-        }));
+        boost::asio::post(
+            with_.strand, in_this_life([model](WorkerDriver& self) {
+                self.with_.report(core::ModelWarmedUp{self.id_, self.generation_, model});
+            }));
         return;
     }
     wire::Run run;
@@ -217,17 +328,19 @@ void WorkerDriver::send_question(const wire::Message& message) {
     if (!ec) return;
     if (ec == Errc::worker_lost) return; // on_closed tells it
     boost::asio::post(with_.strand, in_this_life([ec, id = question_.id](WorkerDriver& self) {
-        if (!self.is_asked(id)) return; // the page has said no to what it was never sent
-        Diagnostics why;
-        why.message = fmt::format("model '{}': its {} cannot be sent",
-                                  self.with_.models.at(self.question_.model).spec.name,
-                                  self.question_.is_warm_up ? "warm-up" : "description");
-        if (ec == Errc::message_too_large)
-            why.remedy = "use smaller inputs in ModelSpec::warm_up, or raise "
-                         "ResourcePoolConfig::frame_bytes_max";
-        why.last_cause = ec;
-        self.model_rejected(static_cast<Errc>(ec.value()), std::move(why));
-    }));
+                          if (!self.is_asked(id))
+                              return; // the page has said no to what it was never sent
+                          Diagnostics why;
+                          why.message =
+                              fmt::format("model '{}': its {} cannot be sent",
+                                          self.with_.models.at(self.question_.model).spec.name,
+                                          self.question_.is_warm_up ? "warm-up" : "description");
+                          if (ec == Errc::message_too_large)
+                              why.remedy = "use smaller inputs in ModelSpec::warm_up, or raise "
+                                           "ResourcePoolConfig::frame_bytes_max";
+                          why.last_cause = ec;
+                          self.model_rejected(static_cast<Errc>(ec.value()), std::move(why));
+                      }));
 }
 
 /// Whether this is what the page was asked last. It may answer whenever and whatever it likes, also
@@ -241,6 +354,17 @@ void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
     (void)with_.bridge.send(id_, channel, wire::Ping{sequence});
 }
 
+void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t sequence) {
+    if (!life_) return;
+    const auto answered = in_this_life([question, sequence](WorkerDriver& self, error_code ec,
+                                                            const Diagnostics&) {
+        if (ec) return; // no answer is what the core is looking for
+        self.with_.report(core::ControlAnswered{self.id_, self.generation_, question, sequence});
+    });
+    if (question == core::ControlQuestion::browser) life_->browser->async_ask_browser(answered);
+    else if (!page_.empty()) life_->browser->async_ask_page(page_, answered);
+}
+
 void WorkerDriver::on_message(Channel channel, wire::Message message) {
     if (const auto* pong = std::get_if<wire::Pong>(&message))
         return with_.report(core::PongArrived{id_, generation_, channel, pong->sequence});
@@ -251,7 +375,9 @@ void WorkerDriver::on_message(Channel channel, wire::Message message) {
     if (auto* event = std::get_if<wire::PageEvent>(&message)) return on(*event);
     // bye is followed by the close itself; the rest no page should send.
     if (!std::holds_alternative<wire::Bye>(message))
-        lost(LossCause::protocol_error, "it sent a message that only the host sends");
+        lost(LossCause::protocol_error,
+             OperationFailed{.code = Errc::protocol_error,
+                             .message = "it sent a message that only the host sends"});
 }
 
 void WorkerDriver::on(wire::Ready& ready) {
@@ -279,12 +405,13 @@ void WorkerDriver::on(wire::RemoteError& error) {
     const auto& name = with_.models.at(question_.model).spec.name;
     if (error.code == Errc::worker_lost) // the connection's fault, which may pass; not the model's
         return lost(LossCause::connection_closed,
-                    fmt::format("it could not fetch model '{}': {}", name,
-                                escape_remote_text(error.message, 200)));
+                    OperationFailed{.code = error.code,
+                                    .message = fmt::format("could not fetch model '{}': {}", name,
+                                                           error.message)});
     Diagnostics diagnostics;
     diagnostics.message = fmt::format("model '{}': {} failed on worker {} ({} {})", name,
                                       question_.is_warm_up ? "warm-up" : "loading", id_.value,
-                                      name_of(spec_.type), version_);
+                                      name_of(spec().type), version_);
     diagnostics.remedy = error.code == Errc::provider_unavailable
                              ? "add a provider that this browser has to ModelSpec::providers"
                              : "check that the file is an ONNX model that onnxruntime-web supports";
@@ -305,7 +432,7 @@ void WorkerDriver::on(const wire::Progress& progress) {
     event.kind = PoolEvent::Kind::model_loading;
     event.worker = id_;
     event.generation = generation_;
-    event.browser = spec_.type;
+    event.browser = spec().type;
     event.model = escape_remote_text(progress.model, 128);
     event.detail = fmt::format("{} {}/{}", escape_remote_text(progress.phase, 32), progress.loaded,
                                progress.total);
@@ -315,14 +442,22 @@ void WorkerDriver::on(const wire::Progress& progress) {
 void WorkerDriver::on(const wire::PageEvent& event) {
     if (event.type == "device_lost")
         return lost(LossCause::device_lost,
-                    "device lost: " + escape_remote_text(event.message, 200));
+                    DeviceLost{.api = DeviceApi::webgpu, .message = event.message});
+    if (event.type == "context_lost")
+        return lost(LossCause::context_lost,
+                    DeviceLost{.api = DeviceApi::webnn, .message = event.message});
     PoolEvent told;
     told.kind = PoolEvent::Kind::page_message;
     told.worker = id_;
     told.generation = generation_;
-    told.browser = spec_.type;
+    told.browser = spec().type;
     told.detail = escape_remote_text(event.type, 64);
     told.diagnostics.remote_text = escape_remote_text(event.message);
+    if (event.type == "unhandled_error")
+        told.failure =
+            categorize_browser_failure(UnhandledError{.message = event.message}, context());
+    if (event.type == "page_hidden")
+        told.failure = categorize_browser_failure(PageHidden{}, context());
     with_.tell(std::move(told));
 }
 

@@ -10,14 +10,19 @@
 // Threading: everything on the pool's strand.
 #pragma once
 
+#include "everpool/browser_failure.hpp"
+#include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/error.hpp"
+#include "everpool/fault_injector.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/resource_pool_config.hpp"
 #include "everpool/wire/message.hpp"
 #include "facade/model_registry.hpp"
 #include "io/bridge.hpp"
 #include "io/browser.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,11 +46,15 @@ struct WorkerSurroundings {
     std::function<void(PoolEvent)> tell;
     /// The browser's process runs, and has said which version it is.
     std::function<void(WorkerId)> launched{};
+    /// What all models have in common; settings are adjusted to it.
+    ModelFamily family{ModelFamily::unknown};
 };
 
 class WorkerDriver {
 public:
-    WorkerDriver(WorkerId id, BrowserSpec spec, WorkerSurroundings& surroundings);
+    /// `specs`: the browser of this slot, then those that it may turn to; executables resolved.
+    /// \pre at least one
+    WorkerDriver(WorkerId id, std::vector<BrowserSpec> specs, WorkerSurroundings& surroundings);
     ~WorkerDriver(); ///< kills the browser, if any
     WorkerDriver(const WorkerDriver&) = delete;
     WorkerDriver& operator=(const WorkerDriver&) = delete;
@@ -55,12 +64,16 @@ public:
         preferred_ = std::move(providers);
     }
 
+    /// From now on it is such a slot: a rival, which may take its place.
+    void become(const WorkerDriver& other) { specs_ = other.specs_; }
+
     // What the core wants.
-    void start(Generation generation, core::RestartLevel level);
+    void start(const core::StartWorker& action);
     void stop(Generation generation, bool graceful);
     void load_model(ModelId model);
     void warm_up_model(ModelId model);
     void ping(wire::Channel channel, std::uint64_t sequence);
+    void ask_control(core::ControlQuestion question, std::uint64_t sequence);
 
     // What the bridge hears; called only for the generation in force.
     void on_hello(wire::Channel channel, wire::Hello hello);
@@ -70,9 +83,16 @@ public:
 
     void crash_page();
 
+    // What drills do to it (fault_drill.hpp).
+    [[nodiscard]] std::vector<int> processes(io::BrowserPart part) const;
+    /// In the page's main thread. `handler` is not called any more if the browser is given up.
+    void execute(std::string script, io::Browser::Handler handler);
+    void fail_next_launches(std::size_t count, LaunchFailure how);
+
     [[nodiscard]] WorkerId id() const noexcept { return id_; }
     [[nodiscard]] Generation generation() const noexcept { return generation_; }
-    [[nodiscard]] const BrowserSpec& spec() const noexcept { return spec_; }
+    /// Of the browser that is in the slot at present.
+    [[nodiscard]] const BrowserSpec& spec() const noexcept { return specs_[form_.browser]; }
     [[nodiscard]] const std::string& version() const noexcept { return version_; }
     [[nodiscard]] const wire::Capabilities& capabilities() const noexcept { return capabilities_; }
     [[nodiscard]] int process_id() const noexcept;
@@ -80,8 +100,11 @@ public:
     [[nodiscard]] std::optional<Provider> provider_of(ModelId model) const noexcept {
         return model.value < loaded_.size() ? loaded_[model.value] : std::nullopt;
     }
-    /// Why it last failed to start or was lost, in words.
+    /// Why it last failed to start, in words.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
+    /// What the life with this generation, which the core says is lost to `cause`, has died of: as it
+    /// was seen here, or else as the core must have seen it.
+    [[nodiscard]] BrowserFailure failure_of(Generation generation, core::LossCause cause) const;
 
 private:
     struct BrowserLife;
@@ -95,10 +118,19 @@ private:
 
     void launch();
     void open_page();
+    [[nodiscard]] error_code sabotage(io::BrowserOptions& options);
+    [[nodiscard]] bool has_browser() const noexcept { return life_ != nullptr; }
+    [[nodiscard]] io::Browser& browser() const noexcept; ///< \pre has_browser()
+    void reload_page();
+    void kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
+    void keep_connections();
     void restart_compute();
     void start_failed(error_code ec, Diagnostics diagnostics);
-    void lost(core::LossCause cause, std::string message);
+    void lost(core::LossCause cause, FailureEvidence evidence);
+    void adjust(const core::StartWorker& action);
+    [[nodiscard]] bool has_lost_its_gpu();
+    [[nodiscard]] FailureContext context() const;
     void model_rejected(Errc code, Diagnostics diagnostics);
     [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
     void send_question(const wire::Message& message);
@@ -114,14 +146,19 @@ private:
     void on(const wire::PageEvent& event);
 
     WorkerId id_;
-    BrowserSpec spec_;
+    std::vector<BrowserSpec> specs_;
     WorkerSurroundings& with_;
     Generation generation_{};
-    std::shared_ptr<BrowserLife> life_;   ///< the process in force, if any
+    core::WorkerForm form_{};
+    std::shared_ptr<BrowserLife> life_;               ///< the process in force, if any
     std::vector<std::weak_ptr<BrowserLife>> leaving_; ///< being closed, latest last
-    std::shared_ptr<WorkerDriver*> self_; ///< expires with us; guards posted callbacks
+    std::shared_ptr<WorkerDriver*> self_;             ///< expires with us; guards posted callbacks
     io::PageId page_;
     bool has_control_{false}, has_data_{false};
+    /// The page is reloaded because its connections have closed. If it died, they close before the
+    /// engine says so: that comes when the reload is under way, and undoes it, but is no new crash.
+    bool has_crash_to_come_{false};
+    std::uint64_t reload_count_{0};
     Question question_;
     std::uint64_t question_count_{0};
     std::map<std::string, Provider, std::less<>> preferred_;
@@ -129,6 +166,22 @@ private:
     std::string version_;
     wire::Capabilities capabilities_;
     Diagnostics trouble_;
+
+    /// What was seen first of the end of a life.
+    struct Seen {
+        Generation generation{};
+        core::LossCause cause{};
+        FailureEvidence evidence;
+    };
+    std::optional<Seen> seen_;
+    RecoveryRung rung_{RecoveryRung::restart_browser}; ///< that has led to this life
+
+    /// What WebGPU is computed by.
+    enum class Gpu : std::uint8_t { none, software, hardware };
+    Gpu gpu_{Gpu::none};                    ///< that this browser is known to have
+    BrowserFailureCategory adjusted_for_{}; ///< if form_.adjustment is not 0
+    std::size_t launches_to_fail_{0}; ///< by a drill
+    LaunchFailure how_to_fail_{};
 };
 
 } // namespace everpool::facade

@@ -38,7 +38,10 @@ void Bridge::promote(WorkerId worker, Generation generation) {
     state_->promote(worker, generation);
 }
 
+void Bridge::renew(WorkerId worker, Generation generation) { state_->renew(worker, generation); }
+
 void Bridge::revoke(WorkerId worker) { state_->revoke(worker); }
+void Bridge::cut(WorkerId worker) { state_->cut(worker); }
 
 error_code Bridge::send(WorkerId worker, wire::Channel channel, const wire::Message& message) {
     return state_->send(worker, channel, message);

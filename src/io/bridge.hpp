@@ -92,8 +92,12 @@ public:
     /// The same page's connections, seen from now on as those of a new generation (its compute
     /// thread is about to be replaced). The data connection is dropped silently; control stays.
     void promote(WorkerId worker, Generation generation);
+    /// The same, and both connections stay.
+    void renew(WorkerId worker, Generation generation);
     /// Revokes the worker's token and closes its connections silently.
     void revoke(WorkerId worker);
+    /// Ends the worker's connections at once, as a network that fails; the listener is told of each.
+    void cut(WorkerId worker);
 
     /// Encodes and queues. Errors: message_too_large, queue_full (write_queue_bytes_max),
     /// worker_lost (no such connection), invalid_request (tensor not consistent, parameters not a

@@ -182,11 +182,28 @@ void Bridge::State::promote(WorkerId worker, Generation generation) {
     retire_connections(worker, Channel::data);
 }
 
+void Bridge::State::renew(WorkerId worker, Generation generation) {
+    const auto seat = seats_.find(worker);
+    if (seat != seats_.end()) seat->second.generation = generation;
+}
+
 void Bridge::State::revoke(WorkerId worker) {
     tokens_.revoke(worker);
     retire_connections(worker, Channel::control);
     retire_connections(worker, Channel::data);
     seats_.erase(worker);
+}
+
+void Bridge::State::cut(WorkerId worker) {
+    const auto self = shared_from_this(); // the listener may destroy the bridge
+    for (const Channel channel : {Channel::data, Channel::control}) {
+        // The listener may have revoked the worker when it heard of the first one.
+        const auto seat = seats_.find(worker);
+        if (seat == seats_.end() || !seat->second.at(channel)) continue;
+        const SessionPointer session = seat->second.at(channel);
+        session->abort();
+        on_session_closed(*session, boost::asio::error::connection_reset);
+    }
 }
 
 error_code Bridge::State::send(WorkerId worker, Channel channel, const wire::Message& message) {

@@ -46,7 +46,9 @@ public:
 
     std::string admit(WorkerId worker, Generation generation);
     void promote(WorkerId worker, Generation generation);
+    void renew(WorkerId worker, Generation generation);
     void revoke(WorkerId worker);
+    void cut(WorkerId worker);
     error_code send(WorkerId worker, wire::Channel channel, const wire::Message& message);
 
     // What the HTTP connections ask and tell.

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A Browser is launched once, opens pages in windows of their own, and is closed once. Chromium's
-// family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi.
+// family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi, and
+// WebKit, or whatever BrowserSpec::webdriver says, over WebDriver (classic).
 // Whatever becomes of it is told to the listener; nothing here decides what to do about it.
 //
 // Threading: every call and every callback on the executor given to make_browser (a strand).
@@ -22,20 +23,34 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace everpool::io {
 
-/// A page of a browser: CDP target id or BiDi browsing context. Empty: none.
+/// A page of a browser: CDP target id, BiDi browsing context or WebDriver window. Empty: none.
 using PageId = std::string;
+
+/// The processes of a browser that can fail apart from it.
+enum class BrowserPart : std::uint8_t {
+    browser, ///< parent of the others; the one that was launched, but for WebDriver's
+    page,    ///< those that hold pages: renderers, content processes
+    gpu,     ///< Chromium's GPU process, which also runs WebNN. Firefox has none here.
+    network, ///< Chromium's network service, which carries the pages' connections. Firefox has none.
+};
+
+/// The threads of a worker page.
+enum class PageThread : std::uint8_t { main, compute };
 
 class BrowserListener {
 public:
     virtual ~BrowserListener() = default;
     /// The browser process has exited and was reaped (also after close). Handlers that wait for the
     /// browser complete after it, no other callback of the listener comes. Not called for a browser
-    /// that has not been launched: the launch's handler tells it.
+    /// that has not been launched: the launch's handler tells it. Nor for one at an endpoint of
+    /// somebody else's, which has no process here.
     virtual void on_browser_exited(int wait_status) = 0;
-    /// The engine says that the page's process died, or that the page went away by itself.
+    /// The engine says that the page's process died, or that the page went away by itself. Over
+    /// WebDriver, which says nothing by itself, the page's process is watched instead.
     virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
 };
 
@@ -69,30 +84,64 @@ public:
     /// Closes a page; no on_page_crashed for it afterwards.
     virtual void async_close_page(PageId page, Handler handler) = 0;
 
+    /// Loads `url` in the place of what the page holds; a page whose process has died comes back to
+    /// life by it. Completes when the navigation has been accepted; error: the engine's refusal, or
+    /// worker_unresponsive if it has not answered within command_timeout, as is usual for a page
+    /// whose main thread never comes back.
+    virtual void async_reload_page(PageId page, std::string url, Handler handler) = 0;
+
+    /// Asks the browser for a sign of life over its control channel.
+    virtual void async_ask_browser(Handler handler) = 0;
+    /// Asks the page's main thread for one, over the same channel: it answers even if the page's
+    /// own connections are dead.
+    virtual void async_ask_page(PageId page, Handler handler) = 0;
+
+    /// Runs a script in one of the page's threads; for drills. Completes when it has been accepted: a
+    /// script that never ends does not keep the caller. Errors: the engine's refusal, worker_lost, or
+    /// unknown_operation (WebDriver does not reach the compute thread).
+    virtual void async_execute(PageId page, PageThread thread, std::string script,
+                               Handler handler) = 0;
+
+    /// The processes of that part; empty if there is none, or before launch and after exit.
+    [[nodiscard]] virtual std::vector<int> processes(BrowserPart part) const = 0;
+
     /// Asks the browser to quit, kills its process group after close_grace, reaps, and removes
     /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error, when no
     /// process of the group and no directory is left. May be called after the exit, also inside
     /// on_browser_exited, to wait for that.
     virtual void async_close(bool graceful, Handler handler) = 0;
 
-    /// The browser's process id, 0 before launch and after exit.
+    /// The browser's (or its driver's) process id, 0 before launch and after exit, and of a browser at
+    /// somebody else's endpoint.
     [[nodiscard]] virtual int process_id() const noexcept = 0;
 
     /// As the engine says it: "156.0.8078.79". Empty before launch.
     [[nodiscard]] virtual const std::string& version() const noexcept = 0;
 
     /// For tests and demonstrations of faults: make this page's process crash. CDP Page.crash, or
-    /// SIGKILL of the content process.
+    /// SIGKILL of the content processes.
     virtual void crash_page(const PageId& page) = 0;
+};
+
+/// What make_browser() gives out an owner of. It is shared with its own pending callbacks.
+class AbandonableBrowser : public Browser {
+public:
+    /// No callbacks any more; what there is of it is ended and its directory removed now.
+    virtual void abandon() noexcept = 0;
 };
 
 /// "exited with status 1", "was killed by signal 9".
 std::string exit_text(int wait_status);
 
 /// The real executable of `spec`, or browser_not_found with a diagnostic that names what was looked
-/// for, where, and which package to install.
+/// for, where, and which package to install. That is also the error if what drives it is missing: a
+/// WebDriver, or a screen. At an endpoint nothing is looked for.
 std::filesystem::path find_browser(const BrowserSpec& spec, error_code& ec,
                                    Diagnostics& diagnostics);
+
+/// The executables of that type that are installed, in the order in which they are preferred. None
+/// if what drives them is missing.
+std::vector<std::filesystem::path> installed_browsers(BrowserType type);
 
 std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
                                       BrowserListener& listener);

@@ -4,6 +4,8 @@
 #include "io/chromium.hpp"
 #include "io/firefox.hpp"
 #include "io/linux/process_group.hpp"
+#include "io/remote_browser.hpp"
+#include "io/webdriver_browser.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -247,7 +249,8 @@ namespace {
 /// is the one reference that counts.
 class OwnedBrowser final : public Browser {
 public:
-    explicit OwnedBrowser(std::shared_ptr<BrowserProcess> process) : process_(std::move(process)) {}
+    explicit OwnedBrowser(std::shared_ptr<AbandonableBrowser> process)
+        : process_(std::move(process)) {}
     ~OwnedBrowser() override { process_->abandon(); }
 
     void async_launch(Handler handler) override { process_->async_launch(std::move(handler)); }
@@ -257,6 +260,22 @@ public:
     void async_close_page(PageId page, Handler handler) override {
         process_->async_close_page(std::move(page), std::move(handler));
     }
+    void async_reload_page(PageId page, std::string url, Handler handler) override {
+        process_->async_reload_page(std::move(page), std::move(url), std::move(handler));
+    }
+    void async_ask_browser(Handler handler) override {
+        process_->async_ask_browser(std::move(handler));
+    }
+    void async_ask_page(PageId page, Handler handler) override {
+        process_->async_ask_page(std::move(page), std::move(handler));
+    }
+    void async_execute(PageId page, PageThread thread, std::string script,
+                       Handler handler) override {
+        process_->async_execute(std::move(page), thread, std::move(script), std::move(handler));
+    }
+    std::vector<int> processes(BrowserPart part) const override {
+        return process_->processes(part);
+    }
     void async_close(bool graceful, Handler handler) override {
         process_->async_close(graceful, std::move(handler));
     }
@@ -265,18 +284,27 @@ public:
     void crash_page(const PageId& page) override { process_->crash_page(page); }
 
 private:
-    std::shared_ptr<BrowserProcess> process_;
+    std::shared_ptr<AbandonableBrowser> process_;
 };
+
+template <class Kind>
+std::unique_ptr<Browser> own(boost::asio::any_io_executor strand, BrowserOptions options,
+                             BrowserListener& listener) {
+    return std::make_unique<OwnedBrowser>(
+        std::make_shared<Kind>(std::move(strand), std::move(options), listener));
+}
 
 } // namespace
 
 std::unique_ptr<Browser> make_browser(boost::asio::any_io_executor strand, BrowserOptions options,
                                       BrowserListener& listener) {
+    if (!options.spec.webdriver.endpoint.empty())
+        return own<RemoteBrowser>(std::move(strand), std::move(options), listener);
+    if (options.spec.is_webdriver())
+        return own<WebDriverBrowser>(std::move(strand), std::move(options), listener);
     if (is_chromium_family(options.spec.type))
-        return std::make_unique<OwnedBrowser>(
-            std::make_shared<Chromium>(std::move(strand), std::move(options), listener));
-    return std::make_unique<OwnedBrowser>(
-        std::make_shared<Firefox>(std::move(strand), std::move(options), listener));
+        return own<Chromium>(std::move(strand), std::move(options), listener);
+    return own<Firefox>(std::move(strand), std::move(options), listener);
 }
 
 } // namespace everpool::io

@@ -32,7 +32,8 @@
 
 namespace everpool::io {
 
-class BrowserProcess : public Browser, public std::enable_shared_from_this<BrowserProcess> {
+class BrowserProcess : public AbandonableBrowser,
+                       public std::enable_shared_from_this<BrowserProcess> {
 public:
     void async_launch(Handler handler) final;
     void async_close(bool graceful, Handler handler) final;
@@ -41,8 +42,7 @@ public:
     }
     [[nodiscard]] const std::string& version() const noexcept final { return version_; }
 
-    /// No callbacks any more; the group is killed and the directory removed now.
-    void abandon() noexcept;
+    void abandon() noexcept final;
 
 protected:
     BrowserProcess(boost::asio::any_io_executor strand, BrowserOptions options,

@@ -3,7 +3,7 @@
 
 #include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
-#include "io/linux/process_group.hpp"
+#include "io/engine_processes.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
@@ -34,21 +34,11 @@ std::string text_at(const json::value* value, std::string_view key) {
     return string == nullptr ? std::string() : std::string(string->data(), string->size());
 }
 
-/// The processes of `group` that hold pages. Firefox names the kind last on their command line.
-std::vector<int> content_processes_of(int group) {
-    std::vector<int> out = members_of_group(group);
-    std::erase_if(out, [](int process) {
-        const std::string line = command_line_of(process);
-        return line.find("-contentproc") == std::string::npos || !line.ends_with(" tab");
-    });
-    return out;
-}
-
 } // namespace
 
 void Firefox::prepare(ChildOptions& child, const std::filesystem::path& profile) {
     std::ofstream file(profile / "user.js");
-    file << browser::firefox_user_js();
+    file << browser::firefox_user_js(options().spec.extra_preferences);
     file.close();
     if (!file)
         throw std::system_error(std::make_error_code(std::errc::io_error), "cannot write user.js");
@@ -148,9 +138,70 @@ void Firefox::async_close_page(PageId page, Handler handler) {
                 });
 }
 
+void Firefox::async_reload_page(PageId page, std::string url, Handler handler) {
+    if (!bidi_) return complete_as_lost(std::move(handler));
+    navigate(page, std::move(url),
+             [weak = weak_self<Firefox>(), handler = std::move(handler)](
+                 error_code ec, const Diagnostics& diagnostics, const PageId& reloaded) {
+                 const auto self = weak.lock();
+                 // If it dies again, that is news again.
+                 if (self && !ec)
+                     if (const auto at = self->pages_.find(reloaded); at != self->pages_.end())
+                         at->second = false;
+                 handler(ec, diagnostics);
+             });
+}
+
+void Firefox::async_ask_browser(Handler handler) {
+    if (!bidi_) return complete_as_lost(std::move(handler));
+    bidi_->send("session.status", {},
+                [handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
+                                               const json::value&) { handler(ec, diagnostics); });
+}
+
+void Firefox::async_ask_page(PageId page, Handler handler) {
+    if (!bidi_) return complete_as_lost(std::move(handler));
+    bidi_->send(
+        "script.evaluate",
+        {{"expression", "1"}, {"target", json::object{{"context", page}}}, {"awaitPromise", false}},
+        [handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
+                                       const json::value&) { handler(ec, diagnostics); });
+}
+
+/// A thread's realm is found by its kind; then as in Chromium: a question first, then the script.
+void Firefox::async_execute(PageId page, PageThread thread, std::string script, Handler handler) {
+    if (!bidi_) return complete_as_lost(std::move(handler));
+    const char* type = thread == PageThread::main ? "window" : "dedicated-worker";
+    bidi_->send(
+        "script.getRealms", {{"context", page}, {"type", type}},
+        [weak = weak_self<Firefox>(), script = std::move(script), handler = std::move(handler)](
+            error_code ec, const Diagnostics& diagnostics, const json::value& result) {
+            const auto self = weak.lock();
+            if (!self || !self->bidi_) return;
+            const auto* realms =
+                result.is_object() ? result.get_object().if_contains("realms") : nullptr;
+            if (!ec && (realms == nullptr || !realms->is_array() || realms->get_array().empty()))
+                ec = Errc::worker_lost;
+            if (ec) return handler(ec, diagnostics);
+            const std::string realm = text_at(&realms->get_array().back(), "realm");
+            self->bidi_->send("script.evaluate",
+                              {{"expression", "setTimeout(() => {" + script + "}), 1"},
+                               {"target", json::object{{"realm", realm}}},
+                               {"awaitPromise", false}},
+                              [handler](error_code failed, const Diagnostics& why,
+                                        const json::value&) { handler(failed, why); });
+        });
+}
+
+std::vector<int> Firefox::processes(BrowserPart part) const {
+    if (process_id() == 0) return {};
+    if (part == BrowserPart::browser) return {process_id()};
+    return engine_processes(BrowserEngine::gecko, part, process_id());
+}
+
 void Firefox::crash_page(const PageId&) {
     // Firefox has no command for it, and does not tell which process holds which page.
-    for (const int pid : content_processes_of(process_id())) ::kill(pid, SIGKILL);
+    for (const int pid : processes(BrowserPart::page)) ::kill(pid, SIGKILL);
 }
 
 void Firefox::ask_to_quit() {

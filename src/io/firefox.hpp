@@ -22,6 +22,12 @@ public:
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
+    void async_reload_page(PageId page, std::string url, Handler handler) override;
+    void async_ask_browser(Handler handler) override;
+    void async_ask_page(PageId page, Handler handler) override;
+    void async_execute(PageId page, PageThread thread, std::string script,
+                       Handler handler) override;
+    [[nodiscard]] std::vector<int> processes(BrowserPart part) const override;
     void crash_page(const PageId& page) override;
 
 private:

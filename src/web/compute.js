@@ -2,8 +2,8 @@
 // performs operations; wiring only, what is decided is decided in session.js.
 // SPDX-License-Identifier: BSL-1.0
 //
-// From page.js it gets {type: 'start', page_url, token, realm, heap_bytes_max} once, first, and
-// {type: 'drain'} at most once. It sends nothing back: whatever the host must know goes over the
+// From page.js it gets {type: 'start', page_url, token, realm, heap_bytes_max} once, first,
+// {type: 'drain'} at most once, and {type: 'drill', drill} when it is to break (drills.js). It sends nothing back: whatever the host must know goes over the
 // data connection.
 
 import { Connection, frame_bytes_max_of, socket_url } from './connection.js';
@@ -68,6 +68,7 @@ class ComputeThread {
         capabilities,
         pump,
         on_lost: on_lost('model'),
+        on_context_lost: (message) => this.#act(this.#session.on_context_lost(message)),
       }),
       shaders: new Shaders(navigator, capabilities.webgpu, pump, on_lost('shader')),
       modules: new Modules(this.page_url),
@@ -154,6 +155,9 @@ let thread = null;
 self.onmessage = ({ data }) => {
   if (data.type === 'start' && thread === null) thread = new ComputeThread(data);
   else if (data.type === 'drain') thread?.drain();
+  else if (data.type === 'drill') {
+    import('./drills.js').then(({ break_thread }) => break_thread(data.drill));
+  }
 };
 self.addEventListener('error', (event) => {
   thread?.on_unhandled_error(event.error ?? event.message);

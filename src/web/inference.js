@@ -6,12 +6,16 @@
 // is reported is the one that was really used (the runtime moves single operators that a provider
 // lacks to plain WebAssembly by itself, and says so nowhere).
 //
-// After the loss of its GPU device or WebNN context the runtime is dead in this realm: calls hang
-// or fail in ways that have nothing to do with the model. `on_lost` is told once; only a new
-// compute thread helps.
+// After the loss of its GPU device the runtime is dead in this realm: calls hang or fail in ways that
+// have nothing to do with the model. `on_lost` is told once; only a new compute thread helps.
+//
+// After the loss of a WebNN context its sessions are dead and the runtime lives: `on_context_lost` is
+// told, and models can be loaded again with a new context. If that fails, the realm is given up, too:
+// what a probe of its first minute said is no proof any more.
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';
+import { lost_notice_ms_max } from './limits.js';
 import {
   choose_providers,
   is_dead_runtime,
@@ -20,13 +24,12 @@ import {
   load_failure_code,
   order_device_types,
 } from './provider_choice.js';
+import { choose_runtime, limit_to_runtime } from './runtime_choice.js';
 import { allow_method_callers } from './method_callers.js';
 import { fetch_model } from './model_fetch.js';
 import { signature_fault } from './answer_check.js';
 import { typed_data } from './tensor_data.js';
 
-const runtime_module = '/ort/ort.jspi.bundle.min.mjs';
-const runtime_binary = '/ort/ort-wasm-simd-threaded.jspi.wasm';
 
 export class Inference {
   #scope;
@@ -34,17 +37,22 @@ export class Inference {
   #capabilities;
   #pump;
   #on_lost;
+  #on_context_lost;
+  #has_lost_context = false;
+  #build; // which of its builds this browser runs
   #runtime = null; // promise of onnxruntime-web
   #models = new Map(); // name -> {session, provider, is_fallback_adapter, inputs, outputs}
   #contexts = new Map(); // WebNN device type -> promise of the context that all its models share
   #watched = new WeakSet(); // devices and contexts whose loss is awaited already
 
-  constructor({ scope, page_url, capabilities, pump, on_lost }) {
+  constructor({ scope, page_url, capabilities, pump, on_lost, on_context_lost }) {
     this.#scope = scope;
     this.#page_url = page_url;
-    this.#capabilities = capabilities;
+    this.#build = choose_runtime(scope.WebAssembly);
+    this.#capabilities = limit_to_runtime(this.#build, capabilities);
     this.#pump = pump;
     this.#on_lost = on_lost;
+    this.#on_context_lost = on_context_lost;
   }
 
   /** @returns the outcome of a load_model; a model of the same name is replaced */
@@ -111,6 +119,9 @@ export class Inference {
     } catch (thrown) {
       const words = words_of(thrown);
       if (is_dead_runtime(words)) this.#lose(`onnxruntime-web is dead in this realm: ${words}`);
+      // A device that goes takes its runs with it, and says that it has gone a moment later.
+      const pause = new Promise((over) => this.#scope.setTimeout(over, lost_notice_ms_max));
+      await Promise.race([made.lossy?.lost, pause]);
       throw new OperationError('operation_failed', `${made.provider}: ${words}`);
     }
   }
@@ -144,7 +155,8 @@ export class Inference {
         if (thrown instanceof OperationError) throw thrown;
         const reason = words_of(thrown);
         failures.push({ provider: option.name, reason });
-        if (is_dead_runtime(reason)) {
+        const is_without_context = option.name === 'webnn' && this.#has_lost_context;
+        if (is_dead_runtime(reason) || is_without_context) {
           this.#lose(`onnxruntime-web is dead in this realm: ${reason}`);
           throw new OperationError(
             'device_lost',
@@ -192,6 +204,7 @@ export class Inference {
       provider: option.name,
       is_fallback_adapter:
         option.name === 'webgpu' && this.#capabilities.webgpu.is_fallback_adapter,
+      lossy,
       device: option.name === 'webgpu' ? lossy : null,
       inputs: tensor_specs(session.inputMetadata),
       outputs: tensor_specs(session.outputMetadata),
@@ -222,9 +235,9 @@ export class Inference {
 
   async #import_runtime() {
     allow_method_callers(this.#scope);
-    const ort = await import(runtime_module);
+    const ort = await import(this.#build.module);
     ort.env.wasm.numThreads = 1; // one worker, one core: the pool is what runs side by side
-    ort.env.wasm.wasmPaths = { wasm: runtime_binary };
+    ort.env.wasm.wasmPaths = { wasm: this.#build.binary };
     ort.env.logLevel = 'error';
     return ort;
   }
@@ -233,14 +246,30 @@ export class Inference {
     if (this.#watched.has(lossy) || !lossy.lost) return;
     this.#watched.add(lossy);
     lossy.lost.then((info) => {
-      if (info?.reason === 'destroyed') return; // the runtime's own doing, after the last session
-      this.#lose(`${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`);
+      // The runtime destroys its device itself, after the last session; nobody else has cause to.
+      if (info?.reason === 'destroyed' && !this.#is_used(lossy)) return;
+      const message = `${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`;
+      if (provider === 'webnn') this.#lose_contexts(message);
+      else this.#lose(message);
     });
+  }
+
+  #is_used(device) {
+    return [...this.#models.values()].some((made) => made.device === device);
   }
 
   #lose(message) {
     this.#models.clear();
     this.#on_lost(message);
+  }
+
+  /** One process computes for all contexts; where one goes, all do. */
+  #lose_contexts(message) {
+    if (this.#contexts.size === 0) return; // of contexts that went together, the first has told it
+    this.#has_lost_context = true;
+    this.#contexts.clear();
+    this.#models.clear();
+    this.#on_context_lost(message);
   }
 }
 

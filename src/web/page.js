@@ -35,6 +35,11 @@ class Page {
     this.#act(this.#session.event(type, message));
   }
 
+  /** See drills.js. */
+  drill(drill) {
+    this.#compute.postMessage({ type: 'drill', drill });
+  }
+
   on_unhandled_error(thrown) {
     if (this.#error_events++ < error_events_max) this.tell('unhandled_error', words_of(thrown));
   }
@@ -97,5 +102,6 @@ const page = new Page(location.href);
 document.addEventListener('visibilitychange', () => {
   page.tell(document.hidden ? 'page_hidden' : 'page_visible', '');
 });
+addEventListener('everpool-drill', ({ detail }) => page.drill(detail));
 addEventListener('error', (event) => page.on_unhandled_error(event.error ?? event.message));
 addEventListener('unhandledrejection', (event) => page.on_unhandled_error(event.reason));

@@ -61,6 +61,7 @@ const signs_of_death = [
   "previous call to 'initializeWebAssembly()' failed",
   'Aborted(', // its last word, also where its binary could not be fetched
   'dynamically imported module', // Chromium and Firefox, where its script could not be fetched
+  'Importing a module script failed', // the same in WebKit
 ];
 
 /**

@@ -226,23 +226,38 @@ export class DataSession extends Session {
   }
 
   /**
-   * A GPU device or WebNN context is gone. `lane` says whose: 'model' (onnxruntime-web's, which is
+   * A GPU device is gone. `lane` says whose: 'model' (onnxruntime-web's, which is
    * dead in this realm from now on) or 'shader' (that of the compute operation).
    */
   on_device_lost(lane, message) {
     if (this.is_closed || (lane === 'model' && this.#models_lost !== null)) return none;
     const words = bounded_text(message);
+    const actions = this.#fail_lane(lane, words);
+    if (lane === 'model') this.#models_lost = words;
+    return [...actions, ...this.event('device_lost', message)];
+  }
+
+  /**
+   * A WebNN context is gone, and the sessions with it; the runtime lives, and takes models again. The
+   * event goes first: the answers alone would tell of a dead realm.
+   */
+  on_context_lost(message) {
+    if (this.is_closed || this.#models_lost !== null) return none;
+    return [
+      ...this.event('context_lost', message),
+      ...this.#fail_lane('model', bounded_text(message)),
+    ];
+  }
+
+  #fail_lane(lane, words) {
     const actions = [];
     for (const task of [...this.#held.values()]) {
       if (task.lane !== lane) continue;
       this.#forget(task);
       actions.push(this.#answer(task, { error: { code: 'device_lost', message: words } }));
     }
-    if (lane === 'model') {
-      this.#models_lost = words;
-      this.#waiting = [];
-    }
-    return [...actions, ...this.event('device_lost', message)];
+    if (lane === 'model') this.#waiting = [];
+    return actions;
   }
 
   /** The connection is gone: what was held is of no use to anybody. */

@@ -97,6 +97,22 @@ TEST_CASE("promotion drops the data connection silently and keeps control, under
     CHECK(host.is_quiet());
 }
 
+TEST_CASE("renewal keeps both connections, under the new number") {
+    BridgeHost host;
+    const std::string page = host.admit(0, 1);
+    const WebSocketClient control = greet(host, page, Channel::control);
+    WebSocketClient data = greet(host, page, Channel::data);
+    host.with([](io::Bridge& bridge) { bridge.renew(WorkerId{0}, Generation{2}); });
+    REQUIRE_FALSE(host.send(0, Channel::data, ping(2)));
+    CHECK(std::get<wire::Ping>(data.read_message()).sequence == 2);
+    data.send(pong(2));
+    const auto told = host.next();
+    REQUIRE(told);
+    CHECK(told->what == What::message);
+    CHECK(told->generation == Generation{2});
+    CHECK(host.is_quiet());
+}
+
 // The client has the handshake's answer before the bridge's own write of it completes, so the
 // dismissal may come in between. Many rounds, because only the kernel knows when it does.
 TEST_CASE("a connection that is dismissed in the moment of its opening is still told so") {
@@ -125,10 +141,11 @@ TEST_CASE("a revoked worker's connections end silently and its token opens nothi
     CHECK(host.is_quiet());
 }
 
-TEST_CASE("promoting or revoking a worker that is not there does nothing") {
+TEST_CASE("promoting, renewing or revoking a worker that is not there does nothing") {
     BridgeHost host;
     host.with([](io::Bridge& bridge) {
         bridge.promote(WorkerId{5}, Generation{2});
+        bridge.renew(WorkerId{5}, Generation{2});
         bridge.revoke(WorkerId{5});
     });
     CHECK(host.send(5, Channel::data, ping(1)) == Errc::worker_lost);

@@ -1,12 +1,12 @@
 // The door to child processes, with real ones.
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/child_process.hpp"
-
 #include "support/catch.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
@@ -65,6 +65,21 @@ TEST_CASE("the exit of a child is an event with its status") {
     CHECK(scene.child->process_id() == 0);
 }
 
+// Asio's sockets do not close themselves on exec: browsers held the bridge's port.
+TEST_CASE("a child has none of the host's sockets and files") {
+    const bool has_pipe = GENERATE(false, true);
+    Scene scene;
+    const boost::asio::ip::tcp::acceptor ours(scene.context,
+                                              {boost::asio::ip::address_v4::loopback(), 0});
+    REQUIRE_FALSE(
+        scene.start({"/bin/sh",
+                     {"-c", "for f in /proc/$$/fd/*; do [ ! -e $f ] || echo ${f##*/}; done"},
+                     {"PATH=/usr/bin:/bin"},
+                     has_pipe}));
+    scene.run();
+    CHECK(scene.output == (has_pipe ? "0\n1\n2\n3\n4\n" : "0\n1\n2\n"));
+}
+
 TEST_CASE("what a child writes to either output is heard") {
     Scene scene;
     REQUIRE_FALSE(scene.start_shell("echo out; echo err >&2"));
@@ -83,10 +98,8 @@ TEST_CASE("a child inherits nothing of the host's environment") {
 TEST_CASE("children of the child die with it") {
     Scene scene;
     // The grandchild never ends by itself, and holds descriptor 4 open as long as it lives.
-    REQUIRE_FALSE(scene.start({"/bin/sh",
-                               {"-c", "sleep 100000 & echo started; wait"},
-                               {"PATH=/usr/bin:/bin"},
-                               true}));
+    REQUIRE_FALSE(scene.start(
+        {"/bin/sh", {"-c", "sleep 100000 & echo started; wait"}, {"PATH=/usr/bin:/bin"}, true}));
     scene.on_output = [&] { scene.child->kill_group(); };
     char byte = 0;
     error_code all_gone;
@@ -102,8 +115,7 @@ TEST_CASE("what cannot be executed is an error of the start") {
     Scene scene;
     CHECK(scene.start({"/nonexistent/browser", {}, {}, false}) ==
           boost::system::errc::no_such_file_or_directory);
-    CHECK(scene.start({"/etc/passwd", {}, {}, false}) ==
-          boost::system::errc::permission_denied);
+    CHECK(scene.start({"/etc/passwd", {}, {}, false}) == boost::system::errc::permission_denied);
 }
 
 // With a pipe the first command to a browser that had just died ended the host by SIGPIPE.

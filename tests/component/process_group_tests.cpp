@@ -1,7 +1,11 @@
 // Who is in a process group, with real processes.
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/process_group.hpp"
+#include "io/linux/process_watch.hpp"
 #include "support/catch.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -90,4 +95,61 @@ TEST_CASE("a command line is its arguments with spaces between, and empty for no
     const Family family;
     CHECK(io::command_line_of(family.leader) == "sh -c sleep 1000 & echo $!; wait");
     CHECK(io::command_line_of(0x7ffffffe).empty());
+}
+
+TEST_CASE("a process's parent is who has started it") {
+    const Family family;
+    CHECK(io::parent_of(family.child) == family.leader);
+    CHECK(io::parent_of(family.leader) == ::getpid());
+    CHECK(io::parent_of(-1) == 0);
+}
+
+TEST_CASE("the end of a process that is not our child is told, once") {
+    const Family family;
+    boost::asio::io_context context;
+    int told = 0;
+    const io::ProcessWatch watch(context.get_executor(), family.child, family.leader,
+                                 [&] { ++told; });
+    context.poll();
+    CHECK(told == 0);
+    ::kill(family.child, SIGKILL);
+    context.restart();
+    context.run_for(std::chrono::seconds{10});
+    CHECK(told == 1);
+}
+
+TEST_CASE(
+    "a process that is not of that group is told as gone, and a watch that ends tells nothing") {
+    const Family family;
+    boost::asio::io_context context;
+    int told = 0;
+    {
+        const io::ProcessWatch stranger(context.get_executor(), ::getpid(), family.leader,
+                                        [&] { ++told; });
+        CHECK(told == 0); // never inside
+        context.run_for(std::chrono::seconds{10});
+        CHECK(told == 1);
+    }
+    {
+        const io::ProcessWatch watch(context.get_executor(), family.child, family.leader,
+                                     [&] { ++told; });
+    }
+    ::kill(family.child, SIGKILL);
+    REQUIRE(is_dead_in_time(family.child_fd));
+    context.restart();
+    context.poll();
+    CHECK(told == 1);
+}
+
+TEST_CASE("the port that a process listens on is found, one that it is connected to is not") {
+    CHECK(io::listening_port_of(-1) == 0);
+    const Family family;
+    CHECK(io::listening_port_of(family.leader) == 0);
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::acceptor acceptor(context, {boost::asio::ip::address_v4::loopback(), 0});
+    CHECK(io::listening_port_of(::getpid()) == acceptor.local_endpoint().port());
+    boost::asio::ip::tcp::socket client(context);
+    client.connect(acceptor.local_endpoint());
+    acceptor.close();
+    CHECK(io::listening_port_of(::getpid()) == 0);
 }

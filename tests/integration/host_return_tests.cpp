@@ -241,6 +241,7 @@ TEST_CASE("a host killed in mid-run and started again resumes its models, placem
     ResourcePoolConfig config = config_with_state(directory, level); // names no model
     config.modules = {module.spec()};
     config.browsers.at(0).count = 2;
+    config.standby_count = 0; // as the host before it had
     config.fault_tolerance.on_recovered = recovered.listener();
     {
         PoolUnderTest test(config);

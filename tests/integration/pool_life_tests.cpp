@@ -189,6 +189,7 @@ TEST_CASE("a pool destroyed while it stops does not ask a state that it has clos
     const TemporaryDirectory directory;
     ResourcePoolConfig config = config_with_state(directory, FaultToleranceLevel::critical);
     config.browsers.at(0).executable = "/bin/false";
+    config.standby_count = 0; // which could be of a browser that starts
     config.restart_count_max = 1;
     config.restart_delay_min = config.restart_delay_max = 1ms;
     PoolOnThisThread test(config);

@@ -21,6 +21,8 @@ HostHabits HostHabits::random(World& world, const FaultMenu& faults) {
     habits.model_count = static_cast<std::uint32_t>(world.between(0, 4));
     habits.bytes_max = world.between(0, 1500);
     habits.always_has_deadlines = faults.stuck.numerator != 0;
+    if (world.chance(1, 2)) habits.copies = {1, static_cast<std::uint32_t>(world.between(1, 8))};
+    if (world.chance(1, 2)) habits.hedges = {1, static_cast<std::uint32_t>(world.between(1, 4))};
     return habits;
 }
 
@@ -42,6 +44,7 @@ void FakeHost::submit(LeaseId lease) {
     RequestMeta meta;
     meta.id = with_.ledger.next_request();
     meta.model = draw_model();
+    meta.work = static_cast<std::uint16_t>(world.between(0, 5)); // some of them unknown
     meta.lease = lease;
     if (habits_.always_has_deadlines || !world.chance(1, 8))
         meta.deadline = world.now() + world.skewed(5ms, patience_max);
@@ -49,6 +52,9 @@ void FakeHost::submit(LeaseId lease) {
     meta.preferred_browsers = draw_preferences();
     meta.max_attempts = static_cast<std::uint8_t>(world.between(0, 4)); // 0: as configured
     meta.idempotent = world.chance(3, 4);
+    if (world.chance(habits_.copies))
+        meta.copies = static_cast<std::uint8_t>(world.chance(1, 2) ? 3 : world.between(0, 8));
+    meta.may_hedge = world.chance(habits_.hedges);
     with_.feed(Submit{meta});
     // A host that stutters. (An id that has been answered would be a new request.)
     if (world.chance(1, 200) && !with_.ledger.request(meta.id).is_completed)

@@ -24,6 +24,8 @@ struct HostHabits {
     std::uint64_t bytes_max{0};
     /// An operation that never ends while its worker lives is noticed by its deadline only.
     bool always_has_deadlines{false};
+    /// How many of its requests ask for several workers, or may be hedged.
+    Ratio copies{}, hedges{};
 
     static HostHabits random(World& world, const FaultMenu& faults);
 };

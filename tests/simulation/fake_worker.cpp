@@ -2,6 +2,7 @@
 #include "fake_worker.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace everpool::simulation {
 
@@ -29,7 +30,7 @@ void FakeWorker::report(Event event, Duration delay) {
         delay += world.skewed(100ms, message_lateness_max);
         is_suspicious_ = true;
     } else if (world.chance(faults.reordered)) {
-        delay += world.skewed(1ms, 200ms);
+        delay += world.skewed(1ms, 100ms);
     } else {
         last_arrival_ = std::max(last_arrival_, world.now() + delay);
         delay = last_arrival_ - world.now();
@@ -57,24 +58,32 @@ void FakeWorker::perform(const StartWorker& action) {
     end_life();
     generation_ = action.generation;
     last_arrival_ = {};
-    const Duration usual = action.level == RestartLevel::process ? world.skewed(100ms, 2500ms)
-                           : action.level == RestartLevel::page  ? world.skewed(30ms, 200ms)
-                                                                 : world.skewed(5ms, 50ms);
-    if (health_ != Health::fine && action.level < broken_) {
+    const Duration usual = replaces_browser(action.rung) ? world.skewed(100ms, 2500ms)
+                           : replaces_page(action.rung)  ? world.skewed(30ms, 200ms)
+                                                         : world.skewed(5ms, 50ms);
+    if (replaces_browser(action.rung) && world.now() < with_.broken_until) {
+        health_ = Health::dead;
+        breaks(RecoveryRung::restart_browser);
+        return report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
+    }
+    if (health_ != Health::fine && action.rung < broken_) {
         // Something below is broken that this does not replace. The dead say so; the silent do not.
         if (health_ == Health::dead)
             report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
         return;
     }
     health_ = Health::fine;
-    is_compute_silent_ = is_page_silent_ = is_suspicious_ = false;
+    is_compute_silent_ = is_page_silent_ = is_page_hung_ = is_browser_silent_ = false;
+    is_suspicious_ = false;
+    wrong_ = 0; // the warm-up would have told
+    broken_ = RecoveryRung::ping;
     if (world.chance(faults.permanent_start)) {
         report(WorkerStartFailed{id_, generation_, Errc::browser_not_found, true}, usual);
     } else if (world.chance(faults.failed_start)) {
         report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
     } else if (world.chance(faults.hung_start)) {
         health_ = Health::silent;
-        broken_ = action.level;
+        breaks(std::min(action.rung, RecoveryRung::restart_browser));
     } else if (world.chance(faults.crashed_start)) {
         later_in_life(usual, [this] { die(); });
     } else if (world.chance(faults.reconnect_storm)) {
@@ -104,7 +113,7 @@ void FakeWorker::perform(const StopWorker& action) {
     end_life();
     generation_ = action.generation;
     health_ = Health::dead;
-    broken_ = RestartLevel::process;
+    breaks(RecoveryRung::restart_browser);
     if (with_.world.chance(with_.faults.stuck_stop)) return;
     report(WorkerStopped{id_, generation_}, with_.world.skewed(10ms, 3s));
 }
@@ -122,8 +131,15 @@ void FakeWorker::perform(const LoadModel& action) {
 
 void FakeWorker::perform(const WarmUpModel& action) {
     if (!is_connected_ || is_compute_silent_) return;
-    later_in_life(with_.world.skewed(2ms, 1s), [this, action] {
-        report(ModelWarmedUp{id_, generation_, action.model}, 100us);
+    // Once it has been right, it is a canary.
+    const bool is_canary =
+        std::exchange(warmed_up_[action.model.value], generation_) == generation_;
+    if (is_canary && with_.world.chance(with_.faults.swallowed_canary)) return;
+    const bool is_wrong = is_canary && with_.world.chance(with_.faults.wrong_canary);
+    later_in_life(with_.world.skewed(2ms, 1s), [this, action, is_wrong] {
+        if (is_wrong)
+            report(ModelRejected{id_, generation_, action.model, Errc::model_rejected}, 100us);
+        else report(ModelWarmedUp{id_, generation_, action.model}, 100us);
     });
 }
 
@@ -152,9 +168,13 @@ void FakeWorker::begin_next() {
     running_ = std::get<Dispatch>(queue_.front());
     queue_.pop_front();
     const bool is_long = with_.world.chance(with_.long_operation);
+    if (is_long) is_suspicious_ = true; // longer than anything that was seen before, perhaps
     const Duration duration =
         is_long ? with_.world.skewed(50ms, with_.operation_max) : with_.world.skewed(200us, 50ms);
-    with_.ledger.note_execution(*running_);
+    // It answers as ever, and what it says is wrong, from now on.
+    if (wrong_ == 0 && with_.world.chance(with_.faults.wrong))
+        wrong_ = static_cast<std::uint32_t>(with_.world.between(1, 3));
+    with_.ledger.note_execution(*running_, wrong_);
     later_in_life(duration, [this] {
         const Dispatch done = *running_;
         compute(done);
@@ -177,7 +197,7 @@ void FakeWorker::compute(const Dispatch& done) {
         if (world.chance(1, 2))
             report(WorkerLost{id_, generation_, LossCause::device_lost}, world.skewed(1ms, 50ms));
         health_ = Health::silent;
-        broken_ = RestartLevel::compute;
+        breaks(RecoveryRung::replace_compute);
         is_compute_silent_ = is_suspicious_ = true;
         return;
     }
@@ -211,6 +231,16 @@ void FakeWorker::perform(const SendPing& action) {
     else answer_ping(action);
 }
 
+void FakeWorker::perform(const AskControl& action) {
+    if (health_ == Health::dead || is_browser_silent_) return;
+    const bool is_page = action.question == ControlQuestion::page;
+    if (is_page && (is_page_hung_ || !is_connected_)) return;
+    later_in_life(with_.world.skewed(100us, 5ms), [this, action, is_page] {
+        if (is_browser_silent_ || (is_page && is_page_hung_)) return;
+        report(ControlAnswered{id_, generation_, action.question, action.sequence}, 50us);
+    });
+}
+
 void FakeWorker::answer_waiting_pings() {
     for (const auto& job : queue_)
         if (const auto* ping = std::get_if<SendPing>(&job)) answer_ping(*ping);
@@ -226,6 +256,16 @@ void FakeWorker::answer_ping(const SendPing& action) {
 
 // --- failures ------------------------------------------------------------------------------------
 
+/// From now on only this rung or a larger one brings it back. Some trouble sits deeper than it looks:
+/// with these settings, in this browser, with this provider, it will not work again.
+void FakeWorker::breaks(RecoveryRung rung) {
+    if (with_.world.chance(with_.faults.stubborn))
+        rung = static_cast<RecoveryRung>(
+            with_.world.between(static_cast<std::uint64_t>(rung),
+                                static_cast<std::uint64_t>(std::max(rung, highest_rung_))));
+    broken_ = std::max(broken_, rung);
+}
+
 /// The page or the process dies. What is seen of it: the socket's end, the engine's word, both in
 /// either order, or the process's exit after the socket's end.
 void FakeWorker::die() {
@@ -233,7 +273,7 @@ void FakeWorker::die() {
     const bool is_process = world.chance(1, 2);
     end_life();
     health_ = Health::dead;
-    broken_ = is_process ? RestartLevel::process : RestartLevel::page;
+    breaks(is_process ? RecoveryRung::restart_browser : RecoveryRung::reload_page);
     const WorkerLost closed{id_, generation_, LossCause::connection_closed};
     const WorkerLost cause{id_, generation_,
                            is_process ? LossCause::process_exited : LossCause::page_crashed};
@@ -248,22 +288,30 @@ void FakeWorker::die() {
 void FakeWorker::fall_silent() {
     is_suspicious_ = true;
     health_ = Health::silent;
-    switch (with_.world.between(0, 3)) {
+    switch (with_.world.between(0, 5)) {
     case 0: // the compute thread alone
-        broken_ = RestartLevel::compute;
+        breaks(RecoveryRung::replace_compute);
         is_compute_silent_ = true;
         break;
     case 1: // the page's main thread alone; in some engines the other one goes on
-        broken_ = RestartLevel::page;
-        is_page_silent_ = true;
+        breaks(RecoveryRung::new_page); // a busy page does not reload
+        is_page_silent_ = is_page_hung_ = true;
         break;
     case 2: // the whole page
-        broken_ = RestartLevel::page;
+        breaks(RecoveryRung::new_page);
+        is_page_silent_ = is_page_hung_ = is_compute_silent_ = true;
+        break;
+    case 3: // what carries the connections
+        breaks(RecoveryRung::reload_page);
         is_page_silent_ = is_compute_silent_ = true;
         break;
-    default: // the whole process
-        broken_ = RestartLevel::process;
-        is_page_silent_ = is_compute_silent_ = true;
+    case 4: // the browser's own process
+        breaks(RecoveryRung::restart_browser);
+        is_browser_silent_ = true;
+        break;
+    default: // all processes
+        breaks(RecoveryRung::restart_browser);
+        is_page_silent_ = is_page_hung_ = is_compute_silent_ = is_browser_silent_ = true;
     }
     if (!is_compute_silent_ && running_) {
         answer(*running_, Errc::ok);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Honest where it matters to the core: operations are computed one after the other; a compute thread
-// answers a ping after all operations that were sent before it; what is broken at one level (compute thread, page, process) is
-// cured only by a restart at that level or above; messages of one life arrive in order unless a
+// answers a ping after all operations that were sent before it; what is broken is cured only by the
+// rung that can, or a larger one; messages of one life arrive in order unless a
 // fault says otherwise; the driver reports everything under the generation that it was given last,
 // but what was already on its way arrives under the old one.
 #pragma once
@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -22,8 +23,13 @@ namespace everpool::simulation {
 
 class FakeWorker {
 public:
-    FakeWorker(WorkerId id, Surroundings& with, std::set<std::uint32_t> rejected_models)
-        : id_(id), with_(with), rejected_models_(std::move(rejected_models)) {}
+    /// `highest_rung`: the largest one that the pool's strategy tries with this worker.
+    FakeWorker(WorkerId id, Surroundings& with, std::set<std::uint32_t> rejected_models,
+               RecoveryRung highest_rung)
+        : id_(id),
+          with_(with),
+          rejected_models_(std::move(rejected_models)),
+          highest_rung_(highest_rung) {}
 
     void perform(const core::StartWorker&);
     void perform(const core::StopWorker&);
@@ -32,6 +38,7 @@ public:
     void perform(const core::Dispatch&);
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
+    void perform(const core::AskControl&);
 
     /// Nothing has happened in this life that could make it look dead.
     [[nodiscard]] bool is_above_suspicion() const noexcept {
@@ -52,6 +59,7 @@ private:
     void answer_waiting_pings();
     void compute(const core::Dispatch&);
     void answer(const core::Dispatch&, Errc);
+    void breaks(RecoveryRung rung);
     void die();
     void fall_silent();
     /// Nothing of this life happens any more, but for what is on its way.
@@ -65,15 +73,20 @@ private:
     WorkerId id_;
     Surroundings& with_;
     std::set<std::uint32_t> rejected_models_;
+    std::map<std::uint32_t, Generation> warmed_up_; ///< by model: the life in which it was right
     Generation generation_{};
     std::uint64_t life_{0}; ///< counts starts, deaths and stops
     Health health_{Health::dead};
-    core::RestartLevel broken_{core::RestartLevel::process}; ///< what a restart must replace
+    RecoveryRung highest_rung_;
+    RecoveryRung broken_{RecoveryRung::ping}; ///< the smallest rung that brings it back
     bool is_connected_{false};
     bool is_compute_silent_{false}; ///< with a page that answers, or the other way round
     bool is_page_silent_{false};
+    bool is_page_hung_{false}; ///< its main thread; its connection may be dead for other reasons
+    bool is_browser_silent_{false};
     bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
     bool is_stuck_{false};      ///< running_ never ends, but pings are answered
+    std::uint32_t wrong_{0};    ///< what it answers in this life; 0: what is right
     std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread
     std::optional<core::Dispatch> running_;
     TimePoint last_arrival_{};

@@ -14,6 +14,7 @@ namespace everpool::simulation {
 
 inline constexpr Duration message_lateness_max = 30s;
 inline constexpr Duration stall_max = 20s;
+inline constexpr Duration broken_machine_max = 60s;
 
 struct FaultMenu {
     // Per operation, while a worker computes it.
@@ -23,6 +24,11 @@ struct FaultMenu {
     Ratio device_lost; ///< it is answered with device_lost; the event follows, or not
     Ratio failure;     ///< it is answered with an error that is final
     Ratio lie; ///< it is executed, and answered with a code by which a driver says it was not
+
+    Ratio wrong; ///< from now on its answers are wrong, until it is started anew
+
+    // Per failure of a worker.
+    Ratio stubborn; ///< the rung that cures it is a larger one than it looks
 
     // Per operation, while a driver sends it.
     Ratio unsent;       ///< the connection has gone
@@ -35,6 +41,10 @@ struct FaultMenu {
     Ratio garbage;   ///< the page sent something else: the driver reports protocol_error
     Ratio lost_pong; ///< pongs only; other messages are never lost on a connection that lives
 
+    // Per canary.
+    Ratio wrong_canary;     ///< the known inference gives something else
+    Ratio swallowed_canary; ///< it gives nothing
+
     // Per start of a worker.
     Ratio failed_start;    ///< reported as failed
     Ratio hung_start;      ///< nothing is ever heard
@@ -42,6 +52,9 @@ struct FaultMenu {
     Ratio permanent_start; ///< reported as failed, with no hope
     Ratio reconnect_storm; ///< connects and closes many times
     Ratio slow_start;      ///< takes so long that it may be timed out
+
+    // Per second, if it is not so already.
+    Ratio broken_machine; ///< every start of a browser fails alike, for up to broken_machine_max
 
     // Per second.
     Ratio host_stall; ///< the host stands still, up to stall_max (suspended, in a debugger)
@@ -63,6 +76,8 @@ struct FaultMenu {
         maybe(menu.device_lost, 10, 200);
         maybe(menu.failure, 5, 50);
         maybe(menu.lie, 10, 200);
+        maybe(menu.wrong, 10, 200);
+        maybe(menu.stubborn, 1, 10);
         maybe(menu.unsent, 10, 200);
         maybe(menu.backpressure, 10, 200);
         maybe(menu.late, 10, 200);
@@ -70,11 +85,14 @@ struct FaultMenu {
         maybe(menu.reordered, 3, 50);
         maybe(menu.garbage, 50, 500);
         maybe(menu.lost_pong, 3, 50);
+        maybe(menu.wrong_canary, 2, 20);
+        maybe(menu.swallowed_canary, 2, 20);
         maybe(menu.failed_start, 2, 10);
         maybe(menu.hung_start, 3, 20);
         maybe(menu.crashed_start, 2, 10);
         maybe(menu.reconnect_storm, 3, 20);
         maybe(menu.slow_start, 3, 20);
+        maybe(menu.broken_machine, 20, 200);
         maybe(menu.host_stall, 20, 200);
         maybe(menu.stray, 1, 5);
         maybe(menu.stuck_stop, 2, 5);

@@ -9,6 +9,21 @@ namespace everpool::simulation {
 
 using namespace core;
 
+Ledger::Ledger(const CoreConfig& config, Duration lateness_max)
+    : config_(config),
+      lateness_max_(lateness_max),
+      workers_(config.worker_browsers.size() + config.rival_count),
+      requests_(1),
+      leases_(1) {
+    const std::size_t browsers = config.worker_browsers.size();
+    for (std::size_t i = browsers - config.standby_count; i < browsers; ++i)
+        workers_[i].role = WorkerRole::standby;
+    for (std::size_t i = browsers; i < workers_.size(); ++i) {
+        workers_[i].role = WorkerRole::dormant;
+        workers_[i].is_failed = true; // as long as nobody starts it
+    }
+}
+
 // --- events --------------------------------------------------------------------------------------
 
 void Ledger::note(const Event& event) {
@@ -32,7 +47,20 @@ void Ledger::on(const Submit& event) {
     open_requests_.insert(event.meta.id.value);
     requests_.push_back(
         {.meta = event.meta, .is_after_drain = is_draining_, .is_after_stop = is_stopping_});
-    if (event.meta.max_attempts == 0) requests_.back().meta.max_attempts = config_.max_attempts;
+    RequestFact& fact = requests_.back();
+    if (event.meta.max_attempts == 0) fact.meta.max_attempts = config_.max_attempts;
+    if (!event.meta.idempotent || event.meta.lease.value != 0) return;
+    fact.wanted = std::clamp<std::uint32_t>(event.meta.copies, 1, copies_max);
+}
+
+/// Workers that have failed for good, or have rejected the model, are not asked. (Some of the latter
+/// may be: in another browser, or with another provider.)
+std::uint32_t Ledger::least_wanted(const RequestFact& fact) const {
+    const auto workers = std::ranges::count_if(workers_, [&](const WorkerFact& worker) {
+        return !worker.is_failed && worker.role != WorkerRole::dormant &&
+               worker.rejected.count(fact.meta.model.value) == 0;
+    });
+    return std::clamp(static_cast<std::uint32_t>(workers), 1U, std::min(fact.wanted, fact.least));
 }
 
 void Ledger::on(const Cancel& event) {
@@ -65,6 +93,11 @@ void Ledger::on(const WorkerConnected& event) {
     if (WorkerFact* worker = in_force(event.worker, event.generation)) worker->is_connected = true;
 }
 
+void Ledger::on(const WorkerStopped& event) {
+    if (WorkerFact* worker = in_force(event.worker, event.generation))
+        worker->is_gone = worker->is_stopped;
+}
+
 void Ledger::on(const WorkerLost& event) {
     if (WorkerFact* worker = in_force(event.worker, event.generation)) worker->is_lost = true;
 }
@@ -78,15 +111,40 @@ void Ledger::on(const Replied& event) {
     if (event.request.value >= requests_.size()) return;
     RequestFact& fact = requests_[event.request.value];
     WorkerFact* worker = in_force(event.worker, event.generation);
-    if (worker == nullptr || fact.last.worker != event.worker ||
-        fact.last.generation != event.generation || fact.last.attempt != event.attempt)
-        return;
-    fact.was_sent = event.was_sent;
+    if (worker == nullptr || event.attempt == 0 || event.attempt > fact.attempts.size()) return;
+    AttemptFact& attempt = fact.attempts[event.attempt - 1];
+    if (attempt.sent.worker != event.worker || attempt.sent.generation != event.generation) return;
+    // An answer that comes after the loss of its worker has become known counts no more.
+    if (!worker->is_lost && !std::exchange(attempt.is_answered, true)) attempt.code = event.code;
+    if (fact.last.attempt == event.attempt) fact.was_sent = event.was_sent;
     worker->requests.erase(event.request.value);
 }
 
-void Ledger::note_execution(const Dispatch& dispatch) {
+void Ledger::on(const VotesCounted& event) {
+    if (event.request.value < requests_.size()) requests_[event.request.value].is_counting = false;
+}
+
+/// Those in a majority, if there is one. Who is wrong in the same way agrees.
+VotesCounted Ledger::count(const CountVotes& action) const {
+    const RequestFact& fact = requests_[action.request.value];
+    const auto value = [&](std::size_t i) { return fact.attempts[action.attempts[i] - 1].value; };
+    for (std::size_t i = 0; i < action.count; ++i) {
+        std::uint32_t agreeing = 0, count = 0;
+        for (std::size_t j = 0; j < action.count; ++j) {
+            if (value(j) != value(i)) continue;
+            agreeing |= 1U << j;
+            ++count;
+        }
+        if (2 * count <= action.count) continue;
+        return {action.request, count == action.count ? VoteVerdict::agreed : VoteVerdict::majority,
+                action.attempts[i], agreeing};
+    }
+    return {action.request, VoteVerdict::undecided, 0, 0};
+}
+
+void Ledger::note_execution(const Dispatch& dispatch, std::uint32_t value) {
     RequestFact& fact = requests_[dispatch.request.value];
+    fact.attempts[dispatch.attempt - 1].value = value;
     ++fact.executions;
     if (!fact.meta.idempotent && fact.executions > 1)
         object("a request that must not be repeated was executed twice: " +
@@ -128,11 +186,15 @@ void Ledger::on(const StartWorker& action, TimePoint now) {
     WorkerFact& worker = workers_[action.worker.value];
     if (action.generation.value != worker.generation.value + 1)
         object("a worker's generations do not grow by one");
-    if (is_stopping_ || worker.is_stopped) object("a worker is started in a stopping pool");
+    if (is_stopping_) object("a worker is started in a stopping pool");
+    if (worker.is_stopped && !worker.is_gone) object("a worker is started that is being stopped");
+    worker.is_stopped = worker.is_gone = worker.is_failed = worker.is_ready = false;
+    if (!prober_.is_none() && prober_ != action.worker)
+        object("a worker is started while the fleet waits for another one");
     if (worker.lent_to.value != 0) object("a worker is restarted under a lease that was not ended");
     // What it had waits for another attempt, which is nobody's action yet; if it may have one.
     for (const std::uint64_t id : worker.requests)
-        if (!may_be_repeated(requests_[id], now))
+        if (!has_copies(requests_[id]) && !may_be_repeated(requests_[id], now))
             object("a worker is restarted and a request that it had is not answered: " +
                    std::to_string(id));
     worker.requests.clear();
@@ -143,7 +205,11 @@ void Ledger::on(const StartWorker& action, TimePoint now) {
 
 void Ledger::on(const StopWorker& action, TimePoint) {
     if (!is_in_force(action.worker, action.generation, "StopWorker")) return;
-    workers_[action.worker.value].is_stopped = true;
+    WorkerFact& worker = workers_[action.worker.value];
+    worker.is_gone = worker.is_stopped; // for the second time: it is not waited for any longer
+    worker.is_stopped = true;
+    worker.is_ready = false;
+    if (!is_stopping_) worker.is_failed = true; // given up, or dormant
 }
 
 void Ledger::on(const LoadModel& action, TimePoint) {
@@ -164,11 +230,31 @@ void Ledger::on(const SendPing& action, TimePoint) {
         object("a ping is sent to a worker that is not connected");
 }
 
+void Ledger::on(const AskControl& action, TimePoint) {
+    if (is_in_force(action.worker, action.generation, "AskControl") &&
+        !workers_[action.worker.value].is_usable())
+        object("a browser is asked whose worker is not connected");
+}
+
 void Ledger::on(const Notice& notice, TimePoint) {
     if (notice.worker.value >= workers_.size()) return;
     WorkerFact& worker = workers_[notice.worker.value];
+    if (notice.what == Notice::What::fleet_failing) prober_ = notice.worker;
+    if (notice.what == Notice::What::fleet_recovered) prober_ = WorkerId::none();
+    // Another one may try then.
+    if (notice.what == Notice::What::worker_failed && notice.worker == prober_)
+        prober_ = WorkerId::none();
     if (notice.what == Notice::What::worker_lost) worker.is_lost = true;
+    if (notice.what == Notice::What::worker_lost) worker.is_ready = false;
+    if (notice.what == Notice::What::worker_ready) worker.is_ready = true;
     if (notice.what == Notice::What::worker_failed) worker.is_failed = true;
+    if (notice.what == Notice::What::worker_replaced) {
+        // Whoever comes may serve what the other one did not; of older requests he is not asked.
+        for (const std::uint64_t id : open_requests_)
+            requests_[id].least = least_wanted(requests_[id]);
+        std::swap(worker.role, workers_[notice.other.value].role);
+        worker.is_failed = true; // it is stopped, and will be somebody's rival at most
+    }
     if (notice.what == Notice::What::model_rejected) worker.rejected.insert(notice.model.value);
 }
 
@@ -185,13 +271,18 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (!fact.meta.model.is_none() && worker.models.count(fact.meta.model.value) == 0)
         object("work is given to a worker that has not warmed up its model");
     if (action.attempt != fact.dispatches + 1) object("attempts are not counted one by one");
-    if (action.attempt > fact.meta.max_attempts) object("more attempts than the request allows");
+    if (action.attempt > fact.meta.max_attempts * fact.wanted + (fact.meta.may_hedge ? 1U : 0U))
+        object("more attempts than the request allows");
+    judge_copies(action, fact);
     if (now > fact.meta.deadline) object("a request is dispatched after its deadline");
     if (worker.lent_to.value != 0 && fact.meta.lease != worker.lent_to)
         object("a lent worker is given somebody else's work");
-    if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
+    if (fact.dispatches != 0 && !has_copies(fact))
+        workers_[fact.last.worker.value].requests.erase(action.request.value);
+    judge_standby(action, fact);
     ++fact.dispatches;
     fact.last = action;
+    fact.attempts.push_back({.sent = action});
     fact.was_sent = true;
     worker.requests.insert(action.request.value);
 }
@@ -199,8 +290,25 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
 void Ledger::on(const SendCancel& action, TimePoint) {
     if (!is_in_force(action.worker, action.generation, "SendCancel")) return;
     const RequestFact& fact = requests_[action.request.value];
-    if (fact.last.worker != action.worker || fact.last.attempt != action.attempt)
+    if (action.attempt == 0 || action.attempt > fact.attempts.size() ||
+        fact.attempts[action.attempt - 1].sent.worker != action.worker)
         object("SendCancel of something that was not sent");
+}
+
+void Ledger::on(const CountVotes& action, TimePoint) {
+    if (action.request.value == 0 || action.request.value >= requests_.size())
+        return object("CountVotes of a request that was never submitted");
+    RequestFact& fact = requests_[action.request.value];
+    if (fact.is_completed || fact.is_counting || fact.wanted < 2)
+        object("CountVotes of what is not to be counted");
+    fact.is_counting = true;
+    fact.counted.assign(action.attempts.begin(), action.attempts.begin() + action.count);
+    if (fact.counted.size() < least_wanted(fact) / 2 + 1)
+        object("a vote is counted without a quorum");
+    for (const std::uint32_t attempt : fact.counted)
+        if (attempt == 0 || attempt > fact.attempts.size() ||
+            !fact.attempts[attempt - 1].is_answered || fact.attempts[attempt - 1].code != Errc::ok)
+            object("an answer is counted that was not given");
 }
 
 void Ledger::on(const Complete& action, TimePoint now) {
@@ -212,18 +320,42 @@ void Ledger::on(const Complete& action, TimePoint now) {
     fact.is_completed = true;
     open_requests_.erase(action.request.value);
     ++outcomes_[action.code];
-    if (fact.dispatches != 0) workers_[fact.last.worker.value].requests.erase(action.request.value);
+    for (const AttemptFact& attempt : fact.attempts)
+        workers_[attempt.sent.worker.value].requests.erase(action.request.value);
     if (action.attempts != fact.dispatches) object("Complete tells a wrong number of attempts");
-    if (action.worker != (fact.dispatches == 0 ? WorkerId::none() : fact.last.worker))
-        object("Complete tells a wrong worker");
+    const bool is_right_worker =
+        fact.dispatches == 0 ? action.worker.is_none()
+        : has_copies(fact)
+            ? std::ranges::any_of(fact.attempts,
+                                  [&](const auto& one) { return one.sent.worker == action.worker; })
+            : action.worker == fact.last.worker;
+    if (!is_right_worker) object("Complete tells a wrong worker");
     if (fact.meta.deadline != never && now > fact.meta.deadline + lateness_max_)
         object("a request is completed long after its deadline");
     judge_outcome(action, fact, now);
 }
 
+/// A borrower's own work, and that of leases, aside.
+void Ledger::judge_standby(const Dispatch& action, const RequestFact& fact) {
+    if (workers_[action.worker.value].role != WorkerRole::standby) return;
+    if (fact.meta.lease.value != 0 || fact.meta.copies > 1) return;
+    bool is_any_missing = false, is_any_serving = false;
+    for (const WorkerFact& worker : workers_) {
+        if (worker.role != WorkerRole::active) continue;
+        is_any_missing |= !worker.is_ready;
+        is_any_serving |= worker.is_ready && (fact.meta.model.is_none() ||
+                                              worker.models.count(fact.meta.model.value) != 0);
+    }
+    if (!is_any_missing && is_any_serving)
+        object("a standby is given work while no active worker is missing");
+}
+
 // --- judgements ----------------------------------------------------------------------------------
 
 void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, TimePoint now) {
+    if (has_copies(fact) && fact.dispatches != 0 && action.code != Errc::cancelled &&
+        action.code != Errc::deadline_exceeded)
+        return judge_answer_of_copies(action, fact);
     switch (action.code) {
     case Errc::ok:
     case Errc::operation_failed: return judge_answer(action, fact);
@@ -273,6 +405,74 @@ void Ledger::judge_answer(const Complete& action, const RequestFact& fact) {
         object("an answer without an execution");
 }
 
+/// So many of its attempts are at workers that live.
+std::uint32_t Ledger::under_way(const RequestFact& fact) const {
+    return static_cast<std::uint32_t>(std::ranges::count_if(fact.attempts, [&](const auto& one) {
+        const WorkerFact& worker = workers_[one.sent.worker.value];
+        return !one.is_answered && worker.is_usable() && worker.generation == one.sent.generation;
+    }));
+}
+
+/// Two attempts at the same time are for what wants them, and at different workers.
+void Ledger::judge_copies(const Dispatch& action, const RequestFact& fact) {
+    std::uint32_t kept = 0;
+    for (const AttemptFact& one : fact.attempts) {
+        const WorkerFact& worker = workers_[one.sent.worker.value];
+        const bool is_kept = one.is_answered && one.code == Errc::ok;
+        const bool is_under_way =
+            !one.is_answered && worker.is_usable() && worker.generation == one.sent.generation;
+        kept += is_kept ? 1 : 0;
+        if ((is_kept || is_under_way) && one.sent.worker == action.worker)
+            object("two copies of a request are at one worker");
+    }
+    const std::uint32_t others = under_way(fact);
+    if (action.is_beside != (kept + others != 0)) object("Dispatch tells of others that are not");
+    if (fact.wanted == 1 && others != 0) {
+        if (!fact.meta.may_hedge || !fact.meta.idempotent || fact.is_hedged)
+            object("a request is executed twice at a time that must not be");
+        requests_[action.request.value].is_hedged = true;
+    }
+    if (kept + others + 1 > std::max(fact.wanted, 2U)) object("more copies than are wanted");
+}
+
+/// What became of several attempts: the answer of one, of most, or of none.
+void Ledger::judge_answer_of_copies(const Complete& action, const RequestFact& fact) {
+    const bool may_be_alone = action.code == Errc::ok && least_wanted(fact) == 1;
+    if (fact.wanted > 1 && !may_be_alone &&
+        (action.code == Errc::ok || action.code == Errc::answers_disagree))
+        return judge_vote(action, fact);
+    if (action.code == Errc::no_worker_available || action.code == Errc::model_rejected) return;
+    const std::uint32_t attempt = action.attempt != 0 ? action.attempt : fact.dispatches;
+    const bool is_an_answer = std::ranges::any_of(fact.attempts, [&](const AttemptFact& one) {
+        return one.is_answered && one.code == action.code &&
+               (action.code != Errc::ok || one.sent.attempt == attempt);
+    });
+    if (!is_an_answer && action.code != Errc::worker_lost) object("an answer is invented");
+    if (action.code != Errc::ok && fact.wanted == 1 && under_way(fact) != 0)
+        object("a request is given up that somebody works on");
+}
+
+void Ledger::judge_vote(const Complete& action, const RequestFact& fact) {
+    const auto votes_for = [&](std::uint32_t value) {
+        return static_cast<std::uint32_t>(std::ranges::count_if(
+            fact.counted, [&](std::uint32_t i) { return fact.attempts[i - 1].value == value; }));
+    };
+    if (action.code == Errc::answers_disagree) {
+        const std::uint32_t majority = fact.wanted / 2 + 1;
+        for (const std::uint32_t attempt : fact.counted)
+            if (votes_for(fact.attempts[attempt - 1].value) >= majority)
+                object("answers are said to disagree that do not");
+        return;
+    }
+    if (std::ranges::find(fact.counted, action.attempt) == fact.counted.end())
+        return object("an answer is delivered that was not voted on");
+    const std::uint32_t value = fact.attempts[action.attempt - 1].value;
+    const auto wrong = fact.counted.size() - votes_for(0);
+    const std::uint32_t wanted = least_wanted(fact);
+    if (value != 0 && wrong <= (wanted - 1) / 2) object("a wrong answer is delivered");
+    if (votes_for(value) < wanted / 2 + 1) object("an answer is delivered without a majority");
+}
+
 bool Ledger::may_be_repeated(const RequestFact& fact, TimePoint now) const noexcept {
     return (fact.meta.idempotent || !fact.was_sent) && fact.meta.lease.value == 0 &&
            fact.dispatches < fact.meta.max_attempts && now < fact.meta.deadline;
@@ -287,9 +487,16 @@ void Ledger::judge_full_queue(const RequestFact& fact) {
     const auto* submit = std::get_if<Submit>(&cause_);
     if (submit == nullptr || submit->meta.id != fact.meta.id)
         return object("queue_full of a request that was let in");
-    std::size_t waiting = open_requests_.size(); // without this one
-    for (const WorkerFact& worker : workers_)
-        if (worker.is_usable()) waiting -= worker.requests.size();
+    std::size_t waiting = 0; // at most; without this one
+    for (const std::uint64_t id : open_requests_) {
+        const RequestFact& other = requests_[id];
+        std::size_t placed = 0;
+        for (const WorkerFact& worker : workers_)
+            if (worker.is_usable()) placed += worker.requests.count(id);
+        for (const AttemptFact& one : other.attempts)
+            if (other.wanted > 1 && one.is_answered && one.code == Errc::ok) ++placed;
+        if (placed < other.wanted) waiting += other.wanted - placed;
+    }
     if (waiting < config_.queue_count_max) object("queue_full while there is room in the queue");
 }
 
@@ -388,6 +595,9 @@ void Ledger::on(const DrainFinished&, TimePoint) {
 
 void Ledger::on(const StopFinished&, TimePoint) {
     if (++stops_ > stops_asked_) object("a stop is finished that nobody asked for");
+    for (const WorkerFact& worker : workers_)
+        if (worker.generation.value != 0 && !worker.is_stopped)
+            object("the stop is finished and a worker is left running");
     if (has_open_requests() || has_open_leases())
         object("the stop is finished while something is open");
 }

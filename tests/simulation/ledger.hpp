@@ -8,7 +8,12 @@
 //   * work is given only to a life that is in force, connected, not lost, with the model warm;
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
+//   * copies of one request are at different workers, an answer of theirs is delivered only if more
+//     than half of those asked have given it, and so no wrong one while at most f of 2f + 1 are wrong;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
+//   * a standby is given work only if an active worker is missing, or none serves the model;
+//   * what is started is stopped in the end, and started again only when that is done;
+//   * while the fleet fails, only the one that tries for all is started;
 //   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue that
 //     is not full.
 #pragma once
@@ -17,6 +22,7 @@
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/time.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <cstdint>
 #include <map>
@@ -26,8 +32,21 @@
 
 namespace everpool::simulation {
 
+struct AttemptFact {
+    core::Dispatch sent{};
+    bool is_answered{false};
+    Errc code{};
+    std::uint32_t value{0}; ///< what was computed: 0 is right
+};
+
 struct RequestFact {
-    core::RequestMeta meta{}; ///< max_attempts: as it counts
+    core::RequestMeta meta{};              ///< max_attempts: as it counts
+    std::uint32_t wanted{1};               ///< answers, at most; see least_wanted()
+    std::uint32_t least{core::copies_max}; ///< so many as there were workers for it since
+    std::vector<AttemptFact> attempts{};
+    std::vector<std::uint32_t> counted{}; ///< attempts of the last vote
+    bool is_counting{false};
+    bool is_hedged{false};
     bool is_after_drain{false}, is_after_stop{false};
     std::uint32_t dispatches{0}, executions{0};
     core::Dispatch last{};
@@ -46,11 +65,14 @@ struct LeaseFact {
 };
 
 struct WorkerFact {
-    Generation generation{};          ///< of the last StartWorker
-    bool is_connected{false};         ///< in the life in force
-    bool is_lost{false};              ///< the life in force has ended
-    bool is_failed{false};            ///< for good
-    bool is_stopped{false};           ///< StopWorker was asked for
+    Generation generation{};  ///< of the last StartWorker
+    bool is_connected{false}; ///< in the life in force
+    bool is_lost{false};      ///< the life in force has ended
+    bool is_failed{false};    ///< for good
+    bool is_stopped{false};   ///< StopWorker was asked for
+    bool is_gone{false};      ///< and that is done
+    bool is_ready{false};     ///< takes work
+    WorkerRole role{WorkerRole::active};
     std::set<std::uint32_t> models;   ///< warmed up in the life in force
     std::set<std::uint32_t> rejected; ///< models, for ever
     LeaseId lent_to{};                ///< 0: nobody
@@ -62,12 +84,7 @@ struct WorkerFact {
 class Ledger {
 public:
     /// `lateness_max`: events and wakeups come to the core at most this late.
-    Ledger(const core::CoreConfig& config, Duration lateness_max)
-        : config_(config),
-          lateness_max_(lateness_max),
-          workers_(config.worker_browsers.size()),
-          requests_(1),
-          leases_(1) {}
+    Ledger(const core::CoreConfig& config, Duration lateness_max);
 
     /// The first thing that may not be; empty if all is well.
     [[nodiscard]] const std::string& violation() const noexcept { return violation_; }
@@ -83,8 +100,10 @@ public:
     void note_wakeup() { cause_ = core::Start{}; }
     /// An action, after the core has asked for it.
     void note(const core::Action& action, TimePoint now);
-    /// A worker begins to compute a request.
-    void note_execution(const core::Dispatch& dispatch);
+    /// A worker begins to compute a request; `value`: the answer will be this, 0 is right.
+    void note_execution(const core::Dispatch& dispatch, std::uint32_t value);
+    /// What an honest driver finds when it compares the answers.
+    [[nodiscard]] core::VotesCounted count(const core::CountVotes&) const;
     /// Is anybody kept waiting beyond a deadline? Asked now and then.
     void check_deadlines(TimePoint now);
 
@@ -116,9 +135,11 @@ private:
     void on(const core::Acquire&);
     void on(const core::Release&);
     void on(const core::WorkerConnected&);
+    void on(const core::WorkerStopped&);
     void on(const core::WorkerLost&);
     void on(const core::ModelWarmedUp&);
     void on(const core::Replied&);
+    void on(const core::VotesCounted&);
 
     void on(const core::StartWorker&, TimePoint);
     void on(const core::StopWorker&, TimePoint);
@@ -127,6 +148,8 @@ private:
     void on(const core::Dispatch&, TimePoint);
     void on(const core::SendCancel&, TimePoint);
     void on(const core::SendPing&, TimePoint);
+    void on(const core::AskControl&, TimePoint);
+    void on(const core::CountVotes&, TimePoint);
     void on(const core::Complete&, TimePoint);
     void on(const core::LeaseGranted&, TimePoint);
     void on(const core::LeaseEnded&, TimePoint);
@@ -135,8 +158,17 @@ private:
     void on(const core::StopFinished&, TimePoint);
     void on(const core::Notice&, TimePoint);
 
+    void judge_standby(const core::Dispatch&, const RequestFact&);
     void judge_outcome(const core::Complete&, const RequestFact&, TimePoint now);
     void judge_answer(const core::Complete&, const RequestFact&);
+    void judge_copies(const core::Dispatch&, const RequestFact&);
+    void judge_answer_of_copies(const core::Complete&, const RequestFact&);
+    void judge_vote(const core::Complete&, const RequestFact&);
+    [[nodiscard]] std::uint32_t under_way(const RequestFact&) const;
+    [[nodiscard]] std::uint32_t least_wanted(const RequestFact&) const;
+    [[nodiscard]] static bool has_copies(const RequestFact& fact) noexcept {
+        return fact.wanted > 1 || fact.is_hedged;
+    }
     void judge_giving_up(const RequestFact&, TimePoint now);
     void judge_full_queue(const RequestFact&);
     void judge_refusal(Errc code, ModelId model, bool is_after_drain, bool is_after_stop);
@@ -151,7 +183,8 @@ private:
     std::vector<RequestFact> requests_; ///< by id
     std::vector<LeaseFact> leases_;     ///< by id
     std::set<std::uint64_t> open_requests_, open_leases_;
-    core::Event cause_; ///< the event being worked on; Start for a wakeup
+    core::Event cause_;                 ///< the event being worked on; Start for a wakeup
+    WorkerId prober_{WorkerId::none()}; ///< of a fleet that fails
     bool is_draining_{false}, is_stopping_{false};
     std::uint32_t starts_{0}, drains_{0}, stops_{0}, drains_asked_{0}, stops_asked_{0};
     std::map<Errc, std::uint64_t> outcomes_;

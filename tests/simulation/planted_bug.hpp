@@ -27,11 +27,15 @@ enum class PlantedBug : std::uint8_t {
     repeat,  ///< takes every request as one that may be repeated
     lend,    ///< lends a worker once more that is lent already
     deaf,    ///< does not hear that a worker answers its pings
+    believe, ///< takes the last answer for what all have said
+    churn,   ///< starts all workers while the fleet fails
+    eager,   ///< gives a standby work that an active worker is there for
     memory,  ///< remembers an earlier run, so that no run can be repeated
 };
 
-inline constexpr std::array<std::string_view, 9> planted_bug_names{
-    "none", "fencing", "ghosts", "twice", "forget", "repeat", "lend", "deaf", "memory"};
+inline constexpr std::array<std::string_view, 12> planted_bug_names{
+    "none", "fencing", "ghosts",  "twice", "forget", "repeat",
+    "lend", "deaf",    "believe", "churn", "eager",  "memory"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -65,13 +69,25 @@ private:
         if (bug_ == PlantedBug::ghosts)
             std::visit([this](auto& one) { forget_generation(one); }, event);
         if (auto* reply = std::get_if<core::Replied>(&event); reply && bug_ == PlantedBug::fencing)
-            if (const auto asked = asked_.find(reply->request.value); asked != asked_.end()) {
+            if (const auto asked = asked_.find(reply->request.value);
+                asked != asked_.end() && !asked->second.is_beside) {
                 reply->worker = asked->second.worker;
                 reply->generation = asked->second.generation;
                 reply->attempt = asked->second.attempt;
             }
         if (auto* submit = std::get_if<core::Submit>(&event); submit && bug_ == PlantedBug::repeat)
-            submit->meta.idempotent = true;
+            if (!submit->meta.idempotent) { // one at a time, but again and again
+                submit->meta.copies = 1;
+                submit->meta.may_hedge = false;
+                submit->meta.idempotent = true;
+            }
+        if (auto* counted = std::get_if<core::VotesCounted>(&event);
+            counted && bug_ == PlantedBug::believe)
+            if (const auto votes = votes_.find(counted->request.value); votes != votes_.end()) {
+                counted->verdict = VoteVerdict::agreed;
+                counted->chosen = votes->second.attempts[votes->second.count - 1U];
+                counted->agreeing = ~0U;
+            }
         if (bug_ == PlantedBug::deaf && std::holds_alternative<core::PongArrived>(event))
             return true;
         const auto* acquire = std::get_if<core::Acquire>(&event);
@@ -91,10 +107,21 @@ private:
 
     void spoil(core::Actions& actions) {
         for (std::size_t i = 0; i < actions.size(); ++i) {
+            if (bug_ == PlantedBug::eager) make_eager(actions[i]);
             if (const auto* asked = std::get_if<core::Dispatch>(&actions[i]))
                 asked_[asked->request.value] = *asked;
+            if (const auto* votes = std::get_if<core::CountVotes>(&actions[i]))
+                votes_[votes->request.value] = *votes;
             if (const auto* granted = std::get_if<core::LeaseGranted>(&actions[i]))
                 granted_ = *granted;
+            if (const auto* said = std::get_if<core::Notice>(&actions[i]);
+                said && bug_ == PlantedBug::churn &&
+                said->what == core::Notice::What::fleet_failing && core_.worker_count() > 1) {
+                const WorkerId last{core_.worker_count() - 1}; // the prober is the first one
+                const Generation next{core_.worker(last).generation.value + 1};
+                actions.push_back(core::StartWorker{.worker = last, .generation = next});
+                return;
+            }
             if (!std::holds_alternative<core::Complete>(actions[i])) continue;
             const bool is_hit = ++completions_ % 1000 == 0;
             if (is_hit && bug_ == PlantedBug::twice) {
@@ -108,10 +135,26 @@ private:
         }
     }
 
+    void make_eager(core::Action& action) const {
+        auto* dispatch = std::get_if<core::Dispatch>(&action);
+        if (dispatch == nullptr) return;
+        for (std::uint32_t i = 0; i < core_.worker_count(); ++i) {
+            const core::WorkerView worker = core_.worker(WorkerId{i});
+            if (worker.role == WorkerRole::active && worker.state != WorkerState::ready) return;
+        }
+        for (std::uint32_t i = 0; i < core_.worker_count(); ++i) {
+            const core::WorkerView worker = core_.worker(WorkerId{i});
+            if (worker.role != WorkerRole::standby || worker.state != WorkerState::ready) continue;
+            dispatch->worker = WorkerId{i};
+            dispatch->generation = worker.generation;
+        }
+    }
+
     core::PoolCore core_;
     PlantedBug bug_;
-    std::unordered_map<std::uint64_t, core::Dispatch> asked_; ///< looked up, never iterated
-    std::optional<core::LeaseGranted> granted_;               ///< the last one
+    std::unordered_map<std::uint64_t, core::Dispatch> asked_;   ///< looked up, never iterated
+    std::unordered_map<std::uint64_t, core::CountVotes> votes_; ///< likewise
+    std::optional<core::LeaseGranted> granted_;                 ///< the last one
     std::uint64_t completions_{0};
 };
 

@@ -27,7 +27,7 @@ constexpr const char* help =
   --hours H       simulated time with faults on, per seed: 0 to 10000 (default 0.02);
                   recovery, drain and stop come on top
   --canary[=BUG]  plant a bug, which must be found: fencing (default), ghosts, twice, forget,
-                  repeat, lend, deaf or memory
+                  repeat, lend, deaf, believe, churn, eager or memory
   --trace         print every event and action, with its time
   --help          print this
 
@@ -108,6 +108,7 @@ struct Totals {
     Hours simulated{};
     std::uint64_t events{0}, requests{0}, lost{0}, redispatched{0}, ignored{0}, leases{0};
     std::uint64_t dispatched{0}, given_up{0}, stalls{0};
+    std::uint64_t hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0}, quarantines{0};
     std::map<Errc, std::uint64_t> outcomes;
     RunReport slowest; ///< to recover, of what it was allowed
 
@@ -122,6 +123,12 @@ struct Totals {
         dispatched += report.count_of<core::Dispatch>();
         given_up += report.count_of<core::SendCancel>();
         stalls += report.stats.host_stalls;
+        hedged += report.stats.hedged;
+        hedges_won += report.stats.hedges_won;
+        votes += report.stats.votes;
+        dissents += report.stats.dissents;
+        undecided += report.stats.undecided;
+        quarantines += report.stats.quarantines;
         for (const auto& [code, number] : report.outcomes) outcomes[code] += number;
         if (slack_of(report) < slack_of(slowest)) slowest = report;
     }
@@ -141,6 +148,10 @@ void print_totals(const Totals& totals, std::uint64_t seeds, std::chrono::durati
                 "%llu leases granted\n",
                 number(totals.requests), number(totals.dispatched), number(totals.redispatched),
                 number(totals.given_up), number(totals.leases));
+    std::printf("%llu hedges, %llu of them won; %llu votes with %llu dissents, %llu undecided; "
+                "%llu quarantines\n",
+                number(totals.hedged), number(totals.hedges_won), number(totals.votes),
+                number(totals.dissents), number(totals.undecided), number(totals.quarantines));
     for (const auto& [code, amount] : totals.outcomes)
         std::printf("  %-20s %llu\n", std::string(name_of(code)).c_str(), number(amount));
     if (totals.slowest.recovery != Duration{})

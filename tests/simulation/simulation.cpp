@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -27,6 +28,7 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t bits) {
 } // namespace
 
 Simulation::Simulation(const RunOptions& options) : options_(options), world_(options.seed) {
+
     if (world_.chance(1, 8)) ending_ = world_.chance(1, 2) ? Ending::drain : Ending::stop;
     may_fail_for_good_ = world_.chance(1, 8);
     FaultMenu faults = FaultMenu::random(world_);
@@ -44,12 +46,12 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
                                                     config_.compute_ping_timeout * 2 / 3,
                                                     {1, world_.chance(1, 8) ? 3U : 50U},
                                                     [this](const Event& event) { feed(event); }});
-    for (std::uint32_t i = 0; i < config_.worker_browsers.size(); ++i) {
+    for (std::uint32_t i = 0; i < core_->core().worker_count(); ++i) {
         std::set<std::uint32_t> rejected;
         for (std::uint32_t m = 0; m < config_.model_count; ++m)
             if (world_.chance(1, 8)) rejected.insert(m);
-        workers_.push_back(
-            std::make_unique<FakeWorker>(WorkerId{i}, *surroundings_, std::move(rejected)));
+        workers_.push_back(std::make_unique<FakeWorker>(WorkerId{i}, *surroundings_,
+                                                        std::move(rejected), highest_rung(i)));
     }
     host_ = std::make_unique<FakeHost>(habits, *surroundings_);
 }
@@ -59,6 +61,10 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.worker_browsers.resize(world_.between(1, 5));
     for (BrowserType& type : config.worker_browsers)
         type = static_cast<BrowserType>(world_.between(0, 3));
+    // Where there are standbys, at least one worker is none.
+    const auto others = static_cast<std::uint32_t>(config.worker_browsers.size() - 1);
+    if (world_.chance(1, 3))
+        config.standby_count = static_cast<std::uint32_t>(world_.between(0, std::min(others, 2U)));
     config.model_count = model_count;
     config.max_in_flight_per_worker = static_cast<std::uint32_t>(world_.between(1, 4));
     config.in_flight_bytes_max = 1000;
@@ -66,22 +72,70 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.lease_count_max = static_cast<std::uint32_t>(world_.between(1, 6));
     config.max_attempts = static_cast<std::uint8_t>(world_.between(1, 4));
     config.start_timeout = world_.between(Duration(8s), Duration(30s));
-    config.ping_interval = world_.between(Duration(200ms), Duration(2s));
+    config.ping_interval = world_.between(Duration(50ms), Duration(2s));
+    config.acceptable_pause = world_.between(Duration(300ms), Duration(2s));
     config.ping_timeout = world_.between(Duration(3s), Duration(10s));
+    config.hung_operation_grace = world_.between(Duration(500ms), Duration(5s));
+    config.work_count = static_cast<std::uint32_t>(world_.between(1, 4));
+    config.asks_control = world_.chance(3, 4);
     config.compute_ping_timeout = world_.between(Duration(10s), Duration(30s));
+    config.canary_interval =
+        world_.chance(1, 2) ? world_.between(Duration(1s), Duration(60s)) : Duration{};
+    config.page_start_timeout = world_.between(Duration(5s), Duration(15s));
+    config.hedge.sample_count_min = world_.between(10, 100);
+    config.hedge.delay_min = world_.between(Duration(0ms), Duration(20ms));
+    config.hedge_budget.floor = static_cast<std::uint32_t>(world_.between(0, 20));
+    config.provider_count_max = static_cast<std::uint8_t>(world_.between(1, 3));
+    if (world_.chance(1, 2)) {
+        config.worker_alternatives.resize(config.worker_browsers.size());
+        for (auto& alternatives : config.worker_alternatives) {
+            alternatives.resize(world_.between(0, 3));
+            for (BrowserType& type : alternatives)
+                type = static_cast<BrowserType>(world_.between(0, 3));
+        }
+    }
+    config.restart_intensity = static_cast<std::uint32_t>(world_.between(1, 8));
+    config.restart_period = world_.between(Duration(0s), Duration(2min));
+    config.restart_healthy_after = world_.between(Duration(0s), Duration(90s));
+    strategy_ = world_.chance(1, 2) ? RecoveryStrategy::progressive
+                                    : static_cast<RecoveryStrategy>(world_.between(0, 2));
+    if (world_.chance(1, 4)) {
+        strategy_ = RecoveryStrategy::parallel;
+        config.rival_count = static_cast<std::uint32_t>(world_.between(1, 4));
+    }
+    config.strategy = make_recovery_strategy(strategy_);
     // Most seeds never give a worker up, so that all must be ready in the end.
     config.restart_count_max =
         may_fail_for_good_ ? static_cast<std::uint32_t>(world_.between(1, 5)) : 1000;
     return config;
 }
 
+/// The largest rung that the strategy in force ever tries with this worker.
+RecoveryRung Simulation::highest_rung(std::uint32_t worker) const {
+    if (strategy_ == RecoveryStrategy::parallel) return RecoveryRung::restart_browser;
+    const RungSet rungs = WorkerShape(config_, worker).possible(config_.rungs);
+    const auto largest = [&](RecoveryRung first, RecoveryRung last) {
+        RecoveryRung found = RecoveryRung::restart_browser;
+        for (const RecoveryRung rung : recovery_rungs)
+            if (rung >= first && rung <= last && rungs.contains(rung)) found = rung;
+        return found;
+    };
+    switch (strategy_) {
+    case RecoveryStrategy::reconnect: return RecoveryRung::restart_browser;
+    case RecoveryStrategy::restart: return RecoveryRung::restart_adjusted;
+    case RecoveryStrategy::failover:
+        return largest(RecoveryRung::other_browser, RecoveryRung::other_machine);
+    default: return largest(RecoveryRung::ping, RecoveryRung::other_machine);
+    }
+}
+
 /// What may come after the last fault, one after the other:
 ///   * the host stands still, what is late arrives, what never ends is given up at its deadline;
 ///   * that is noticed;
-///   * three restarts, compute thread, page and process, each delayed and timed out but the last.
+///   * the whole ladder, and once more from the browser on, each rung delayed and timed out.
 Duration Simulation::recovery_max() const {
     return stall_max + std::max(message_lateness_max, patience_max) + config_.ping_interval +
-           config_.compute_ping_timeout + 3 * (config_.restart_delay_max + config_.start_timeout);
+           config_.compute_ping_timeout + 16 * (config_.restart_delay_max + config_.start_timeout);
 }
 
 // --- the engine ----------------------------------------------------------------------------------
@@ -125,6 +179,9 @@ void Simulation::perform_all() {
                 if constexpr (requires(FakeWorker worker) { worker.perform(one); })
                     if (one.worker.value < workers_.size())
                         workers_[one.worker.value]->perform(one);
+                if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, CountVotes>)
+                    world_.after(world_.skewed(0s, 1ms),
+                                 [this, counted = ledger_->count(one)] { feed(counted); });
             },
             action);
     actions_.clear();
@@ -135,7 +192,11 @@ void Simulation::perform_all() {
 
 /// Whoever answers in time is not to be taken for dead, however long the host stood still.
 void Simulation::judge_suspicion(const Notice& notice) {
-    if (notice.what != Notice::What::worker_lost || notice.cause != LossCause::unresponsive) return;
+    const bool is_suspicion =
+        notice.cause == LossCause::compute_hung || notice.cause == LossCause::page_hung ||
+        notice.cause == LossCause::browser_hung || notice.cause == LossCause::network_hung ||
+        notice.cause == LossCause::gpu_hung;
+    if (notice.what != Notice::What::worker_lost || !is_suspicion) return;
     if (workers_[notice.worker.value]->is_above_suspicion())
         ledger_->object("a worker that answers is taken for dead");
 }
@@ -173,6 +234,9 @@ void Simulation::demand(bool is_fine, const char* what) {
 void Simulation::disturb() {
     if (!are_faults_on_) return;
     if (world_.chance(surroundings_->faults.stray)) feed(stray_event());
+    if (world_.now() >= surroundings_->broken_until &&
+        world_.chance(surroundings_->faults.broken_machine))
+        surroundings_->broken_until = world_.now() + world_.skewed(5s, broken_machine_max);
     if (world_.chance(surroundings_->faults.host_stall))
         world_.stand_still(world_.skewed(50ms, stall_max));
     world_.after(1s, [this] { disturb(); });
@@ -187,9 +251,11 @@ Event Simulation::stray_event() {
     if (other == now) other.value += 3;
     const ModelId model{static_cast<std::uint32_t>(world_.between(0, 5))};
     const RequestId request{world_.between(0, ledger_->request_count() + 2)};
-    switch (world_.between(0, 9)) {
+    switch (world_.between(0, 11)) {
     case 0: return WorkerConnected{id, other};
-    case 1: return WorkerLost{id, other, static_cast<LossCause>(world_.between(0, 6))};
+    case 1:
+        return WorkerLost{id, other,
+                          static_cast<LossCause>(world_.between(0, loss_cause_count - 1))};
     case 2: return WorkerStartFailed{id, other, Errc::browser_not_found, true};
     case 3: return WorkerStopped{id, other};
     case 4: return ModelWarmedUp{id, other, model};
@@ -197,6 +263,14 @@ Event Simulation::stray_event() {
     case 6: return Replied{id, other, request, 1, Errc::ok};
     case 7: return Replied{id, now, request, 200, Errc::ok}; // an attempt that was never made
     case 8: return Start{};                                  // once more
+    case 9:
+        return ControlAnswered{id, now, static_cast<ControlQuestion>(world_.between(0, 1)),
+                               UINT64_MAX - world_.between(0, 9)};
+    case 10:
+        if (request.value == 0 || request.value > ledger_->request_count() ||
+            !ledger_->request(request).is_counting)
+            return VotesCounted{request, VoteVerdict::agreed, 1, 1};
+        [[fallthrough]];
     default: return PongArrived{id, now, wire::Channel::data, UINT64_MAX - world_.between(0, 9)};
     }
 }
@@ -207,6 +281,10 @@ Event Simulation::stray_event() {
 bool Simulation::is_whole() const {
     for (std::uint32_t i = 0; i < workers_.size(); ++i) {
         const WorkerView worker = core_->core().worker(WorkerId{i});
+        const bool is_over = worker.state == WorkerState::stopped ||
+                             worker.state == WorkerState::idle ||
+                             worker.state == WorkerState::failed;
+        if (worker.role == WorkerRole::dormant && is_over) continue;
         if (worker.state == WorkerState::failed && may_fail_for_good_) continue;
         // Busy: perhaps with what nobody waits for any more, which must end as well.
         if (worker.state != WorkerState::ready || worker.in_flight != 0 || worker.leased)
@@ -292,6 +370,7 @@ RunReport Simulation::run() {
     run_for(options_.faults_for);
     if (ending_ != Ending::stop) {
         surroundings_->faults = {};
+        surroundings_->broken_until = {};
         are_faults_on_ = false;
     }
     if (ending_ == Ending::recovery) recover();

@@ -63,6 +63,7 @@ private:
 
     [[nodiscard]] core::CoreConfig draw_config(std::uint32_t model_count);
     [[nodiscard]] Duration recovery_max() const;
+    [[nodiscard]] RecoveryRung highest_rung(std::uint32_t worker) const;
 
     // The engine: one event, its actions, the checks.
     void feed(const core::Event& event);
@@ -92,6 +93,7 @@ private:
     bool may_fail_for_good_{false};
     bool are_faults_on_{true};
     core::CoreConfig config_;
+    RecoveryStrategy strategy_{};
     std::unique_ptr<CoreUnderTest> core_;
     std::unique_ptr<Ledger> ledger_;
     std::unique_ptr<Surroundings> surroundings_;

@@ -20,6 +20,7 @@ struct Surroundings {
     Ratio long_operation;   ///< how many are much longer than the others
     /// Gives the core an event, now. Never from within an action: see World::after.
     std::function<void(const core::Event&)> feed;
+    TimePoint broken_until{}; ///< the machine starts no browser before that
 };
 
 } // namespace everpool::simulation

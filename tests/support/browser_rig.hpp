@@ -104,6 +104,17 @@ public:
         return done.page;
     }
 
+    /// Loads the worker page anew in the place of what the page holds, and waits for its hellos.
+    Done reload_worker_page(const io::PageId& page) {
+        ++generation_.value;
+        hellos.clear();
+        std::optional<Done> done;
+        browser_->async_reload_page(page, bridge_.admit(WorkerId{0}, generation_), into(done));
+        CHECK_FALSE(done);
+        run_until([&] { return done.has_value() && (done->ec || hellos.size() == 2); });
+        return *done;
+    }
+
     Done close_page(const io::PageId& page) {
         std::optional<Done> done;
         browser_->async_close_page(page, into(done));

@@ -91,6 +91,14 @@ public:
         return *found;
     }
 
+    /// Waits until `is_enough` is true of all events so far.
+    void wait_until(const std::function<bool(const std::vector<PoolEvent>&)>& is_enough,
+                    std::chrono::seconds limit = std::chrono::seconds{60}) {
+        std::unique_lock lock(mutex_);
+        if (!arrived_.wait_for(lock, limit, [&] { return is_enough(events_); }))
+            throw std::runtime_error("the awaited events did not come");
+    }
+
     [[nodiscard]] std::size_t count_of(PoolEvent::Kind kind) {
         const std::scoped_lock lock(mutex_);
         std::size_t count = 0;

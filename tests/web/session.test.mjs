@@ -320,6 +320,27 @@ describe('data: a lost device', () => {
     assert.equal(session.task_count, 1); // the shader has a device of its own
   });
 
+  test('a lost WebNN context is told first, and models can be loaded again', () => {
+    const session = greeted_session();
+    const running = started(session.on_message(run(1, 'inference'), 0));
+    session.on_message(run(2, 'inference'), 0);
+    session.on_message(run(3, 'compute'), 0);
+    assert.deepEqual(told(session.on_context_lost('gone')), [
+      'event context_lost',
+      'error 1 device_lost',
+      'error 2 device_lost',
+    ]);
+    assert.deepEqual(session.on_done(running, done), []); // late, answered already
+    assert.deepEqual(told(session.on_message(load(4), 1)), ['start 4']);
+    assert.equal(session.task_count, 2); // the shader, and the model that is being loaded
+  });
+
+  test('after its runtime is lost a realm tells of no contexts', () => {
+    const session = greeted_session();
+    session.on_device_lost('model', 'gone');
+    assert.deepEqual(session.on_context_lost('gone'), []);
+  });
+
   test("the shaders': their runs are answered, models go on", () => {
     const session = greeted_session();
     const model = started(session.on_message(run(1, 'inference'), 0));

@@ -75,13 +75,19 @@ describe('WebNN', { skip }, () => {
     }
   });
 
-  test('that is lost is told, and a new compute thread has it again', async () => {
+  test('that is lost is told, and the same compute thread has it again', async () => {
+    await load('mlp', ['webnn']);
     assert.ok(browser.kill_child('gpu-process')); // where WebNN lives in Chromium
     const { header } = await data.take_kind('event');
-    assert.equal(header.type, 'device_lost');
+    assert.equal(header.type, 'context_lost');
     const refused = await infer('mlp', samples_of('mlp')[0]);
-    assert.equal(refused.header.code, 'device_lost', JSON.stringify(refused.header));
+    assert.equal(refused.header.code, 'unknown_model', JSON.stringify(refused.header));
+    assert.equal((await load('mlp', ['webnn'])).header.provider, 'webnn');
+    const [sample] = samples_of('mlp');
+    assert_outputs((await infer('mlp', sample)).tensors, sample.outputs);
+  });
 
+  test('is there in a new compute thread, too', async () => {
     control.send(Kind.drain, { restart_compute: true });
     data = await host.connection('data');
     assert.equal(data.hello.realm, 2);

@@ -4,6 +4,8 @@
 // Measured on Firefox ESR 153. They go into the profile's user.js before the start.
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,11 +74,33 @@ inline constexpr std::pair<std::string_view, std::string_view> firefox_preferenc
     {"network.websocket.delay-failed-reconnects", "false"},
 };
 
-/// The contents of user.js.
-inline std::string firefox_user_js() {
+/// A name of a preference, and a value as user.js has it: true, false, an integer, or a text between
+/// quotes. What is neither could end the line and say something else.
+constexpr bool is_firefox_preference(std::string_view name, std::string_view value) noexcept {
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-' || c == '+';
+    };
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_plain)) return false;
+    if (value == "true" || value == "false") return true;
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+        return std::all_of(value.begin() + 1, value.end() - 1, [](char c) {
+            return static_cast<unsigned char>(c) >= ' ' && c != '"' && c != '\\';
+        });
+    const std::string_view digits = value.starts_with('-') ? value.substr(1) : value;
+    return !digits.empty() && digits.size() <= 10 &&
+           std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// The contents of user.js: ours, then these. Of two with one name the later one counts.
+inline std::string
+firefox_user_js(std::span<const std::pair<std::string, std::string>> extra = {}) {
     std::string out;
-    for (const auto& [name, value] : firefox_preferences)
+    const auto add = [&](std::string_view name, std::string_view value) {
         out += "user_pref(\"" + std::string(name) + "\", " + std::string(value) + ");\n";
+    };
+    for (const auto& [name, value] : firefox_preferences) add(name, value);
+    for (const auto& [name, value] : extra) add(name, value);
     return out;
 }
 

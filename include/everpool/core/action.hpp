@@ -5,6 +5,7 @@
 
 #include "everpool/core/event.hpp"
 
+#include <array>
 #include <cstdint>
 #include <variant>
 #include <vector>
@@ -12,13 +13,27 @@
 namespace everpool::core {
 
 // For the workers.
-/// Bring the worker to life at this level, under this generation, and report WorkerConnected,
-/// WorkerStartFailed or WorkerLost. Anything that is left of the previous life at this level or
-/// below is thrown away first (process: killed and reaped; page: closed; compute: terminated).
+/// What a worker slot is at present. Recovery may change it; a restart after a healthy spell goes
+/// back to what the configuration says, which is all zero.
+struct WorkerForm {
+    std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
+    std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for the failure
+    std::uint8_t providers_skipped{0}; ///< of each model's list; the last one is never skipped
+    bool is_simulated{false};
+    friend bool operator==(const WorkerForm&, const WorkerForm&) = default;
+};
+
+/// Bring the worker to life by this rung, in this form, under this generation, and report
+/// WorkerConnected, WorkerStartFailed or WorkerLost. Anything that the rung replaces is thrown away
+/// first (process: killed and reaped; page: closed; compute: terminated).
 struct StartWorker {
     WorkerId worker;
     Generation generation;
-    RestartLevel level{};
+    RecoveryRung rung{RecoveryRung::restart_browser};
+    WorkerForm form{};
+    LossCause cause{}; ///< what this recovers from; of a first start: process_exited
+    /// `form` is one of that worker's: this one may take its place. none(): of its own.
+    WorkerId like{WorkerId::none()};
     friend bool operator==(const StartWorker&, const StartWorker&) = default;
 };
 /// End the worker's process and remove its directories; answered by WorkerStopped. Graceful: the
@@ -47,6 +62,7 @@ struct Dispatch {
     Generation generation;
     RequestId request;
     std::uint32_t attempt{1};
+    bool is_beside{false}; ///< others of its attempts are under way, or have been answered
     friend bool operator==(const Dispatch&, const Dispatch&) = default;
 };
 /// Tell the worker that nobody waits for this any more. Its answer, if any, is ignored.
@@ -64,14 +80,31 @@ struct SendPing {
     std::uint64_t sequence{0};
     friend bool operator==(const SendPing&, const SendPing&) = default;
 };
+/// Ask over the browser's control channel; answered by ControlAnswered, or not.
+struct AskControl {
+    WorkerId worker;
+    Generation generation;
+    ControlQuestion question{};
+    std::uint64_t sequence{0};
+    friend bool operator==(const AskControl&, const AskControl&) = default;
+};
+
+/// Compare the answers to these attempts, which the driver has kept; answered by VotesCounted.
+struct CountVotes {
+    RequestId request;
+    std::uint8_t count{0};
+    std::array<std::uint32_t, copies_max> attempts{}; ///< the first `count` of them
+    friend bool operator==(const CountVotes&, const CountVotes&) = default;
+};
 
 // For the host. Each of these is said exactly once per request or lease.
-/// Complete the caller's operation. Ok: with the result kept since the last Replied.
+/// Complete the caller's operation. Ok: with the answer to `attempt`, which the driver has kept.
 struct Complete {
     RequestId request;
     Errc code{};
     std::uint32_t attempts{0};
     WorkerId worker{WorkerId::none()}; ///< who answered, or who was lost with it
+    std::uint32_t attempt{0}; ///< of several at the same time; 0: there was but one at a time
     friend bool operator==(const Complete&, const Complete&) = default;
 };
 struct LeaseGranted {
@@ -111,21 +144,25 @@ struct Notice {
         model_ready,
         model_rejected,
         request_redispatched,
+        fleet_failing,   ///< all workers fail to start alike; `worker` alone goes on trying
+        fleet_recovered, ///< `worker` is ready, and the others start
+        worker_replaced, ///< its rival `other` was ready before it, and is what it was
     };
     What what{};
     WorkerId worker{WorkerId::none()};
     Generation generation{};
-    LossCause cause{};              ///< of worker_lost
-    RestartLevel level{};           ///< of worker_starting
-    ModelId model{ModelId::none()}; ///< of model_*
-    RequestId request{};            ///< of request_*
-    Errc code{};                    ///< of worker_failed, model_rejected
+    WorkerId other{WorkerId::none()}; ///< of worker_replaced; of a rival's: whose place it may take
+    LossCause cause{};                ///< of worker_lost, fleet_failing
+    RecoveryRung rung{};              ///< of worker_starting; of worker_ready: what has cured it
+    ModelId model{ModelId::none()};   ///< of model_*
+    RequestId request{};              ///< of request_*
+    Errc code{};                      ///< of worker_failed, model_rejected, fleet_failing
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 
 using Action = std::variant<StartWorker, StopWorker, LoadModel, WarmUpModel, Dispatch, SendCancel,
-                            SendPing, Complete, LeaseGranted, LeaseEnded, StartFinished,
-                            DrainFinished, StopFinished, Notice>;
+                            SendPing, AskControl, CountVotes, Complete, LeaseGranted, LeaseEnded,
+                            StartFinished, DrainFinished, StopFinished, Notice>;
 
 /// Filled by the core, performed and cleared by the driver, kept for its capacity.
 using Actions = std::vector<Action>;

@@ -44,6 +44,8 @@ public:
         if (spell >= healthy_after_) failures_ = 0;
     }
 
+    constexpr void reset() noexcept { failures_ = 0; }
+
     [[nodiscard]] constexpr std::uint32_t failures() const noexcept { return failures_; }
 
 private:

@@ -6,10 +6,18 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
+#include "everpool/core/hedge_delay.hpp"
+#include "everpool/core/trust.hpp"
+#include "everpool/model_spec.hpp"
+#include "everpool/recovery_rung.hpp"
+#include "everpool/recovery_strategy.hpp"
+#include "everpool/retry_budget.hpp"
 #include "everpool/time.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -20,8 +28,24 @@ struct CoreConfig {
     /// One entry per worker: which browser lives in that slot. 1 to 1024 entries.
     std::vector<BrowserType> worker_browsers{BrowserType::chromium};
 
+    /// The last so many of them are standbys: they take callers' work only while an active worker is
+    /// missing. Less than there are entries.
+    std::uint32_t standby_count{0};
+
+    /// So many further slots, which stand after all others, are dormant until an active worker fails.
+    /// Then two of them try to be ready before it: one with its browser started anew, one with the
+    /// next browser that it may turn to. At most 64.
+    std::uint32_t rival_count{0};
+
+    /// What a worker may be instead when its own browser does not come back, in this order: the
+    /// types of other installed browsers. One list per worker, or no list at all. At most 250 each.
+    std::vector<std::vector<BrowserType>> worker_alternatives{};
+
     /// Registered models; their ids are 0 to model_count - 1. At most 65536.
     std::uint32_t model_count{0};
+
+    /// Kinds of work that differ in their run times, see RequestMeta::work. 1 to 65536.
+    std::uint32_t work_count{1};
 
     // --- limits ----------------------------------------------------------------------------------
 
@@ -49,19 +73,34 @@ struct CoreConfig {
     /// and shader compilation on a software adapter. Positive.
     Duration start_timeout{std::chrono::seconds{30}};
 
-    /// Each connection is asked for a sign of life this often. A wakeup that comes later than a
-    /// quarter of it tells that the host stood still, which is no worker's fault. Positive.
-    Duration ping_interval{std::chrono::seconds{1}};
+    /// Each channel is asked for a sign of life this often. A wakeup that comes later than a
+    /// quarter of it tells that the host stood still, which is no worker's fault. 1 ms to 30 s.
+    Duration ping_interval{std::chrono::milliseconds{100}};
 
-    /// A page thread that has not answered for this long is unresponsive. Five intervals: a page
-    /// that collects garbage for a second is not dead. Positive.
-    Duration ping_timeout{std::chrono::seconds{5}};
+    /// A channel may be silent for so much longer than it usually is before it is looked at closely:
+    /// a page collects garbage, a machine schedules somebody else. 0 to 1 h.
+    Duration acceptable_pause{std::chrono::milliseconds{900}};
 
-    /// The same for the compute thread, which cannot answer while one WASM inference runs, but whose
-    /// results count as answers: longer than the longest single inference. Also the time that a worker has for its next answer while
-    /// it holds operations that nobody waits for any more: a hung shader lets pings through, so
-    /// without this rule its slot would be lost for ever. Positive.
+    /// Silence of this length is looked at closely whatever was usual. ping_interval to 1 h.
+    Duration ping_timeout{std::chrono::seconds{3}};
+
+    /// The compute thread cannot answer while one WASM inference runs. How long that takes is learnt
+    /// for each kind of work; until enough is known, it is granted this: longer than the longest
+    /// single inference. Positive.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
+
+    /// A worker that holds operations which nobody waits for any more, cancelled or past their
+    /// deadlines, has as long for its next result as such work takes at most, and at least this.
+    /// Then it hangs: an endless shader lets pings through, so its slot would be lost for ever.
+    /// Positive.
+    Duration hung_operation_grace{std::chrono::seconds{1}};
+
+    /// A ready worker is asked for a known answer this often, see canary.hpp. 0: never; else 10 ms to
+    /// 24 h.
+    Duration canary_interval{std::chrono::seconds{60}};
+
+    /// Whether browsers can be asked over their control channel (AskControl).
+    bool asks_control{true};
 
     // --- restarts --------------------------------------------------------------------------------
 
@@ -74,8 +113,49 @@ struct CoreConfig {
     /// restart. 0: every time. Not negative.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 
+    /// From the begin of a rung that keeps the browser to the last warm-up. It is worth less time
+    /// than a start: if a page does not come back soon, a new browser is the better bet. Positive.
+    Duration page_start_timeout{std::chrono::seconds{15}};
+
     /// Starts in a row that may fail before a worker is given up for good. 1 to 1000.
     std::uint32_t restart_count_max{10};
+
+    /// More recoveries of one worker than this within restart_period: they do not help, and the next
+    /// one begins a level higher. Until a healthy spell (restart_healthy_after). 1 to 1000.
+    std::uint32_t restart_intensity{5};
+
+    /// See restart_intensity. 0: it never happens too often. 0 to 24 h.
+    Duration restart_period{std::chrono::seconds{60}};
+
+    /// If the starts of all workers fail alike within this time, one of them goes on trying, and the
+    /// others wait for it (fleet.hpp). Longer than a start takes to fail. Positive.
+    Duration fleet_window{std::chrono::minutes{5}};
+
+    // --- recovery --------------------------------------------------------------------------------
+
+    /// Decides the rungs. Null: ProgressiveRecoveryManager with its defaults.
+    std::shared_ptr<const BrowserRecoveryStrategy> strategy{};
+
+    /// What all models have in common, if anything; for the strategy.
+    std::optional<ModelFamily> family{};
+
+    /// The largest number of providers that a model has; 1: there is no other to turn to. 1 to 8.
+    std::uint8_t provider_count_max{1};
+
+    /// Rungs that the driver can carry out at all. Those that the rest of this configuration leaves
+    /// no room for (other browsers, other providers) need not be taken out.
+    RungSet rungs{RungSet::between(RecoveryRung::recreate_device, RecoveryRung::other_provider)};
+
+    // --- several workers for one request ---------------------------------------------------------
+
+    /// When a second worker is asked; see hedge_delay.hpp. For requests that say may_hedge.
+    HedgeConfig hedge{};
+
+    /// What hedges may cost; each success of a request that may be hedged pays into it.
+    RetryBudgetConfig hedge_budget{};
+
+    /// When a worker whose answers dissent gets no more work and is started anew; see trust.hpp.
+    TrustConfig trust{};
 
     /// After this, Stop kills the workers that have not stopped and finishes without them. Longer
     /// than the grace that the driver itself gives to a browser. Positive.
@@ -92,6 +172,9 @@ inline void check_core_config(const CoreConfig& config) {
     };
     check(is_in(config.worker_browsers.size(), 1, 1024),
           "worker_browsers must have 1 to 1024 entries");
+    check(config.standby_count < config.worker_browsers.size(),
+          "standby_count must be less than worker_browsers has entries");
+    check(config.rival_count <= 64, "rival_count must be at most 64");
     check(config.model_count <= 65536, "model_count must be at most 65536");
     check(is_in(config.max_in_flight_per_worker, 1, 1024),
           "max_in_flight_per_worker must be 1 to 1024");
@@ -99,15 +182,43 @@ inline void check_core_config(const CoreConfig& config) {
     check(is_in(config.lease_count_max, 1, 1'000'000), "lease_count_max must be 1 to 1000000");
     check(config.max_attempts >= 1, "max_attempts must be 1 to 255");
     check(config.start_timeout > Duration{}, "start_timeout must be positive");
-    check(config.ping_interval > Duration{}, "ping_interval must be positive");
-    check(config.ping_timeout > Duration{}, "ping_timeout must be positive");
+    check(config.ping_interval >= std::chrono::milliseconds{1} &&
+              config.ping_interval <= std::chrono::seconds{30},
+          "ping_interval must be 1 ms to 30 s");
+    check(config.acceptable_pause >= Duration{} && config.acceptable_pause <= std::chrono::hours{1},
+          "acceptable_pause must be 0 to 1 h");
+    check(config.ping_timeout >= config.ping_interval &&
+              config.ping_timeout <= std::chrono::hours{1},
+          "ping_timeout must be ping_interval to 1 h");
+    check(config.hung_operation_grace > Duration{}, "hung_operation_grace must be positive");
+    check(is_in(config.work_count, 1, 65536), "work_count must be 1 to 65536");
     check(config.compute_ping_timeout > Duration{}, "compute_ping_timeout must be positive");
+    check(config.canary_interval == Duration{} ||
+              (config.canary_interval >= std::chrono::milliseconds{10} &&
+               config.canary_interval <= std::chrono::hours{24}),
+          "canary_interval must be 0, or 10 ms to 24 h");
     check(config.restart_delay_min > Duration{}, "restart_delay_min must be positive");
     check(config.restart_delay_max >= config.restart_delay_min,
           "restart_delay_max must be at least restart_delay_min");
     check(config.restart_healthy_after >= Duration{}, "restart_healthy_after must not be negative");
     check(is_in(config.restart_count_max, 1, 1000), "restart_count_max must be 1 to 1000");
+    check(is_in(config.restart_intensity, 1, 1000), "restart_intensity must be 1 to 1000");
+    check(config.restart_period >= Duration{} && config.restart_period <= std::chrono::hours{24},
+          "restart_period must be 0 to 24 h");
+    check(config.fleet_window > Duration{}, "fleet_window must be positive");
+    check(config.page_start_timeout > Duration{}, "page_start_timeout must be positive");
+    check(is_in(config.provider_count_max, 1, 8), "provider_count_max must be 1 to 8");
+    check(config.worker_alternatives.empty() ||
+              config.worker_alternatives.size() == config.worker_browsers.size(),
+          "worker_alternatives must be empty or have an entry for each worker");
+    for (const auto& alternatives : config.worker_alternatives)
+        check(alternatives.size() <= 250, "worker_alternatives must have at most 250 types each");
+    check(config.rungs.contains(RecoveryRung::restart_browser),
+          "rungs must contain restart_browser");
     check(config.stop_timeout > Duration{}, "stop_timeout must be positive");
+    check_config(config.hedge);
+    check_config(config.hedge_budget);
+    check_config(config.trust);
 }
 
 } // namespace everpool::core

@@ -12,9 +12,12 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/recovery_rung.hpp"
 #include "everpool/time.hpp"
+#include "everpool/vote.hpp"
 #include "everpool/wire/message.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <variant>
 
@@ -26,23 +29,50 @@ enum class LossCause : std::uint8_t {
     page_crashed,      ///< the engine says that the page's process died
     connection_closed, ///< a WebSocket of the page closed though nobody asked for it
     unresponsive,      ///< pings unanswered (decided by the core itself)
-    device_lost, ///< GPU device or WebNN context lost: the compute thread is dead, the page lives
-    protocol_error,  ///< the page sent what is not everpool.v1
-    start_timed_out, ///< did not become ready in time (decided by the core itself)
+    device_lost,       ///< GPU device lost: the compute thread is dead, the page lives
+    context_lost,      ///< WebNN context lost: its sessions are dead, the compute thread lives
+    protocol_error,    ///< the page sent what is not everpool.v1
+    start_timed_out,   ///< did not become ready in time (decided by the core itself)
+    compute_hung,      ///< the compute thread alone is silent (decided by the core itself)
+    page_hung,         ///< the page's main thread is silent, the browser answers for it
+    browser_hung,      ///< the browser's control channel is silent
+    network_hung,     ///< both connections are silent, and yet the page is alive: what carries them
+    gpu_hung,         ///< an operation does not end though every thread answers: an endless shader
+    wrong_answer,     ///< a known inference gave something else
+    software_adapter, ///< the GPU adapter has turned into one of software
+    slow,             ///< it is much slower than it was
+    memory_exhausted, ///< it cannot get the memory that it needs
 };
 
-/// How much of a worker is thrown away and made anew, smallest first.
-enum class RestartLevel : std::uint8_t { compute, page, process };
+inline constexpr std::size_t loss_cause_count = 17;
+
+/// What a browser is asked over its control channel.
+enum class ControlQuestion : std::uint8_t {
+    browser, ///< for a sign of life of its own
+    page,    ///< for one of the page's main thread
+};
+
+/// More copies of one request than this are not made.
+inline constexpr std::size_t copies_max = 7;
 
 /// What the core must know of an operation. Plain integers; fits a cache line.
 struct RequestMeta {
     RequestId id;
     ModelId model{ModelId::none()}; ///< none(): any worker that is ready will do
-    LeaseId lease{};                ///< 0: any worker; else the worker held by this lease
+    /// So many workers are asked, and a vote decides; 1: one is asked, and believed. At most
+    /// copies_max. Counts as 1 if it is not idempotent, or belongs to a lease.
+    std::uint8_t copies{1};
+    /// A second worker may be asked if the first is late. Not if a vote decides, and not if it is
+    /// not idempotent or belongs to a lease.
+    bool may_hedge{false};
+    LeaseId lease{}; ///< 0: any worker; else the worker held by this lease
     TimePoint deadline{never};
     std::uint64_t bytes{0}; ///< payload, counts against in-flight bytes of a worker
     std::uint32_t preferred_browsers{
         0}; ///< packed order of preference, see placement.hpp; 0 = none
+    /// Which kind of work it is: what a model is run for, or an operation. Work of one kind takes
+    /// about as long each time. Less than CoreConfig::work_count.
+    std::uint16_t work{0};
     std::uint8_t max_attempts{3};
     bool idempotent{true};
     friend bool operator==(const RequestMeta&, const RequestMeta&) = default;
@@ -148,8 +178,27 @@ struct PongArrived {
     friend bool operator==(const PongArrived&, const PongArrived&) = default;
 };
 
+/// The answer to AskControl.
+struct ControlAnswered {
+    WorkerId worker;
+    Generation generation;
+    ControlQuestion question{};
+    std::uint64_t sequence{0};
+    friend bool operator==(const ControlAnswered&, const ControlAnswered&) = default;
+};
+
+/// The answer to CountVotes. `agreeing` has a bit for each answer, in the order asked; `chosen` is
+/// the attempt whose answer is to be handed on, 0 if `verdict` is undecided.
+struct VotesCounted {
+    RequestId request;
+    VoteVerdict verdict{};
+    std::uint32_t chosen{0};
+    std::uint32_t agreeing{0};
+    friend bool operator==(const VotesCounted&, const VotesCounted&) = default;
+};
+
 using Event = std::variant<Start, Drain, Stop, Submit, Cancel, Acquire, Release, WorkerConnected,
                            WorkerStartFailed, WorkerLost, WorkerStopped, ModelLoaded, ModelWarmedUp,
-                           ModelRejected, Replied, PongArrived>;
+                           ModelRejected, Replied, PongArrived, ControlAnswered, VotesCounted>;
 
 } // namespace everpool::core

@@ -29,18 +29,23 @@ constexpr std::string_view name_of(LossCause cause) noexcept {
     case LossCause::unresponsive: return "unresponsive";
     case LossCause::device_lost: return "device_lost";
     case LossCause::protocol_error: return "protocol_error";
+    case LossCause::context_lost: return "context_lost";
     case LossCause::start_timed_out: return "start_timed_out";
+    case LossCause::compute_hung: return "compute_hung";
+    case LossCause::page_hung: return "page_hung";
+    case LossCause::browser_hung: return "browser_hung";
+    case LossCause::network_hung: return "network_hung";
+    case LossCause::gpu_hung: return "gpu_hung";
+    case LossCause::wrong_answer: return "wrong_answer";
+    case LossCause::software_adapter: return "software_adapter";
+    case LossCause::slow: return "slow";
+    case LossCause::memory_exhausted: return "memory_exhausted";
     }
     return "unrecognised";
 }
 
-constexpr std::string_view name_of(RestartLevel level) noexcept {
-    switch (level) {
-    case RestartLevel::compute: return "compute";
-    case RestartLevel::page: return "page";
-    case RestartLevel::process: return "process";
-    }
-    return "unrecognised";
+constexpr std::string_view name_of(ControlQuestion question) noexcept {
+    return question == ControlQuestion::browser ? "browser" : "page";
 }
 
 constexpr std::string_view name_of(Notice::What what) noexcept {
@@ -54,6 +59,9 @@ constexpr std::string_view name_of(Notice::What what) noexcept {
     case Notice::What::model_ready: return "model_ready";
     case Notice::What::model_rejected: return "model_rejected";
     case Notice::What::request_redispatched: return "request_redispatched";
+    case Notice::What::fleet_failing: return "fleet_failing";
+    case Notice::What::fleet_recovered: return "fleet_recovered";
+    case Notice::What::worker_replaced: return "worker_replaced";
     }
     return "unrecognised";
 }
@@ -109,10 +117,13 @@ inline std::string text_of(const Submit& event) {
     return TextLine("Submit")
         .field("id", meta.id)
         .field("model", meta.model)
+        .field("copies", meta.copies)
+        .field("may_hedge", meta.may_hedge)
         .field("lease", meta.lease)
         .field("deadline", meta.deadline)
         .field("bytes", meta.bytes)
         .field("preferred_browsers", meta.preferred_browsers)
+        .field("work", std::uint32_t{meta.work})
         .field("max_attempts", meta.max_attempts)
         .field("idempotent", meta.idempotent)
         .take();
@@ -182,9 +193,34 @@ inline std::string text_of(const PongArrived& event) {
         .take();
 }
 
+inline std::string text_of(const ControlAnswered& event) {
+    return line_of_worker("ControlAnswered", event)
+        .field("question", event.question)
+        .field("sequence", event.sequence)
+        .take();
+}
+
+inline std::string text_of(const VotesCounted& event) {
+    return TextLine("VotesCounted")
+        .field("request", event.request)
+        .field("verdict", event.verdict)
+        .field("chosen", event.chosen)
+        .field("agreeing", event.agreeing)
+        .take();
+}
+
 // Actions
 inline std::string text_of(const StartWorker& action) {
-    return line_of_worker("StartWorker", action).field("level", action.level).take();
+    const WorkerForm& form = action.form;
+    TextLine line = line_of_worker("StartWorker", action);
+    line.field("rung", action.rung)
+        .field("cause", action.cause)
+        .field("browser", form.browser)
+        .field("adjustment", form.adjustment)
+        .field("providers_skipped", form.providers_skipped)
+        .field("is_simulated", form.is_simulated);
+    if (!action.like.is_none()) line.field("like", action.like);
+    return line.take();
 }
 inline std::string text_of(const StopWorker& action) {
     return line_of_worker("StopWorker", action).field("graceful", action.graceful).take();
@@ -196,10 +232,10 @@ inline std::string text_of(const WarmUpModel& action) {
     return line_of_worker("WarmUpModel", action).field("model", action.model).take();
 }
 inline std::string text_of(const Dispatch& action) {
-    return line_of_worker("Dispatch", action)
-        .field("request", action.request)
-        .field("attempt", action.attempt)
-        .take();
+    TextLine line = line_of_worker("Dispatch", action);
+    line.field("request", action.request).field("attempt", action.attempt);
+    if (action.is_beside) line.field("is_beside", true);
+    return line.take();
 }
 inline std::string text_of(const SendCancel& action) {
     return line_of_worker("SendCancel", action)
@@ -213,13 +249,24 @@ inline std::string text_of(const SendPing& action) {
         .field("sequence", action.sequence)
         .take();
 }
-inline std::string text_of(const Complete& action) {
-    return TextLine("Complete")
-        .field("request", action.request)
-        .field("code", action.code)
-        .field("attempts", action.attempts)
-        .field("worker", action.worker)
+inline std::string text_of(const AskControl& action) {
+    return line_of_worker("AskControl", action)
+        .field("question", action.question)
+        .field("sequence", action.sequence)
         .take();
+}
+inline std::string text_of(const CountVotes& action) {
+    TextLine line("CountVotes");
+    line.field("request", action.request);
+    for (std::size_t i = 0; i < action.count; ++i) line.field("attempt", action.attempts[i]);
+    return line.take();
+}
+inline std::string text_of(const Complete& action) {
+    TextLine line("Complete");
+    line.field("request", action.request).field("code", action.code);
+    line.field("attempts", action.attempts).field("worker", action.worker);
+    if (action.attempt != 0) line.field("attempt", action.attempt);
+    return line.take();
 }
 inline std::string text_of(const LeaseGranted& action) {
     return TextLine("LeaseGranted")
@@ -242,8 +289,12 @@ inline std::string text_of(const Notice& action) {
     TextLine line("Notice");
     line.field("what", action.what).field("worker", action.worker);
     line.field("generation", action.generation);
-    if (action.what == What::worker_lost) line.field("cause", action.cause);
-    if (action.what == What::worker_starting) line.field("level", action.level);
+    if (action.what == What::worker_lost || action.what == What::fleet_failing)
+        line.field("cause", action.cause);
+    if (action.what == What::worker_starting || action.what == What::worker_ready ||
+        action.what == What::worker_replaced)
+        line.field("rung", action.rung);
+    if (!action.other.is_none()) line.field("other", action.other);
     if (!action.model.is_none()) line.field("model", action.model);
     if (action.what == What::request_redispatched) line.field("request", action.request);
     if (action.code != Errc::ok) line.field("code", action.code);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Free functions of integers. The order of the criteria: not the worker that the request was just
-// lost with; then the caller's preference of browsers; then the fewest operations in flight; then
+// lost with; then no standby; then the caller's preference of browsers; then the fewest operations in flight; then
 // the lowest id. A preference comes before the load, because the browser decides which hardware is
 // used and so the time of an operation; it is no condition, so a preferred browser that is full is
 // passed over.
@@ -47,9 +47,18 @@ constexpr std::uint32_t preference_rank(std::uint32_t packed, BrowserType type) 
 }
 
 /// How dear a worker is for a request; the cheapest one gets it, the lowest id among equals.
+/// `is_alike`: its engine is that of another copy of the request, and would make the same errors.
+constexpr std::uint64_t placement_cost(bool is_last_choice, bool is_alike, std::uint32_t rank,
+                                       std::uint32_t in_flight) noexcept {
+    return (std::uint64_t{is_last_choice} << 63) | (std::uint64_t{is_alike} << 62) |
+           (std::uint64_t{rank} << 32) | in_flight;
+}
 constexpr std::uint64_t placement_cost(bool is_last_choice, std::uint32_t rank,
                                        std::uint32_t in_flight) noexcept {
-    return (std::uint64_t{is_last_choice} << 63) | (std::uint64_t{rank} << 32) | in_flight;
+    return placement_cost(is_last_choice, false, rank, in_flight);
 }
+
+/// What a standby costs besides.
+inline constexpr std::uint64_t standby_cost = std::uint64_t{1} << 61;
 
 } // namespace everpool::core

@@ -25,8 +25,13 @@
 //   * an answer counts only if worker, generation and attempt are those asked last;
 //   * a request that must not be repeated is dispatched a second time only if the driver said that
 //     it had not been sent;
+//   * copies of one request are at different workers, and a vote's answer is one that more than half
+//     of the workers asked have given;
 //   * a worker with a lease has nothing of anybody else's in flight;
-//   * no worker is left idle while a request waits that it could take, reservations aside.
+//   * no worker is left idle while a request waits that it could take, reservations and standbys
+//     aside; a standby has work only while an active worker is missing or cannot serve the model;
+//   * the number of active workers stays as configured; under the strategy parallel their ids may
+//     change, as the first of several that try becomes the active one.
 //
 // A host that stands still (suspended, in a debugger, busy in a handler) is noticed by a wakeup or
 // event that comes late. The time lost does not count against a worker: not as its silence, nor as
@@ -45,21 +50,31 @@
 #pragma once
 
 #include "everpool/core/action.hpp"
+#include "everpool/core/canary.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/core_stats.hpp"
 #include "everpool/core/deadline_heap.hpp"
+#include "everpool/core/fleet.hpp"
 #include "everpool/core/lease_table.hpp"
+#include "everpool/core/model_set.hpp"
 #include "everpool/core/placement.hpp"
 #include "everpool/core/prng.hpp"
 #include "everpool/core/request_table.hpp"
 #include "everpool/core/run_queue.hpp"
+#include "everpool/core/run_times.hpp"
 #include "everpool/core/session_fsm.hpp"
+#include "everpool/core/slowness.hpp"
+#include "everpool/core/trust.hpp"
 #include "everpool/core/worker_fsm.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
+#include "everpool/retry_budget.hpp"
+#include "everpool/worker_role.hpp"
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -74,6 +89,7 @@ struct WorkerView {
     std::uint32_t in_flight{0}; ///< including what nobody waits for any more
     std::uint32_t restarts{0};
     bool leased{false};
+    WorkerRole role{WorkerRole::active};
     std::optional<LossCause> last_cause;
     Errc last_start_error{Errc::ok};
 };
@@ -108,7 +124,7 @@ public:
     // --- what a snapshot shows -------------------------------------------------------------------
 
     [[nodiscard]] PoolPhase phase() const noexcept { return phase_; }
-    /// Requests that wait for a worker.
+    /// Requests that wait for a worker; each copy counts.
     [[nodiscard]] std::uint32_t queued() const noexcept { return waiting_count_; }
     /// Requests at workers that somebody waits for.
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_count_; }
@@ -121,6 +137,19 @@ public:
     /// \pre worker.value < worker_count()
     [[nodiscard]] WorkerView worker(WorkerId worker) const noexcept;
     [[nodiscard]] const CoreStats& stats() const noexcept { return stats_; }
+    /// What recovery has learned; see rung_statistics.hpp.
+    [[nodiscard]] const RungStatistics& rung_statistics() const noexcept {
+        return *rung_statistics_;
+    }
+    /// What has been tried in the recovery that is under way, oldest first.
+    /// \pre worker.value < worker_count()
+    [[nodiscard]] std::span<const RecoveryStep> recovery_path(WorkerId worker) const noexcept {
+        return workers_[worker.value].fsm.ladder().tried();
+    }
+    /// Empty: there are workers that start.
+    [[nodiscard]] const std::optional<Fleet::Trouble>& fleet_trouble() const noexcept {
+        return fleet_.trouble();
+    }
     [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
 
     // --- broken invariants -----------------------------------------------------------------------
@@ -141,13 +170,20 @@ private:
     struct WorkerSlot {
         WorkerFsm fsm;
         SessionFsm session;
-        BrowserType browser{};
+        Canary canary;
+        BrowserType browser{};   ///< at present
         RequestList operations;  ///< at the worker: in flight and abandoned
         RequestList lease_queue; ///< wait for this worker, of the lease that holds it
         Slot lease{no_slot};     ///< held or releasing
         Slot reserved_for{no_slot};
-        bool is_settled{false}; ///< was ready once, or has failed: Start need not wait for it
-        bool is_closing{false}; ///< failed, and its StopWorker is not answered
+        bool is_quarantined{false}; ///< gets nothing new, and is started anew when it is idle
+        bool is_retiring{false};    ///< it is slow: likewise
+        bool is_settled{false};     ///< was ready once, or has failed: Start need not wait for it
+        TimePoint answered_at{};    ///< the last operation, or when it became ready
+        bool is_closing{false};     ///< failed, and its StopWorker is not answered
+        WorkerRole role{WorkerRole::active};
+        WorkerId rival_of{WorkerId::none()}; ///< of a rival: whose place it may take
+        ModelSet served;                     ///< when it was lost; kept if there may be rivals
     };
 
     /// One call from outside.
@@ -177,6 +213,7 @@ private:
     [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
+    void note_answer(const Replied&, const RequestRecord&, Turn&);
     void on_request_deadline(Slot, Turn&);
     [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
                                  TimePoint now) const noexcept;
@@ -185,7 +222,10 @@ private:
     void abandon(Slot, Errc, Turn&);
     void leave_queue(Slot);
     void leave_worker(Slot);
-    [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid) const noexcept;
+    [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
+                                       Slot slot = no_slot) const noexcept;
+    void await_worker(Slot);
+    [[nodiscard]] std::uint32_t attempts_of(Slot) const noexcept;
     void dispatch(Slot, WorkerId, Turn&);
     void dispatch_in_time(Slot, WorkerId, Turn&);
     void place_returned(Turn&);
@@ -195,6 +235,34 @@ private:
     [[nodiscard]] bool is_servable(ModelId) const noexcept;
     [[nodiscard]] Errc unservable_code() const noexcept;
     void flush_unservable(Turn&);
+
+    // pool_core_watch.hpp: workers that answer wrongly or slowly
+    void ask_canary(WorkerId, Turn&);
+    bool on_canary_answer(WorkerId, ModelId, bool is_right, Turn&);
+    void note_speed(WorkerId, std::uint32_t work, Duration took, Turn&);
+    bool retire_if_idle(WorkerId, Turn&);
+
+    // pool_core_copies.hpp: several workers for one request
+    bool handle(const VotesCounted&, Turn&);
+    [[nodiscard]] std::uint8_t copies_for(const RequestMeta&) const noexcept;
+    void submit_copies(Slot first, Turn&);
+    void on_copy_ended(Slot, Errc code, Errc outcome, bool was_sent, Turn&);
+    void on_copies_deadline(Slot first, Turn&);
+    void touch(Slot first) { touched_.push_back(requests_[first].meta.id); }
+    void judge_touched(Turn&);
+    void judge(Slot first, Turn&);
+    void count_votes(Slot first, Turn&);
+    void believe(const CopySet&, const VotesCounted&, TimePoint now);
+    void conclude_copies(Slot first, Errc, std::uint32_t attempt, WorkerId, Turn&);
+    void detach(Slot);
+    void drop_copy(Slot, Errc);
+    void flush_barred();
+    void watch_lateness(Slot);
+    [[nodiscard]] std::optional<Duration> lateness(const RequestRecord&) const noexcept;
+    void on_late(Slot first, Turn&);
+    [[nodiscard]] WorkerId find_idle_worker(Slot) const noexcept;
+    [[nodiscard]] bool has_sibling_engine(Slot, BrowserType) const noexcept;
+    void restart_quarantined(Turn&);
 
     // pool_core_leases.hpp: leases
     bool handle(const Acquire&, Turn&);
@@ -217,6 +285,7 @@ private:
     bool handle(const ModelWarmedUp&, Turn&);
     bool handle(const ModelRejected&, Turn&);
     bool handle(const PongArrived&, Turn&);
+    bool handle(const ControlAnswered&, Turn&);
     template <class WorkerEvent>
     [[nodiscard]] bool is_current(const WorkerEvent&) const noexcept;
     void on_worker_time(WorkerId, Turn&);
@@ -226,6 +295,22 @@ private:
     void give_up(WorkerId, Turn&);
     void arm(WorkerId);
 
+    // pool_core_supervision.hpp: several workers at once
+    void note_start_failure(WorkerId, RecoveryRung, StartFailure, Turn&);
+    void release_fleet(WorkerId ready, Turn&);
+    void end_probing(WorkerId, Turn&);
+    [[nodiscard]] bool is_standby_wanted(ModelId) const noexcept;
+    [[nodiscard]] bool may_take(const WorkerSlot&, ModelId, bool is_vote = false) const noexcept;
+    [[nodiscard]] bool may_ever_take(const WorkerSlot&, ModelId) const noexcept;
+    [[nodiscard]] Slot oldest_for(WorkerId) const noexcept;
+    [[nodiscard]] bool has_rivals(WorkerId) const noexcept;
+    void begin_contest(WorkerId, Turn&);
+    bool start_rival(WorkerId, RecoveryRung, Turn&);
+    bool wins(WorkerId rival, Turn&);
+    void dismiss(WorkerId, Turn&);
+    void dismiss_rivals_of(WorkerId, Turn&);
+    void leave_contest(WorkerId failed, Turn&);
+
     template <class What>
     static void say(Turn& turn, What&& what) {
         turn.actions.emplace_back(std::forward<What>(what));
@@ -233,25 +318,39 @@ private:
 
     CoreConfig config_;
     Prng prng_;
+    std::unique_ptr<RungStatistics> rung_statistics_; ///< the workers' ladders keep its address
     std::vector<WorkerSlot> workers_;
+    std::vector<Trust> trusts_; ///< by worker, in its present life
+    Fleet fleet_;
     RequestTable requests_;
+    RunTimes run_times_; ///< by RequestMeta::work
+    Slowness slowness_;
+    std::vector<std::uint16_t> work_of_model_; ///< that was done with it last
     RunQueue queue_;
     LeaseTable leases_;
     DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;
+    DeadlineHeap late_deadlines_; ///< of requests: when to ask another worker, or to wait no longer
+    std::unique_ptr<RetryBudget> hedge_budget_;
     TimePoint stop_deadline_{never};
-    std::vector<RequestId> returned_; ///< within a call: came back from a worker, to be placed
+    /// Within a call: came back from a worker, to be placed.
+    std::vector<std::pair<RequestId, Slot>> returned_;
+    std::vector<RequestId> touched_; ///< within a call: one of their copies has ended
 
     TimePoint now_{TimePoint::min()};
     PoolPhase phase_{PoolPhase::idle};
     bool is_start_pending_{false}, is_drain_pending_{false}, is_stop_pending_{false};
-    std::uint32_t waiting_count_{0}, in_flight_count_{0};
+    std::uint32_t waiting_count_{0}, in_flight_count_{0}, counting_count_{0};
+    std::uint32_t quarantined_count_{0};
     std::string_view broken_because_;
     CoreStats stats_;
 };
 
 } // namespace everpool::core
 
+#include "everpool/core/pool_core_copies.hpp"
 #include "everpool/core/pool_core_leases.hpp"
 #include "everpool/core/pool_core_life.hpp"
 #include "everpool/core/pool_core_requests.hpp"
+#include "everpool/core/pool_core_supervision.hpp"
+#include "everpool/core/pool_core_watch.hpp"
 #include "everpool/core/pool_core_workers.hpp"

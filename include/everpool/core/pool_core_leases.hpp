@@ -52,12 +52,14 @@ inline void PoolCore::find_worker_for_lease(Slot slot, Turn& turn) {
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
-        if (!worker.fsm.serves(lease.model) || worker.lease != no_slot ||
+        if (!may_take(worker, lease.model) || worker.lease != no_slot ||
             worker.reserved_for != no_slot)
             continue;
-        const std::uint64_t cost = placement_cost(
-            worker.session.in_flight() != 0,
-            preference_rank(lease.preferred_browsers, worker.browser), worker.session.in_flight());
+        const std::uint64_t cost =
+            placement_cost(worker.session.in_flight() != 0,
+                           preference_rank(lease.preferred_browsers, worker.browser),
+                           worker.session.in_flight()) |
+            (worker.role == WorkerRole::standby ? standby_cost : 0);
         if (!best.is_none() && cost >= best_cost) continue;
         best = WorkerId{i};
         best_cost = cost;
@@ -74,7 +76,7 @@ inline void PoolCore::reserve_for_oldest(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     for (auto next = leases_.waiting().begin(); next != leases_.waiting().end();) {
         const Slot slot = (next++)->second; // before the lease leaves the line
-        if (!worker.fsm.serves(leases_[slot].model)) continue;
+        if (!may_take(worker, leases_[slot].model)) continue;
         if (lease_deadlines_.at(slot) <= turn.now) {
             end_lease(slot, Errc::deadline_exceeded, turn);
             continue;

@@ -5,7 +5,9 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -21,7 +23,8 @@ inline CoreConfig checked(CoreConfig config) {
 /// Waiting, in flight, and both once more: requests that come back from lost workers are over the
 /// queue's limit for a moment, and what still has room at workers may be taken meanwhile.
 inline std::uint32_t request_count_max(const CoreConfig& config) {
-    const auto workers = static_cast<std::uint32_t>(config.worker_browsers.size());
+    const auto workers =
+        static_cast<std::uint32_t>(config.worker_browsers.size()) + config.rival_count;
     return config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
 }
 } // namespace detail
@@ -29,13 +32,30 @@ inline std::uint32_t request_count_max(const CoreConfig& config) {
 inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     : config_(detail::checked(std::move(config))),
       prng_(seed),
+      rung_statistics_(std::make_unique<RungStatistics>()),
+      fleet_(config_.worker_browsers.size() + config_.rival_count, config_.fleet_window),
       requests_(detail::request_count_max(config_)),
+      run_times_(config_.work_count, config_.hedge.quantile),
+      slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
+      work_of_model_(config_.model_count),
       queue_(config_.model_count),
-      leases_(config_.lease_count_max) {
-    workers_.reserve(config_.worker_browsers.size());
-    for (const BrowserType browser : config_.worker_browsers)
-        workers_.push_back(
-            {.fsm = WorkerFsm(config_), .session = SessionFsm(config_), .browser = browser});
+      leases_(config_.lease_count_max),
+      hedge_budget_(std::make_unique<RetryBudget>(config_.hedge_budget)) {
+    if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
+    const std::size_t count = config_.worker_browsers.size();
+    workers_.reserve(count + config_.rival_count);
+    for (std::size_t i = 0; i < count + config_.rival_count; ++i) {
+        const std::size_t like = i < count ? i : 0; // what a rival is, its contest says
+        workers_.push_back({.fsm = WorkerFsm(config_, like, *config_.strategy, *rung_statistics_),
+                            .session = SessionFsm(config_),
+                            .canary = Canary(config_.canary_interval, config_.compute_ping_timeout,
+                                             config_.model_count),
+                            .browser = config_.worker_browsers[like],
+                            .served = ModelSet(config_.model_count)});
+        if (i >= count - config_.standby_count) workers_.back().role = WorkerRole::standby;
+        if (i >= count) workers_.back().role = WorkerRole::dormant;
+    }
+    trusts_.assign(workers_.size(), Trust(config_.trust));
     worker_deadlines_.grow(worker_count());
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
 }
@@ -52,6 +72,7 @@ inline void PoolCore::on_host_late(Duration lost) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         workers_[i].fsm.on_host_late(lost, now_);
         workers_[i].session.on_host_late(lost, now_);
+        workers_[i].canary.on_host_late(lost);
         arm(WorkerId{i});
     }
 }
@@ -72,6 +93,7 @@ inline void PoolCore::on_wakeup(TimePoint now, Actions& actions) {
     // Callers first: a request whose time is over is not to be given to a worker in this very call.
     while (request_deadlines_.next() <= turn.now)
         on_request_deadline(request_deadlines_.next_key(), turn);
+    while (late_deadlines_.next() <= turn.now) on_late(late_deadlines_.next_key(), turn);
     while (lease_deadlines_.next() <= turn.now)
         end_lease(lease_deadlines_.next_key(), Errc::deadline_exceeded, turn);
     while (worker_deadlines_.next() <= turn.now)
@@ -80,8 +102,8 @@ inline void PoolCore::on_wakeup(TimePoint now, Actions& actions) {
 }
 
 inline TimePoint PoolCore::next_wakeup() const noexcept {
-    return std::min({request_deadlines_.next(), lease_deadlines_.next(), worker_deadlines_.next(),
-                     stop_deadline_});
+    return std::min({request_deadlines_.next(), late_deadlines_.next(), lease_deadlines_.next(),
+                     worker_deadlines_.next(), stop_deadline_});
 }
 
 inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
@@ -102,6 +124,7 @@ inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
     if (view.generation.value > 0)
         view.restarts = static_cast<std::uint32_t>(view.generation.value - 1);
     view.leased = slot.lease != no_slot;
+    view.role = slot.role;
     view.last_cause = slot.fsm.last_cause();
     view.last_start_error = slot.fsm.last_start_error();
     return view;
@@ -114,7 +137,8 @@ inline bool PoolCore::handle(const Start&, Turn& turn) {
     phase_ = PoolPhase::running;
     is_start_pending_ = true;
     for (std::uint32_t i = 0; i < worker_count(); ++i)
-        follow(WorkerId{i}, workers_[i].fsm.start(turn.now), turn);
+        if (workers_[i].role != WorkerRole::dormant)
+            follow(WorkerId{i}, workers_[i].fsm.start(turn.now), turn);
     return true;
 }
 
@@ -152,12 +176,23 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
             all.push_back({requests_[slot].meta.id, slot});
     std::sort(all.begin(), all.end());
     for (const auto& [id, slot] : all) {
-        const bool is_waited_for = requests_[slot].state != RequestState::abandoned;
-        if (requests_[slot].state == RequestState::waiting) leave_queue(slot);
-        else leave_worker(slot);
-        if (is_waited_for) conclude(slot, code, turn);
-        else requests_.erase(slot);
+        const RequestState state = requests_[slot].state;
+        if (state == RequestState::free) continue; // it has gone with its request
+        if (requests_.has_copies(slot)) {
+            const Slot first = requests_.first_of(slot);
+            for (const Slot one : requests_.copies_of(first)) detach(one);
+            if (!requests_.set_of(first).is_over)
+                conclude_copies(first, code, 0, requests_[first].worker, turn);
+            else
+                for (const Slot one : requests_.copies_of(first)) requests_.release(one);
+            continue;
+        }
+        detach(slot);
+        if (state != RequestState::abandoned) conclude(slot, code, turn);
+        else requests_.release(slot);
     }
+    touched_.clear();
+    quarantined_count_ = 0;
     for (Slot slot = 0; slot < leases_.slot_count(); ++slot) {
         if (leases_[slot].state == LeaseState::free) continue;
         if (leases_[slot].state != LeaseState::releasing)
@@ -169,7 +204,9 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         WorkerSlot& worker = workers_[i];
         worker.lease = worker.reserved_for = no_slot;
+        worker.is_quarantined = false;
         worker.session.reset();
+        worker.canary.stop();
         follow(WorkerId{i}, worker.fsm.stop(), turn);
         if (worker.fsm.state() == WorkerFsm::State::stopping)
             say(turn, StopWorker{WorkerId{i}, worker.fsm.generation(), is_graceful});
@@ -181,8 +218,10 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
 inline void PoolCore::finish(Turn& turn) {
     if (is_broken() && phase_ != PoolPhase::stopping && phase_ != PoolPhase::stopped)
         end_everything(Errc::internal_error, false, turn);
+    if (!touched_.empty()) judge_touched(turn);
+    if (quarantined_count_ != 0) restart_quarantined(turn);
     if (is_start_pending_) finish_start(turn);
-    if (is_drain_pending_ && waiting_count_ == 0 && in_flight_count_ == 0) {
+    if (is_drain_pending_ && waiting_count_ == 0 && in_flight_count_ == 0 && counting_count_ == 0) {
         is_drain_pending_ = false;
         say(turn, DrainFinished{});
     }
@@ -193,6 +232,7 @@ inline void PoolCore::finish_start(Turn& turn) {
     bool is_any_usable = false;
     Errc code = Errc::no_worker_available;
     for (const WorkerSlot& worker : workers_) {
+        if (worker.role == WorkerRole::dormant || worker.role == WorkerRole::rival) continue;
         if (!worker.is_settled) return;
         if (worker.fsm.is_hopeful()) is_any_usable = true;
         if (worker.fsm.last_start_error() != Errc::ok) code = worker.fsm.last_start_error();

@@ -35,6 +35,7 @@ constexpr std::optional<LossCause> loss_told_by(Errc code) noexcept {
 inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     RequestMeta meta = event.meta;
     if (meta.max_attempts == 0) meta.max_attempts = config_.max_attempts;
+    if (meta.work >= config_.work_count) meta.work = 0;
     // Answering a second Submit would be a second answer to the first.
     if (requests_.find(meta.id) != no_slot) return false;
     ++stats_.submitted;
@@ -42,6 +43,8 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
         refuse(meta.id, code, turn);
         return true;
     }
+    meta.copies = meta.copies > 1 ? copies_for(meta) : std::uint8_t{1};
+    meta.may_hedge = meta.may_hedge && meta.idempotent && meta.lease.value == 0;
     const WorkerId worker = find_worker(meta, WorkerId::none());
     if (worker.is_none()) {
         if (const Errc code = refusal_of_waiting(meta); code != Errc::ok) {
@@ -51,22 +54,34 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     }
     const Slot slot = requests_.insert(meta);
     request_deadlines_.grow(requests_.slot_count());
+    late_deadlines_.grow(requests_.slot_count());
     request_deadlines_.set(slot, meta.deadline);
-    if (!worker.is_none()) {
-        dispatch(slot, worker, turn);
-        return true;
-    }
-    ++waiting_count_;
-    if (meta.lease.value == 0) queue_.push_back(requests_, slot);
-    else
-        workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.insert_from_back(
-            requests_, slot);
+    if (meta.copies > 1) submit_copies(slot, turn);
+    else if (worker.is_none()) await_worker(slot);
+    else dispatch(slot, worker, turn);
     return true;
+}
+
+/// A new request: behind those that wait.
+inline void PoolCore::await_worker(Slot slot) {
+    const LeaseId lease = requests_[slot].meta.lease;
+    ++waiting_count_;
+    if (lease.value == 0) queue_.push_back(requests_, slot);
+    else
+        workers_[leases_[leases_.find(lease)].worker.value].lease_queue.insert_from_back(requests_,
+                                                                                         slot);
 }
 
 inline bool PoolCore::handle(const Cancel& event, Turn& turn) {
     const Slot slot = requests_.find(event.id);
-    if (slot == no_slot || requests_[slot].state == RequestState::abandoned) return false;
+    if (slot == no_slot) return false;
+    if (requests_.has_copies(slot)) {
+        if (requests_.set_of(slot).is_over) return false;
+        conclude_copies(slot, Errc::cancelled, 0, requests_[slot].worker, turn);
+        use_all_workers(turn);
+        return true;
+    }
+    if (requests_[slot].state == RequestState::abandoned) return false;
     if (requests_[slot].state == RequestState::in_flight) {
         abandon(slot, Errc::cancelled, turn);
         return true;
@@ -78,20 +93,24 @@ inline bool PoolCore::handle(const Cancel& event, Turn& turn) {
 }
 
 inline bool PoolCore::handle(const Replied& event, Turn& turn) {
-    const Slot slot = requests_.find(event.request);
+    Slot slot = requests_.find(event.request);
     if (slot == no_slot || !is_current(event)) return false;
+    if (slot = requests_.find_attempt(slot, event.attempt); slot == no_slot) return false;
     RequestRecord& record = requests_[slot];
     if (record.state != RequestState::in_flight && record.state != RequestState::abandoned)
         return false;
-    if (record.worker != event.worker || record.attempts != event.attempt) return false;
+    if (record.worker != event.worker) return false;
 
     const bool was_abandoned = record.state == RequestState::abandoned;
     leave_worker(slot);
-    if (event.was_sent) workers_[event.worker.value].session.on_sign_of_life(turn.now);
+    if (event.was_sent) note_answer(event, record, turn);
+    arm(event.worker);
     if (was_abandoned) {
         ++stats_.late_answers;
-        requests_.erase(slot);
-        arm(event.worker);
+        requests_.release(slot);
+    } else if (requests_.has_copies(slot)) {
+        on_copy_ended(slot, event.code, detail::outcome_of(event, record.meta.idempotent),
+                      event.was_sent, turn);
     } else if (may_retry(record, event.code, event.was_sent, turn.now)) {
         take_back(slot);
     } else {
@@ -99,7 +118,7 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
     }
     if (const auto cause = detail::loss_told_by(event.code)) {
         lose(event.worker, *cause, turn);
-    } else {
+    } else if (!retire_if_idle(event.worker, turn)) {
         place_returned(turn); // first, so that another worker is preferred
         use_worker(event.worker, turn);
     }
@@ -107,6 +126,11 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
 }
 
 inline void PoolCore::on_request_deadline(Slot slot, Turn& turn) {
+    if (requests_.has_copies(slot)) {
+        on_copies_deadline(slot, turn);
+        use_all_workers(turn);
+        return;
+    }
     if (requests_[slot].state == RequestState::in_flight) {
         abandon(slot, Errc::deadline_exceeded, turn);
         return;
@@ -152,7 +176,8 @@ inline void PoolCore::refuse(RequestId id, Errc code, Turn& turn) {
 /// May some worker serve it, now or later?
 inline bool PoolCore::is_servable(ModelId model) const noexcept {
     return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerSlot& worker) {
-        return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
+        return worker.role != WorkerRole::dormant && worker.fsm.is_hopeful() &&
+               (model.is_none() || !worker.fsm.has_rejected(model));
     });
 }
 
@@ -167,11 +192,16 @@ inline void PoolCore::flush_unservable(Turn& turn) {
         while (!queue_.list_of(model).is_empty()) {
             const Slot slot = queue_.list_of(model).front();
             leave_queue(slot);
+            if (requests_.has_copies(slot)) {
+                drop_copy(slot, unservable_code()); // others of them may have been answered
+                continue;
+            }
             conclude(slot, unservable_code(), turn);
         }
     };
     for (std::uint32_t i = 0; i < config_.model_count; ++i) flush(ModelId{i});
     flush(ModelId::none());
+    flush_barred();
     for (auto next = leases_.waiting().begin(); next != leases_.waiting().end();) {
         const Slot slot = (next++)->second; // before the lease leaves the line
         if (!is_servable(leases_[slot].model)) end_lease(slot, unservable_code(), turn);
@@ -184,7 +214,7 @@ inline void PoolCore::flush_unservable(Turn& turn) {
 /// After an answer or a loss: may it be executed once more?
 inline bool PoolCore::may_retry(const RequestRecord& record, Errc code, bool was_sent,
                                 TimePoint now) const noexcept {
-    return is_retryable(code) && record.attempts < record.meta.max_attempts &&
+    return is_retryable(code) && record.tries < record.meta.max_attempts &&
            record.meta.deadline > now && record.meta.lease.value == 0 &&
            (record.meta.idempotent || !was_sent);
 }
@@ -194,28 +224,49 @@ inline void PoolCore::take_back(Slot slot) {
     requests_[slot].state = RequestState::waiting;
     ++waiting_count_;
     queue_.push_front(requests_, slot);
-    returned_.push_back(requests_[slot].meta.id);
+    late_deadlines_.clear(requests_.first_of(slot));
+    returned_.push_back({requests_[slot].meta.id, slot});
 }
 
-/// The end of a request that somebody waits for. \pre in no list
+/// The worker moves on. How long did this take it, what it had before aside?
+inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, Turn& turn) {
+    WorkerSlot& worker = workers_[event.worker.value];
+    worker.session.on_sign_of_life(turn.now);
+    worker.canary.on_progress(turn.now);
+    const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
+    worker.answered_at = turn.now;
+    if (event.code != Errc::ok) return;
+    run_times_.record(record.meta.work, took);
+    if (!record.meta.model.is_none()) work_of_model_[record.meta.model.value] = record.meta.work;
+    note_speed(event.worker, record.meta.work, took, turn);
+}
+
+/// The end of a request that somebody waits for. \pre in no list, no copies
 inline void PoolCore::conclude(Slot slot, Errc code, Turn& turn) {
     const RequestRecord& record = requests_[slot];
     ++(code == Errc::ok ? stats_.succeeded : stats_.failed);
-    say(turn, Complete{record.meta.id, code, record.attempts, record.worker});
+    if (record.meta.may_hedge && code == Errc::ok) hedge_budget_->on_success(turn.now);
+    say(turn, Complete{record.meta.id, code, record.attempt, record.worker});
     request_deadlines_.clear(slot);
+    if (record.meta.may_hedge) late_deadlines_.clear(slot);
     requests_.erase(slot);
+}
+
+inline std::uint32_t PoolCore::attempts_of(Slot slot) const noexcept {
+    return requests_.has_copies(slot) ? requests_.set_of(slot).attempts : requests_[slot].attempt;
 }
 
 /// The caller is answered, the worker told; its place stays taken until it answers or is lost.
 inline void PoolCore::abandon(Slot slot, Errc code, Turn& turn) {
     RequestRecord& record = requests_[slot];
     WorkerSlot& worker = workers_[record.worker.value];
-    say(turn, SendCancel{record.worker, worker.fsm.generation(), record.meta.id, record.attempts});
-    say(turn, Complete{record.meta.id, code, record.attempts, record.worker});
+    say(turn, SendCancel{record.worker, worker.fsm.generation(), record.meta.id, record.attempt});
+    say(turn, Complete{record.meta.id, code, record.attempt, record.worker});
     ++stats_.failed;
     --in_flight_count_;
     record.state = RequestState::abandoned;
     request_deadlines_.clear(slot);
+    if (record.meta.may_hedge) late_deadlines_.clear(slot);
     worker.session.on_abandoned(turn.now);
     arm(record.worker);
 }
@@ -240,7 +291,12 @@ inline void PoolCore::leave_worker(Slot slot) {
 // --- placement -----------------------------------------------------------------------------------
 
 /// The worker that takes this request now, over nobody's head; none() if it must wait.
-inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) const noexcept {
+/// `slot`: the copy that it is for, which must not be where others of its request are.
+inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid,
+                                      Slot slot) const noexcept {
+    const bool is_copy = slot != no_slot && requests_.has_copies(slot);
+    const bool is_vote = meta.copies > 1;
+    const bool is_anybody_waiting = queue_.size() != 0;
     if (meta.lease.value != 0) {
         const LeaseRecord& lease = leases_[leases_.find(meta.lease)];
         const WorkerSlot& worker = workers_[lease.worker.value];
@@ -252,14 +308,20 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid) c
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
-        if (!worker.fsm.serves(meta.model) || worker.lease != no_slot ||
+        if (!may_take(worker, meta.model, is_vote) || worker.lease != no_slot ||
             worker.reserved_for != no_slot || !worker.session.has_room(meta.bytes))
             continue;
-        const Slot oldest = queue_.oldest_for(requests_, worker.fsm.ready_models());
-        if (oldest != no_slot && requests_[oldest].meta.id < meta.id) continue;
-        const std::uint64_t cost = placement_cost(
-            WorkerId{i} == avoid, preference_rank(meta.preferred_browsers, worker.browser),
-            worker.session.in_flight());
+        if (is_copy && requests_.is_barred(slot, WorkerId{i})) continue;
+        if (is_anybody_waiting) {
+            const Slot oldest = oldest_for(WorkerId{i});
+            if (oldest != no_slot && requests_[oldest].meta.id < meta.id) continue;
+        }
+        const bool is_alike = is_copy && has_sibling_engine(slot, worker.browser);
+        const std::uint64_t cost =
+            placement_cost(WorkerId{i} == avoid, is_alike,
+                           preference_rank(meta.preferred_browsers, worker.browser),
+                           worker.session.in_flight()) |
+            (worker.role == WorkerRole::standby ? standby_cost : 0);
         if (!best.is_none() && cost >= best_cost) continue;
         best = WorkerId{i};
         best_cost = cost;
@@ -274,27 +336,39 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
     require(worker.fsm.serves(record.meta.model), "only a ready worker is given work");
     record.state = RequestState::in_flight;
     record.worker = id;
-    ++record.attempts;
+    ++record.tries;
+    bool is_beside = false;
+    if (requests_.has_copies(slot)) {
+        CopySet& set = requests_.set_of(slot);
+        record.attempt = ++set.attempts;
+        set.culprit = id;
+        is_beside = set.answer_count != 0;
+        for (const Slot one : requests_.copies_of(set.first))
+            is_beside |= one != slot && requests_[one].state == RequestState::in_flight;
+    } else {
+        ++record.attempt;
+    }
     ++in_flight_count_;
     worker.operations.insert_from_back(requests_, slot);
-    worker.session.on_sent(record.meta.bytes);
-    if (record.attempts > 1) {
+    record.dispatched_at = turn.now;
+    worker.session.on_sent(record.meta.bytes, run_times_.expected(record.meta.work), turn.now);
+    if (record.tries > 1) {
         ++stats_.redispatched;
         say(turn, Notice{.what = Notice::What::request_redispatched,
                          .worker = id,
                          .generation = worker.fsm.generation(),
                          .request = record.meta.id});
     }
-    say(turn, Dispatch{id, worker.fsm.generation(), record.meta.id, record.attempts});
+    say(turn, Dispatch{id, worker.fsm.generation(), record.meta.id, record.attempt, is_beside});
+    if (record.meta.may_hedge && record.attempt == 1 && record.set == no_slot) watch_lateness(slot);
 }
 
 /// Requests that have come back in this call go to other workers at once, if one has room.
 inline void PoolCore::place_returned(Turn& turn) {
     if (returned_.empty()) return;
     std::sort(returned_.begin(), returned_.end());
-    for (const RequestId id : returned_) {
-        const Slot slot = requests_.find(id);
-        const WorkerId worker = find_worker(requests_[slot].meta, requests_[slot].worker);
+    for (const auto& [id, slot] : returned_) {
+        const WorkerId worker = find_worker(requests_[slot].meta, requests_[slot].worker, slot);
         if (worker.is_none()) continue;
         leave_queue(slot);
         dispatch(slot, worker, turn);
@@ -311,13 +385,17 @@ inline void PoolCore::use_worker(WorkerId id, Turn& turn) {
     if (has_taken && queue_.size() != 0) use_all_workers(turn);
 }
 
-/// The same for all, one request at a time in turn, so that none is filled while another is idle.
+/// The same for all, one request at a time in turn, so that none is filled while another is idle;
+/// standbys after all others.
 inline void PoolCore::use_all_workers(Turn& turn) {
-    for (bool has_taken = true; has_taken;) {
-        has_taken = false;
+    const auto use = [&](bool are_standbys) {
+        bool has_taken = false;
         for (std::uint32_t i = 0; i < worker_count(); ++i)
-            has_taken |= take_one(workers_[i], WorkerId{i}, turn);
-    }
+            if ((workers_[i].role == WorkerRole::standby) == are_standbys)
+                has_taken |= take_one(workers_[i], WorkerId{i}, turn);
+        return has_taken;
+    };
+    while (use(false) || use(true)) {}
 }
 
 /// \return whether anything was given to it
@@ -325,14 +403,19 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
     if (worker.fsm.state() != WorkerFsm::State::ready) return false;
     if (worker.lease != no_slot && serve_lease(worker, id, turn)) return true;
     if (worker.lease != no_slot) return false;
+    if (worker.is_retiring || worker.is_quarantined) return false;
     if (worker.reserved_for == no_slot) reserve_for_oldest(id, turn);
     if (worker.reserved_for != no_slot) {
         if (worker.session.in_flight() == 0) grant_in_time(id, turn);
         return false;
     }
     if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time
-    const Slot slot = queue_.oldest_for(requests_, worker.fsm.ready_models());
+    const Slot slot = oldest_for(id);
     if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
+    if (requests_.has_copies(slot) && requests_[slot].meta.deadline <= turn.now) {
+        on_copies_deadline(requests_.first_of(slot), turn);
+        return true;
+    }
     leave_queue(slot);
     dispatch_in_time(slot, id, turn);
     return true;

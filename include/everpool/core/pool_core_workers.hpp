@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace everpool::core {
 
@@ -25,7 +26,9 @@ inline bool PoolCore::handle(const WorkerConnected& event, Turn& turn) {
     if (step == NextWorkerStep::unexpected) return false;
     // The compute thread is not asked before the worker is ready: it compiles and warms up, and
     // start_timeout watches over that.
-    worker.session.watch(wire::Channel::control, turn.now);
+    worker.session.set_engine(engine_of(worker.browser));
+    worker.session.watch(WorkerChannel::page, turn.now);
+    if (config_.asks_control) worker.session.watch(WorkerChannel::control, turn.now);
     say(turn, Notice{.what = Notice::What::worker_connected,
                      .worker = event.worker,
                      .generation = event.generation});
@@ -35,9 +38,12 @@ inline bool PoolCore::handle(const WorkerConnected& event, Turn& turn) {
 inline bool PoolCore::handle(const WorkerStartFailed& event, Turn& turn) {
     if (!is_current(event)) return false;
     WorkerSlot& worker = workers_[event.worker.value];
+    const RecoveryRung rung = worker.fsm.rung();
     const NextWorkerStep step =
         worker.fsm.on_start_failed(event.code, event.permanent, turn.now, prng_);
-    if (step != NextWorkerStep::unexpected) worker.session.reset();
+    if (step == NextWorkerStep::unexpected) return false;
+    worker.session.reset();
+    note_start_failure(event.worker, rung, {LossCause::process_exited, event.code}, turn);
     return follow(event.worker, step, turn);
 }
 
@@ -67,6 +73,7 @@ inline bool PoolCore::handle(const ModelLoaded& event, Turn& turn) {
 
 inline bool PoolCore::handle(const ModelWarmedUp& event, Turn& turn) {
     if (!is_current(event)) return false;
+    if (on_canary_answer(event.worker, event.model, true, turn)) return true;
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_warmed_up(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;
@@ -79,6 +86,7 @@ inline bool PoolCore::handle(const ModelWarmedUp& event, Turn& turn) {
 
 inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
     if (!is_current(event)) return false;
+    if (on_canary_answer(event.worker, event.model, false, turn)) return true;
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_rejected(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;
@@ -94,10 +102,23 @@ inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
 
 inline bool PoolCore::handle(const PongArrived& event, Turn& turn) {
     if (!is_current(event) || static_cast<std::size_t>(event.channel) > 1) return false;
-    if (!workers_[event.worker.value].session.on_pong(event.channel, event.sequence, turn.now))
+    const WorkerChannel which =
+        event.channel == wire::Channel::control ? WorkerChannel::page : WorkerChannel::compute;
+    if (!workers_[event.worker.value].session.on_answer(which, event.sequence, turn.now))
         return false;
     arm(event.worker);
     return true;
+}
+
+inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
+    if (!is_current(event)) return false;
+    SessionFsm& session = workers_[event.worker.value].session;
+    const bool was_asked =
+        event.question == ControlQuestion::page
+            ? session.on_page_answer(event.sequence)
+            : session.on_answer(WorkerChannel::control, event.sequence, turn.now);
+    if (was_asked) arm(event.worker);
+    return was_asked;
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -108,19 +129,39 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
         lose(id, LossCause::start_timed_out, turn);
         return;
     }
+    if (worker.fsm.is_stop_overdue(turn.now)) {
+        // A close that is stuck must not cost a slot.
+        say(turn, StopWorker{id, worker.fsm.generation(), false});
+        (void)worker.fsm.on_stopped();
+        return arm(id);
+    }
     follow(id, worker.fsm.on_time(turn.now), turn);
+    if (worker.canary.is_overdue(turn.now)) {
+        ++stats_.canaries_wrong;
+        lose(id, LossCause::wrong_answer, turn);
+        return;
+    }
+    if (worker.canary.is_due(turn.now)) ask_canary(id, turn);
     for (;;) {
         // What should be done next?
         switch (worker.session.on_time(turn.now)) {
         case NextSessionStep::send_control_ping:
             say(turn, SendPing{id, worker.fsm.generation(), wire::Channel::control,
-                               worker.session.last_sequence(wire::Channel::control)});
+                               worker.session.last_sequence(WorkerChannel::page)});
             continue;
         case NextSessionStep::send_data_ping:
             say(turn, SendPing{id, worker.fsm.generation(), wire::Channel::data,
-                               worker.session.last_sequence(wire::Channel::data)});
+                               worker.session.last_sequence(WorkerChannel::compute)});
             continue;
-        case NextSessionStep::unresponsive: lose(id, LossCause::unresponsive, turn); return;
+        case NextSessionStep::ask_browser:
+            say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::browser,
+                                 worker.session.last_sequence(WorkerChannel::control)});
+            continue;
+        case NextSessionStep::ask_page:
+            say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::page,
+                                 worker.session.last_sequence(WorkerChannel::control)});
+            continue;
+        case NextSessionStep::hung: lose(id, worker.session.cause(), turn); return;
         case NextSessionStep::nothing: arm(id); return;
         }
     }
@@ -129,7 +170,8 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
 /// The worker's next deadline has changed.
 inline void PoolCore::arm(WorkerId id) {
     const WorkerSlot& worker = workers_[id.value];
-    TimePoint at = std::min(worker.fsm.deadline(), worker.session.deadline());
+    TimePoint at =
+        std::min({worker.fsm.deadline(), worker.session.deadline(), worker.canary.deadline()});
     // Nobody is pinged yet, but it must be noticed if the host stands still.
     if (worker.fsm.is_alive()) at = std::min(at, later(now_, config_.ping_interval));
     worker_deadlines_.set(id.value, at);
@@ -142,6 +184,10 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     const bool was_alive = worker.fsm.is_alive();
     const Generation generation = worker.fsm.generation();
+    const RecoveryRung rung = worker.fsm.rung();
+    const std::uint32_t failed_before = worker.fsm.failed_starts();
+    const bool was_ready = worker.fsm.state() == WorkerFsm::State::ready;
+    if (was_ready && config_.rival_count != 0) worker.served = worker.fsm.ready_models();
     const NextWorkerStep step = worker.fsm.on_lost(cause, turn.now, prng_);
     if (step == NextWorkerStep::unexpected) return false;
     if (!was_alive) return true; // another sign of a loss that is known
@@ -149,13 +195,23 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     say(turn, Notice{.what = Notice::What::worker_lost,
                      .worker = id,
                      .generation = generation,
+                     .other = worker.rival_of,
                      .cause = cause});
     // Callers first: their requests are on other workers before the restart begins.
     return_operations(id, turn);
     worker.session.reset();
+    worker.canary.stop();
+    worker.is_retiring = false;
+    slowness_.forget(id.value);
+    trusts_[id.value].reset();
+    if (std::exchange(worker.is_quarantined, false)) --quarantined_count_;
     place_returned(turn);
     lose_lease(id, turn);
+    const bool is_recovery = worker.fsm.failed_starts() == failed_before && was_ready;
+    if (worker.fsm.failed_starts() > failed_before)
+        note_start_failure(id, rung, {cause, worker.fsm.last_start_error()}, turn);
     follow(id, step, turn);
+    if (is_recovery) begin_contest(id, turn);
     use_all_workers(turn);
     return true;
 }
@@ -168,7 +224,9 @@ inline void PoolCore::return_operations(WorkerId id, Turn& turn) {
         const RequestRecord& record = requests_[slot];
         const bool was_abandoned = record.state == RequestState::abandoned;
         leave_worker(slot);
-        if (was_abandoned) requests_.erase(slot);
+        if (was_abandoned) requests_.release(slot);
+        else if (requests_.has_copies(slot))
+            on_copy_ended(slot, Errc::worker_lost, Errc::worker_lost, true, turn);
         else if (!record.meta.idempotent) conclude(slot, Errc::outcome_unknown, turn);
         else if (may_retry(record, Errc::worker_lost, true, turn.now)) take_back(slot);
         else
@@ -189,11 +247,16 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
     case NextWorkerStep::close: break; // the stop says how
     case NextWorkerStep::launch:
         worker.session.reset();
-        say(turn, StartWorker{id, generation, worker.fsm.level()});
+        worker.browser = worker.fsm.browser();
+        fleet_.on_start(id);
+        say(turn, StartWorker{id, generation, worker.fsm.rung(), worker.fsm.form(),
+                              worker.fsm.last_cause().value_or(LossCause::process_exited),
+                              worker.rival_of});
         say(turn, Notice{.what = Notice::What::worker_starting,
                          .worker = id,
                          .generation = generation,
-                         .level = worker.fsm.level()});
+                         .other = worker.rival_of,
+                         .rung = worker.fsm.rung()});
         break;
     case NextWorkerStep::load_model:
         say(turn, LoadModel{id, generation, worker.fsm.model()});
@@ -202,11 +265,21 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
         say(turn, WarmUpModel{id, generation, worker.fsm.model()});
         break;
     case NextWorkerStep::serve:
+        if (worker.role == WorkerRole::rival && !wins(id, turn)) break;
         worker.is_settled = true;
-        worker.session.watch(wire::Channel::data, turn.now);
-        say(turn,
-            Notice{.what = Notice::What::worker_ready, .worker = id, .generation = generation});
+        worker.session.watch(WorkerChannel::compute, turn.now);
+        worker.answered_at = turn.now;
+        worker.canary.start(turn.now);
+        say(turn, Notice{.what = Notice::What::worker_ready,
+                         .worker = id,
+                         .generation = generation,
+                         .rung = worker.fsm.rung()});
         use_worker(id, turn);
+        release_fleet(id, turn);
+        dismiss_rivals_of(id, turn);
+        if (config_.rival_count != 0) flush_unservable(turn); // what a rival might have served
+        // What a standby may take begins elsewhere, behind what is not for it any more.
+        if (config_.standby_count != 0) use_all_workers(turn);
         break;
     case NextWorkerStep::give_up: give_up(id, turn); break;
     }
@@ -219,11 +292,15 @@ inline void PoolCore::give_up(WorkerId id, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     worker.is_settled = true;
     worker.is_closing = true;
-    say(turn, Notice{.what = Notice::What::worker_failed,
-                     .worker = id,
-                     .generation = worker.fsm.generation(),
-                     .code = worker.fsm.last_start_error()});
+    if (!has_rivals(id)) // else they may save it yet
+        say(turn, Notice{.what = Notice::What::worker_failed,
+                         .worker = id,
+                         .generation = worker.fsm.generation(),
+                         .other = worker.rival_of,
+                         .code = worker.fsm.last_start_error()});
     say(turn, StopWorker{id, worker.fsm.generation(), false});
+    end_probing(id, turn);
+    leave_contest(id, turn);
     flush_unservable(turn);
 }
 

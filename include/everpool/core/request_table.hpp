@@ -4,8 +4,13 @@
 // A slab: records are found by slot, slots are reused, nothing is allocated while the number of
 // requests stays below what it once was. Lists are threaded through the records, and a record
 // stands in at most one of them: a queue while it waits, its worker's list while it is there.
+//
+// Copies. A request of which several workers are asked at the same time has a record for each, and a
+// CopySet that they share. The first record stands for the request: it alone is in the index, and it
+// stays until the last copy has gone. The others are chained to it.
 #pragma once
 
+#include "everpool/core/copy_set.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/core/id_index.hpp"
 
@@ -26,14 +31,19 @@ namespace everpool::core {
 ///   in_flight  in its worker's list; the caller waits; counts against the worker's limits
 ///   abandoned  in its worker's list; the caller has been answered (cancelled, deadline); still
 ///              counts against the worker's limits, because the worker may still be busy with it
-enum class RequestState : std::uint8_t { free, waiting, in_flight, abandoned };
+///   ended      in no list; the first record of several, kept for the others (see CopySet)
+enum class RequestState : std::uint8_t { free, waiting, in_flight, abandoned, ended };
 
 struct RequestRecord {
     RequestMeta meta{};
     RequestState state{RequestState::free};
-    std::uint32_t attempts{0};             ///< dispatched so often
+    std::uint8_t tries{0};                 ///< this record was dispatched so often
+    std::uint32_t attempt{0};              ///< which attempt of the request was its last one
+    TimePoint dispatched_at{};             ///< the last time
     WorkerId worker{WorkerId::none()};     ///< the last one it was dispatched to
     Slot previous{no_slot}, next{no_slot}; ///< in its list; `next` also links free slots
+    Slot set{no_slot};                     ///< its CopySet; no_slot: it is the only one
+    Slot sibling{no_slot};                 ///< the next record of the same set
 };
 
 class RequestTable {
@@ -60,34 +70,133 @@ public:
 
     /// \pre meta.id is not 0 and not here
     Slot insert(const RequestMeta& meta) {
-        Slot slot = free_;
-        if (slot != no_slot) {
-            free_ = records_[slot].next;
-        } else {
-            slot = static_cast<Slot>(records_.size());
-            records_.emplace_back();
-        }
+        const Slot slot = take_slot();
         records_[slot] = {.meta = meta, .state = RequestState::waiting};
         index_.insert(meta.id.value, slot);
         return slot;
     }
 
-    /// \pre in no list
+    /// \pre in no list, and of no set
     void erase(Slot slot) noexcept {
         index_.erase(records_[slot].meta.id.value);
-        records_[slot].state = RequestState::free;
-        records_[slot].next = free_;
-        free_ = slot;
+        put_back(slot);
+    }
+
+    // --- copies ----------------------------------------------------------------------------------
+
+    [[nodiscard]] bool has_copies(Slot slot) const noexcept {
+        return records_[slot].set != no_slot;
+    }
+    /// \pre has_copies(slot)
+    [[nodiscard]] CopySet& set_of(Slot slot) noexcept { return sets_[records_[slot].set]; }
+    [[nodiscard]] const CopySet& set_of(Slot slot) const noexcept {
+        return sets_[records_[slot].set];
+    }
+    /// The record that stands for the request.
+    [[nodiscard]] Slot first_of(Slot slot) const noexcept {
+        return has_copies(slot) ? set_of(slot).first : slot;
+    }
+    /// All records of a set, the first one first.
+    [[nodiscard]] CopySlots copies_of(Slot first) const noexcept {
+        CopySlots out;
+        for (Slot slot = first; slot != no_slot; slot = records_[slot].sibling) out.push(slot);
+        return out;
+    }
+    /// The record of the request whose last attempt is this; no_slot if there is none.
+    [[nodiscard]] Slot find_attempt(Slot first, std::uint32_t attempt) const noexcept {
+        Slot slot = first;
+        while (slot != no_slot && records_[slot].attempt != attempt) slot = records_[slot].sibling;
+        return slot;
+    }
+
+    /// One more record for the request, waiting and in no list.
+    /// \pre it has fewer than copies_max of them
+    Slot add_copy(Slot first) {
+        const Slot slot = take_slot();
+        if (records_[first].set == no_slot) records_[first].set = take_set(first);
+        records_[slot] = {.meta = records_[first].meta,
+                          .state = RequestState::waiting,
+                          .set = records_[first].set,
+                          .sibling = records_[first].sibling};
+        records_[first].sibling = slot;
+        return slot;
+    }
+
+    /// This record has done what it was for. The first one stays for the others, if there are any;
+    /// and it goes with the last of them if the request is over.
+    /// \pre in no list
+    void release(Slot slot) noexcept {
+        if (!has_copies(slot)) return erase(slot);
+        const Slot first = set_of(slot).first;
+        if (slot == first) {
+            records_[slot].state = RequestState::ended;
+        } else {
+            Slot before = first;
+            while (records_[before].sibling != slot) before = records_[before].sibling;
+            records_[before].sibling = records_[slot].sibling;
+            put_back(slot);
+        }
+        if (records_[first].state != RequestState::ended || !set_of(first).is_over ||
+            records_[first].sibling != no_slot)
+            return;
+        sets_[records_[first].set].first = no_slot;
+        free_sets_.push_back(records_[first].set);
+        erase(first);
+    }
+
+    /// Must this worker not have it, because it has another copy, or has answered one?
+    [[nodiscard]] bool is_barred(Slot slot, WorkerId worker) const noexcept {
+        if (!has_copies(slot)) return false; // as most of the time
+        const CopySet& set = set_of(slot);
+        if (set.has_answered(worker)) return true;
+        for (Slot one = set.first; one != no_slot; one = records_[one].sibling)
+            if (is_at_worker(records_[one].state) && records_[one].worker == worker) return true;
+        return false;
     }
 
 private:
     /// Room made at once; more comes when it is needed the first time.
     static constexpr std::uint32_t reserved_count = 4096;
 
+    static constexpr bool is_at_worker(RequestState state) noexcept {
+        return state == RequestState::in_flight || state == RequestState::abandoned;
+    }
+
+    Slot take_slot() {
+        const Slot slot = free_;
+        if (slot != no_slot) {
+            free_ = records_[slot].next;
+            return slot;
+        }
+        records_.emplace_back();
+        return static_cast<Slot>(records_.size() - 1);
+    }
+
+    void put_back(Slot slot) noexcept {
+        records_[slot].state = RequestState::free;
+        records_[slot].set = records_[slot].sibling = no_slot;
+        records_[slot].next = free_;
+        free_ = slot;
+    }
+
+    Slot take_set(Slot first) {
+        if (free_sets_.empty()) {
+            sets_.emplace_back();
+            free_sets_.reserve(sets_.capacity()); // so that giving back never allocates
+            free_sets_.push_back(static_cast<Slot>(sets_.size() - 1));
+        }
+        const Slot slot = free_sets_.back();
+        free_sets_.pop_back();
+        sets_[slot] = {.first = first, .attempts = records_[first].attempt};
+        return slot;
+    }
+
     std::uint32_t count_max_;
     std::vector<RequestRecord> records_;
     IdIndex index_;
     Slot free_{no_slot};
+    std::vector<CopySet> sets_;
+    std::vector<Slot> free_sets_;
 };
 
 /// A doubly linked list of requests, ordered by id: who asked first stands first, also after coming

@@ -1,145 +1,181 @@
 // Everpool core: is a connected worker alive, and how much has it been given?
 // SPDX-License-Identifier: BSL-1.0
 //
-// Both connections are pinged, because they fail apart: an endless loop in the page's main thread
-// leaves the compute thread answering and the other way round, and pings of the WebSocket protocol
-// are answered by the browser's network service whatever the page does. A ping is sent each
-// interval even while an older one is unanswered, since a driver may fail to send one; a pong
-// answers all pings up to its sequence number.
+// Three channels are asked for a sign of life, because they fail apart: the compute thread and the
+// page's main thread over their connections, and the browser over its control channel. An endless
+// loop in the page leaves the compute thread answering, a stopped browser process leaves both, and
+// pings of the WebSocket protocol are answered by the browser's network service whatever the page
+// does. A question is asked each interval even while an older one is unanswered, since a driver may
+// fail to send one; an answer answers all questions up to its sequence number.
+//
+// How long a channel may be silent is learnt from how regularly it answers (phi_accrual.hpp). Who
+// has been silent for longer is not dead yet: all channels are asked at once, and the page's main
+// thread over the control channel besides. Who has answered when a short while is over, and who has
+// not, tells which part hangs (browser/silence.hpp).
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
-// pongs lie unread in its sockets. A result is a sign of life of the compute thread as good as a
+// answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
 // pong, which waits behind all operations that were sent before its ping.
 //
 // What has been given: operations in flight and their bytes. An operation that the caller has given
 // up (cancelled, deadline) still occupies its place, because the worker may still be busy with it.
+// If nothing comes of it, and the compute thread answers meanwhile, it waits for the GPU in vain.
 #pragma once
 
+#include "everpool/browser/silence.hpp"
+#include "everpool/browser_failure.hpp"
+#include "everpool/browser_spec.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
+#include "everpool/core/phi_accrual.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace everpool::core {
 
 /// What is to be done next?
 enum class NextSessionStep : std::uint8_t {
     nothing,           ///< until deadline()
-    send_control_ping, ///< with last_sequence(control); then ask again
-    send_data_ping,    ///< with last_sequence(data); then ask again
-    unresponsive,      ///< it is not alive: restart the worker
+    send_control_ping, ///< with last_sequence(page); then ask again
+    send_data_ping,    ///< with last_sequence(compute); then ask again
+    ask_browser,       ///< with last_sequence(control); then ask again
+    ask_page,          ///< over the control channel, with last_sequence(control); then ask again
+    hung,              ///< cause() says what: restart the worker
 };
 
 class SessionFsm {
 public:
-    ///     quiet --- watch() --> idle --- on_time() --> asked --- on_time() past limit --> silent
+    ///     quiet --- watch() --> idle --- on_time() --> asked        (one such machine per channel)
     ///       ^                    |  ^                    |
-    ///       +----- reset() ------+  +----- on_pong() ----+       (one such machine per channel)
+    ///       +----- reset() ------+  +---- on_answer() ---+
+    ///
+    ///     calm --- on_time(), a channel is suspect --> looking --- on_time(), look_time later --> hung
+    ///       ^                                             |
+    ///       +--- all have answered, or may be busy -------+               (one for the worker)
     ///
     /// Facts:
-    ///   quiet   not watched: no deadline, pongs are unexpected
-    ///   idle    every ping has been answered
-    ///   asked   the worker has been silent since waiting_since at the latest
-    ///   (silent is not kept: unresponsive is said, and the owner resets the session)
+    ///   quiet   not watched: no deadline, answers are unexpected
+    ///   idle    every question has been answered
+    ///   asked   a question has not been answered
+    ///   looking every watched channel has been asked since looking_since
+    ///   (hung is not kept: it is said, and the owner resets the session)
     enum class State : std::uint8_t { quiet, idle, asked };
 
+    /// From the suspicion to the verdict.
+    static constexpr Duration look_time = std::chrono::milliseconds{150};
+
     explicit SessionFsm(const CoreConfig& config)
-        : interval_(config.ping_interval),
+        : channels_{Channel(config), Channel(config), Channel(config)},
+          interval_(config.ping_interval),
+          hung_operation_grace_(config.hung_operation_grace),
+          unknown_run_time_(config.compute_ping_timeout),
           count_max_(config.max_in_flight_per_worker),
-          bytes_max_(config.in_flight_bytes_max) {
-        at(wire::Channel::control).timeout = config.ping_timeout;
-        at(wire::Channel::data).timeout = config.compute_ping_timeout;
-    }
+          bytes_max_(config.in_flight_bytes_max) {}
 
     /// A new life: nothing is watched, nothing is in flight.
     void reset() noexcept {
         for (Channel& channel : channels_) {
             channel.state = State::quiet;
             channel.last_sequence = channel.last_answered = 0;
+            channel.detector.unwatch();
         }
+        looking_since_.reset();
+        cause_.reset();
         in_flight_ = abandoned_ = 0;
         bytes_ = 0;
-        stuck_at_ = never;
+        hung_at_ = never;
     }
 
-    /// Ask this connection from now on.
-    void watch(wire::Channel which, TimePoint now) noexcept {
+    /// Ask this channel from now on.
+    void watch(WorkerChannel which, TimePoint now) noexcept {
         Channel& channel = at(which);
         if (channel.state != State::quiet) return;
         channel.state = State::idle;
-        channel.next_ping_at = later(now, interval_);
+        channel.next_question_at = later(now, interval_);
+        channel.detector.watch(now);
     }
 
-    /// \return whether it answers a ping that had no answer yet
-    bool on_pong(wire::Channel which, std::uint64_t sequence, TimePoint now) noexcept {
+    /// \return whether it answers a question that had no answer yet
+    bool on_answer(WorkerChannel which, std::uint64_t sequence, TimePoint now) noexcept {
         Channel& channel = at(which);
         if (channel.state != State::asked || sequence <= channel.last_answered ||
             sequence > channel.last_sequence)
             return false;
         channel.last_answered = sequence;
-        // Alive a moment ago, so the wait for the younger pings starts here.
-        channel.waiting_since = now;
+        channel.heard_at = now;
+        channel.detector.on_heartbeat(now);
         if (sequence == channel.last_sequence) channel.state = State::idle;
         return true;
+    }
+    /// The page's main thread has answered ask_page. \return whether it had been asked
+    bool on_page_answer(std::uint64_t sequence) noexcept {
+        if (!looking_since_ || sequence != page_question_ || has_page_answered_) return false;
+        return has_page_answered_ = true;
     }
 
     /// The host stood still for `lost` until now. That time does not count.
     void on_host_late(Duration lost, TimePoint now) noexcept {
         for (Channel& channel : channels_) {
-            channel.next_ping_at = std::max(channel.next_ping_at, now);
-            if (channel.state != State::asked) continue;
-            const bool is_all_lost = lost >= now - channel.waiting_since;
-            channel.waiting_since = is_all_lost ? now : channel.waiting_since + lost;
+            channel.next_question_at = std::max(channel.next_question_at, now);
+            channel.detector.on_host_late(lost, now);
         }
-        stuck_at_ = later(stuck_at_, lost);
+        if (looking_since_) {
+            const bool is_all_lost = lost >= now - *looking_since_;
+            looking_since_ = is_all_lost ? now : *looking_since_ + lost;
+        }
+        hung_at_ = later(hung_at_, lost);
     }
 
-    /// The compute thread has proved that it moves on: what is asked of it, be it a pong or the end
-    /// of an operation that nobody waits for, has another whole timeout.
-    void on_sign_of_life(TimePoint now) noexcept {
-        at(wire::Channel::data).waiting_since = now;
-        if (abandoned_ != 0) arm_stuck(now);
-    }
-
-    /// To be asked again until it says nothing or unresponsive.
+    /// To be asked again until it says nothing or hung.
     NextSessionStep on_time(TimePoint now) noexcept {
-        if (now >= stuck_at_) return NextSessionStep::unresponsive;
-        for (Channel& channel : channels_) {
-            if (channel.state == State::quiet) continue;
-            if (channel.state == State::asked &&
-                now >= later(channel.waiting_since, channel.timeout))
-                return NextSessionStep::unresponsive;
-            if (now < channel.next_ping_at) continue;
-            channel.next_ping_at = later(now, interval_);
-            ++channel.last_sequence;
-            if (channel.state == State::idle) channel.waiting_since = now;
-            channel.state = State::asked;
-            return &channel == &channels_[0] ? NextSessionStep::send_control_ping
-                                             : NextSessionStep::send_data_ping;
+        if (now >= hung_at_) {
+            // Its compute thread moves on, or does not; the operation does not in either case.
+            const Channel& compute = channels_[index(WorkerChannel::compute)];
+            cause_ = compute.state == State::quiet || compute.heard_at > abandoned_at_
+                         ? LossCause::gpu_hung
+                         : LossCause::compute_hung;
+            return NextSessionStep::hung;
         }
+        if (!looking_since_ && is_any_suspect(now)) look(now);
+        if (const auto question = next_question(now)) return *question;
+        if (looking_since_ && !is_page_asked_) {
+            is_page_asked_ = true;
+            page_question_ = at(WorkerChannel::control).last_sequence;
+            if (at(WorkerChannel::control).state != State::quiet) return NextSessionStep::ask_page;
+        }
+        if (looking_since_ && now >= later(*looking_since_, look_time)) return judge(now);
         return NextSessionStep::nothing;
     }
 
     /// When to call on_time() at the latest.
     [[nodiscard]] TimePoint deadline() const noexcept {
-        TimePoint first = stuck_at_;
+        TimePoint first = hung_at_;
         for (const Channel& channel : channels_) {
             if (channel.state == State::quiet) continue;
-            first = std::min(first, channel.next_ping_at);
-            if (channel.state == State::asked)
-                first = std::min(first, later(channel.waiting_since, channel.timeout));
+            first = std::min(first, channel.next_question_at);
+            if (!looking_since_) first = std::min(first, channel.detector.deadline());
         }
-        return first;
+        return looking_since_ ? std::min(first, later(*looking_since_, look_time)) : first;
     }
 
-    [[nodiscard]] std::uint64_t last_sequence(wire::Channel which) const noexcept {
-        return channels_[static_cast<std::size_t>(which)].last_sequence;
+    /// After hung.
+    [[nodiscard]] LossCause cause() const noexcept {
+        return cause_.value_or(LossCause::unresponsive);
     }
-    [[nodiscard]] State state(wire::Channel which) const noexcept {
-        return channels_[static_cast<std::size_t>(which)].state;
+    /// Which engine's rules tell who hangs.
+    void set_engine(BrowserEngine engine) noexcept { engine_ = engine; }
+
+    [[nodiscard]] std::uint64_t last_sequence(WorkerChannel which) const noexcept {
+        return channels_[index(which)].last_sequence;
     }
+    [[nodiscard]] State state(WorkerChannel which) const noexcept {
+        return channels_[index(which)].state;
+    }
+    [[nodiscard]] bool is_looking() const noexcept { return looking_since_.has_value(); }
 
     // --- what it has been given ------------------------------------------------------------------
 
@@ -148,20 +184,37 @@ public:
         if (in_flight_ == 0) return true;
         return in_flight_ < count_max_ && bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
     }
-    void on_sent(std::uint64_t bytes) noexcept {
+    /// `expected`: nearly all operations like it are over after this time; empty: not known yet.
+    void on_sent(std::uint64_t bytes, std::optional<Duration> expected, TimePoint now) noexcept {
+        if (in_flight_ == 0) run_time_ = {};
         ++in_flight_;
         bytes_ += bytes;
+        run_time_ = std::max(run_time_, expected.value_or(unknown_run_time_));
+        at(WorkerChannel::compute).detector.begin_busy(now, run_time_);
     }
     /// An operation has left. Whether it was the worker who answered, on_sign_of_life() is told.
     void on_answered(std::uint64_t bytes, bool was_abandoned) noexcept {
         --in_flight_;
         bytes_ -= bytes;
-        if (was_abandoned && --abandoned_ == 0) stuck_at_ = never;
+        if (was_abandoned && --abandoned_ == 0) hung_at_ = never;
+        if (in_flight_ == 0) at(WorkerChannel::compute).detector.end_busy();
+    }
+    /// The compute thread has proved that it moves on. What comes next has its whole time.
+    void on_sign_of_life(TimePoint now) noexcept {
+        on_canary_answered(now);
+        if (abandoned_ != 0) expect_end(now);
+    }
+    /// The same by a canary: what nobody waits for any more gets no more time by it, or canaries would
+    /// keep it for ever.
+    void on_canary_answered(TimePoint now) noexcept {
+        Channel& compute = at(WorkerChannel::compute);
+        compute.heard_at = now;
+        compute.detector.on_sign_of_life(now);
+        if (in_flight_ != 0) compute.detector.begin_busy(now, run_time_);
     }
     /// The caller does not wait any more; the place stays taken.
     void on_abandoned(TimePoint now) noexcept {
-        ++abandoned_;
-        if (abandoned_ == 1) arm_stuck(now);
+        if (++abandoned_ == 1) expect_end(now);
     }
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
@@ -170,27 +223,103 @@ public:
 
 private:
     struct Channel {
+        explicit Channel(const CoreConfig& config)
+            : detector({.ping_interval = config.ping_interval,
+                        .acceptable_pause = config.acceptable_pause,
+                        .silence_max = config.ping_timeout}) {}
         State state{State::quiet};
-        Duration timeout{};
-        TimePoint next_ping_at{never};
-        TimePoint waiting_since{}; ///< meaningful if asked
+        TimePoint next_question_at{never};
+        TimePoint heard_at{};
         std::uint64_t last_sequence{0}, last_answered{0};
+        PhiAccrual detector;
     };
 
-    [[nodiscard]] Channel& at(wire::Channel which) noexcept {
-        return channels_[static_cast<std::size_t>(which)];
+    static constexpr std::size_t index(WorkerChannel which) noexcept {
+        return static_cast<std::size_t>(which);
     }
-    void arm_stuck(TimePoint now) noexcept {
-        stuck_at_ = later(now, at(wire::Channel::data).timeout);
+    [[nodiscard]] Channel& at(WorkerChannel which) noexcept { return channels_[index(which)]; }
+
+    [[nodiscard]] bool is_any_suspect(TimePoint now) const noexcept {
+        return std::ranges::any_of(channels_, [&](const Channel& channel) {
+            return channel.state != State::quiet && channel.detector.is_suspect(now);
+        });
     }
 
-    Duration interval_;
+    /// All are asked at once, whatever is due.
+    void look(TimePoint now) noexcept {
+        looking_since_ = now;
+        is_page_asked_ = has_page_answered_ = false;
+        for (Channel& channel : channels_)
+            if (channel.state != State::quiet) channel.next_question_at = now;
+    }
+
+    [[nodiscard]] std::optional<NextSessionStep> next_question(TimePoint now) noexcept {
+        for (Channel& channel : channels_) {
+            if (channel.state == State::quiet || now < channel.next_question_at) continue;
+            channel.next_question_at = later(now, interval_);
+            ++channel.last_sequence;
+            channel.state = State::asked;
+            if (&channel == &at(WorkerChannel::page)) return NextSessionStep::send_control_ping;
+            return &channel == &at(WorkerChannel::compute) ? NextSessionStep::send_data_ping
+                                                           : NextSessionStep::ask_browser;
+        }
+        return std::nullopt;
+    }
+
+    /// Who has answered since all were asked?
+    NextSessionStep judge(TimePoint now) noexcept {
+        const auto answer_of = [&](const Channel& channel) {
+            if (channel.state == State::quiet) return ChannelAnswer::unknown;
+            return channel.heard_at >= *looking_since_ ? ChannelAnswer::answers
+                                                       : ChannelAnswer::silent;
+        };
+        ChannelsSilent seen;
+        seen.page = answer_of(at(WorkerChannel::page));
+        seen.compute = answer_of(at(WorkerChannel::compute));
+        seen.control = answer_of(at(WorkerChannel::control));
+        if (seen.control != ChannelAnswer::unknown)
+            seen.evaluate = has_page_answered_ ? ChannelAnswer::answers : ChannelAnswer::silent;
+        seen.has_operation_in_time =
+            in_flight_ != 0 && !at(WorkerChannel::compute).detector.is_suspect(now);
+        looking_since_.reset();
+        cause_ = cause_of(browser::diagnose_silence(engine_, seen));
+        return cause_ ? NextSessionStep::hung : NextSessionStep::nothing;
+    }
+
+    static std::optional<LossCause> cause_of(browser::Silence silence) noexcept {
+        switch (silence) {
+        case browser::Silence::none:
+        case browser::Silence::busy: break;
+        case browser::Silence::compute_hung: return LossCause::compute_hung;
+        case browser::Silence::page_hung: return LossCause::page_hung;
+        case browser::Silence::network_service_stopped: return LossCause::network_hung;
+        case browser::Silence::browser_stopped:
+        case browser::Silence::tree_stopped: return LossCause::browser_hung;
+        }
+        return std::nullopt;
+    }
+
+    /// What nobody waits for any more must end as soon as anything like it does.
+    void expect_end(TimePoint now) noexcept {
+        abandoned_at_ = now;
+        hung_at_ = later(now, std::max(run_time_, hung_operation_grace_));
+    }
+
+    std::array<Channel, 3> channels_; ///< by WorkerChannel
+    Duration interval_, hung_operation_grace_, unknown_run_time_;
     std::uint32_t count_max_;
     std::uint64_t bytes_max_;
-    std::array<Channel, 2> channels_; ///< by wire::Channel
+    BrowserEngine engine_{BrowserEngine::chromium};
+    std::optional<LossCause> cause_;
+
+    std::optional<TimePoint> looking_since_;
+    std::uint64_t page_question_{0};
+    bool is_page_asked_{false}, has_page_answered_{false};
+
     std::uint32_t in_flight_{0}, abandoned_{0};
     std::uint64_t bytes_{0};
-    TimePoint stuck_at_{never};
+    Duration run_time_{}; ///< the longest that is expected of those in flight
+    TimePoint hung_at_{never}, abandoned_at_{};
 };
 
 } // namespace everpool::core

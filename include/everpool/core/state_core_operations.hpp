@@ -83,8 +83,8 @@ inline StateCore::Refusal StateCore::make(const OperationFinished& change) {
     const bool is_completed = change.status == OperationStatus::completed;
     if (is_completed != (change.code == Errc::ok))
         return "what has completed, and only that, is ok";
-    if (is_completed && operation->status != OperationStatus::running)
-        return "only what is running completes";
+    // It may have lost its worker since: a vote over several answers takes its time.
+    if (is_completed && operation->attempts == 0) return "only what was dispatched completes";
     if (change.status == OperationStatus::outcome_unknown && operation->attempts == 0)
         return "only of what was dispatched can the outcome be unknown";
     finished_now_.push_back(change.id.value); // before anything has changed

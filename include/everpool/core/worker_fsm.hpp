@@ -5,15 +5,20 @@
 // PoolCore checks the generation of an event before it comes here.
 #pragma once
 
+#include "everpool/core/action.hpp"
 #include "everpool/core/backoff.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
+#include "everpool/core/ladder.hpp"
 #include "everpool/core/model_set.hpp"
 #include "everpool/core/prng.hpp"
+#include "everpool/core/restart_intensity.hpp"
+#include "everpool/core/worker_shape.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace everpool::core {
@@ -22,7 +27,7 @@ namespace everpool::core {
 enum class NextWorkerStep : std::uint8_t {
     nothing,       ///< wait for what comes
     unexpected,    ///< nothing; the event means nothing in this state: count it
-    launch,        ///< bring it to life at level(), under generation()
+    launch,        ///< bring it to life by rung(), in form(), under generation()
     load_model,    ///< load model()
     warm_up_model, ///< warm model() up
     serve,         ///< it has just become ready: give it work
@@ -51,16 +56,18 @@ public:
     /// idle      -> stopped     stop()
     /// launching, preparing, ready, waiting -> stopping   stop()
     /// stopping  -> stopped     on_stopped()
+    /// idle, stopped, failed -> launching   start_instead_of()
     ///
     /// Facts:
     ///   idle       generation is 0
     ///   launching  no model is ready; deadline() is the end of the start
     ///   preparing  as launching, and model() is being loaded or warmed up
     ///   ready      every model is ready or rejected; no deadline
-    ///   waiting    no model is ready; deadline() is the restart
-    ///   stopping, stopped, failed   final but for stopping -> stopped; no deadline
-    ///   A rejected model stays rejected in later lives: the driver says so only for reasons that a
-    ///   restart would not cure.
+    ///   waiting    no model is ready; deadline() is the restart; none while it is held
+    ///   stopping, stopped, failed   no deadline (but of retire()); final but for stopping -> stopped, and for
+    ///                               start_instead_of(), by which a dormant slot becomes a rival
+    ///   A rejected model stays rejected in later lives of the same form: the driver says so only
+    ///   for reasons that a restart would not cure.
     enum class State : std::uint8_t {
         idle,
         launching,
@@ -72,8 +79,15 @@ public:
         failed,
     };
 
-    explicit WorkerFsm(const CoreConfig& config)
-        : start_timeout_(config.start_timeout),
+    /// Of the slot with that number. \pre strategy and statistics outlive this
+    WorkerFsm(const CoreConfig& config, std::size_t slot, const BrowserRecoveryStrategy& strategy,
+              RungStatistics& statistics)
+        : shape_(config, slot),
+          ladder_({&strategy, &statistics, config.family, shape_.possible(config.rungs)}),
+          start_timeout_(config.start_timeout),
+          page_start_timeout_(std::min(config.page_start_timeout, config.start_timeout)),
+          healthy_after_(config.restart_healthy_after),
+          intensity_(config.restart_intensity, config.restart_period),
           start_count_max_(config.restart_count_max),
           backoff_(config.restart_delay_min, config.restart_delay_max,
                    config.restart_healthy_after),
@@ -83,6 +97,22 @@ public:
 
     NextWorkerStep start(TimePoint now) {
         if (state_ != State::idle) return NextWorkerStep::unexpected;
+        return launch(now);
+    }
+
+    /// Begins another life, to take the place of `other` if it is ready first. \pre nothing runs here
+    NextWorkerStep start_instead_of(const WorkerFsm& other, RecoveryRung rung, TimePoint now) {
+        if (state_ != State::idle && state_ != State::stopped && state_ != State::failed)
+            return NextWorkerStep::unexpected;
+        shape_ = other.shape_;
+        ladder_.begin_instead_of(other.ladder_, rung);
+        backoff_.reset();
+        intensity_.reset();
+        rejected_.clear();
+        is_held_ = false;
+        failed_starts_ = 0;
+        last_cause_ = other.last_cause_;
+        last_start_error_ = Errc::ok;
         return launch(now);
     }
 
@@ -114,32 +144,54 @@ public:
 
     NextWorkerStep on_lost(LossCause cause, TimePoint now, Prng& prng) {
         if (!is_alive() && state_ != State::waiting) return NextWorkerStep::unexpected;
-        last_cause_ = cause;
-        const RestartLevel wanted = level_of(cause);
-        if (state_ ==
-            State::waiting) { // one failure, two signs of it: a page dies, then its browser
-            level_ = std::max(level_, wanted);
+        if (state_ == State::waiting) {
+            // One failure, two signs of it: a page dies, then its browser.
+            if (smallest_rung(cause) > ladder_.rung()) last_cause_ = cause;
+            ladder_.raise(cause);
             return NextWorkerStep::nothing;
         }
-        if (state_ == State::launching && wanted > level_) {
+        if (state_ == State::launching && smallest_rung(cause) > ladder_.rung()) {
             // The failure that is being recovered from was larger than it looked. Not a new one.
-            level_ = wanted;
-            return launch(now);
+            last_cause_ = cause;
+            ladder_.raise(cause);
+            if (!is_held_) return launch(now);
+            state_ = State::waiting;
+            return NextWorkerStep::nothing;
         }
-        return fail(wanted, Errc::browser_launch_failed, now, prng);
+        return fail(cause, Errc::browser_launch_failed, now, prng);
     }
 
     NextWorkerStep on_start_failed(Errc code, bool is_permanent, TimePoint now, Prng& prng) {
         if (state_ != State::launching && state_ != State::preparing)
             return NextWorkerStep::unexpected;
-        if (is_permanent) failed_starts_ = start_count_max_ - 1;
-        return fail(RestartLevel::process, code, now, prng);
+        // There is no such browser; but there may be another one.
+        if (is_permanent && !shape_.has_other_browser()) failed_starts_ = start_count_max_ - 1;
+        return fail(LossCause::process_exited, code, now, prng);
     }
 
     /// \return launch if a delay is over; nothing otherwise. A start that took too long is for the
     /// caller to report as on_lost(start_timed_out), because operations may hang on it.
     NextWorkerStep on_time(TimePoint now) {
-        return state_ == State::waiting && now >= deadline_ ? launch(now) : NextWorkerStep::nothing;
+        return state_ == State::waiting && now >= deadline() ? launch(now)
+                                                             : NextWorkerStep::nothing;
+    }
+
+    /// No further start before release(): the fleet fails, and another worker tries for all.
+    void hold() noexcept { is_held_ = true; }
+    /// \return launch if it waited
+    NextWorkerStep release(TimePoint now) {
+        if (!std::exchange(is_held_, false) || state_ != State::waiting)
+            return NextWorkerStep::nothing;
+        return launch(now);
+    }
+    /// For the reason that another worker has been given up for. \pre not ready
+    NextWorkerStep give_up(Errc code) noexcept {
+        if (!is_hopeful() || state_ == State::idle) return NextWorkerStep::unexpected;
+        state_ = State::failed;
+        last_start_error_ = code;
+        ready_models_.clear();
+        deadline_ = never;
+        return NextWorkerStep::give_up;
     }
     [[nodiscard]] bool is_start_overdue(TimePoint now) const noexcept {
         return (state_ == State::launching || state_ == State::preparing) && now >= deadline_;
@@ -165,9 +217,24 @@ public:
         return NextWorkerStep::nothing;
     }
 
+    /// It is dormant from now on. `is_closing`: what was left of it is being closed already. Whoever
+    /// does not hear of its end by `until` does not wait for it any longer. \return close, or nothing
+    NextWorkerStep retire(bool is_closing, TimePoint until) {
+        ready_models_.clear();
+        deadline_ = never;
+        if (!is_closing && !is_alive() && state_ != State::waiting) return NextWorkerStep::nothing;
+        state_ = State::stopping;
+        deadline_ = until;
+        return NextWorkerStep::close;
+    }
+    [[nodiscard]] bool is_stop_overdue(TimePoint now) const noexcept {
+        return state_ == State::stopping && now >= deadline_;
+    }
+
     NextWorkerStep on_stopped() {
         if (state_ != State::stopping) return NextWorkerStep::unexpected;
         state_ = State::stopped;
+        deadline_ = never;
         return NextWorkerStep::nothing;
     }
 
@@ -181,9 +248,16 @@ public:
         return is_alive() || state_ == State::waiting || state_ == State::idle;
     }
     [[nodiscard]] Generation generation() const noexcept { return generation_; }
-    [[nodiscard]] RestartLevel level() const noexcept { return level_; }
+    /// The one that is under way, or due, or that made it ready.
+    [[nodiscard]] RecoveryRung rung() const noexcept { return ladder_.rung(); }
+    [[nodiscard]] const WorkerForm& form() const noexcept { return shape_.form(); }
+    [[nodiscard]] BrowserType browser() const noexcept { return shape_.browser(); }
+    [[nodiscard]] bool has_other_browser() const noexcept { return shape_.has_other_browser(); }
+    [[nodiscard]] const Ladder& ladder() const noexcept { return ladder_; }
     [[nodiscard]] ModelId model() const noexcept { return model_; }
-    [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+    [[nodiscard]] TimePoint deadline() const noexcept {
+        return state_ == State::waiting && is_held_ ? never : deadline_;
+    }
     [[nodiscard]] const ModelSet& ready_models() const noexcept { return ready_models_; }
     [[nodiscard]] bool has_rejected(ModelId model) const noexcept {
         return rejected_.contains(model);
@@ -198,20 +272,6 @@ public:
         return state_ == State::ready && (model.is_none() || ready_models_.contains(model));
     }
 
-    /// The smallest restart that can cure this.
-    [[nodiscard]] static constexpr RestartLevel level_of(LossCause cause) noexcept {
-        switch (cause) {
-        case LossCause::device_lost: return RestartLevel::compute;
-        case LossCause::page_crashed:
-        case LossCause::connection_closed:
-        case LossCause::unresponsive:
-        case LossCause::protocol_error: return RestartLevel::page;
-        case LossCause::process_exited:
-        case LossCause::start_timed_out: break;
-        }
-        return RestartLevel::process;
-    }
-
 private:
     [[nodiscard]] bool is_asked_of(ModelId model) const noexcept {
         return state_ == State::preparing && model == model_;
@@ -221,8 +281,17 @@ private:
         state_ = State::launching;
         ++generation_.value;
         ready_models_.clear();
-        deadline_ = later(now, start_timeout_);
+        const WorkerForm before = shape_.form();
+        shape_.apply(ladder_.rung());
+        if (shape_.form() != before) rejected_.clear(); // it may take what the other one did not
+        ladder_.start_step(now);
+        deadline_ = later(now, time_of(ladder_.rung()));
         return NextWorkerStep::launch;
+    }
+
+    [[nodiscard]] Duration time_of(RecoveryRung rung) const noexcept {
+        const Duration whole = replaces_browser(rung) ? start_timeout_ : page_start_timeout_;
+        return whole / 100 * budget_of(rung).time_percent;
     }
 
     NextWorkerStep prepare_next(TimePoint now) {
@@ -236,20 +305,29 @@ private:
         deadline_ = never;
         ready_since_ = now;
         failed_starts_ = 0;
+        if (last_cause_) ladder_.succeed(*last_cause_, shape_.browser(), now);
         return NextWorkerStep::serve;
     }
 
-    NextWorkerStep fail(RestartLevel wanted, Errc code, TimePoint now, Prng& prng) {
+    NextWorkerStep fail(LossCause cause, Errc code, TimePoint now, Prng& prng) {
         if (state_ == State::ready) {
-            backoff_.on_healthy_spell(now - ready_since_);
-            level_ = wanted;
+            const Duration spell = now - ready_since_;
+            const bool was_healthy = spell >= healthy_after_;
+            backoff_.on_healthy_spell(spell);
+            if (was_healthy) {
+                intensity_.reset();
+                ladder_.calm_down();
+            }
+            const RecoveryRung first =
+                ladder_.begin(cause, shape_.browser(), now, intensity_.note(now));
+            // What had to be changed once need not be for ever; but not because it broke at once.
+            if (replaces_browser(first) && was_healthy) shape_.reset();
         } else {
             ++failed_starts_;
             last_start_error_ = code;
-            const bool is_highest = level_ == RestartLevel::process;
-            const auto next = static_cast<RestartLevel>(static_cast<int>(level_) + 1);
-            level_ = std::max(wanted, is_highest ? level_ : next);
+            ladder_.climb_after(cause, code, shape_.browser(), now);
         }
+        last_cause_ = cause;
         ready_models_.clear();
         deadline_ = never;
         if (failed_starts_ >= start_count_max_) {
@@ -257,21 +335,25 @@ private:
             return NextWorkerStep::give_up;
         }
         const Duration delay = backoff_.next_delay(prng);
-        if (delay == Duration{}) return launch(now);
+        // From the second failed start on it takes a wakeup, so that the fleet can hold it.
+        if (delay == Duration{} && failed_starts_ < 2 && !is_held_) return launch(now);
         state_ = State::waiting;
         deadline_ = later(now, delay);
         return NextWorkerStep::nothing;
     }
 
-    Duration start_timeout_;
+    WorkerShape shape_;
+    Ladder ladder_;
+    Duration start_timeout_, page_start_timeout_, healthy_after_;
+    RestartIntensity intensity_;
     std::uint32_t start_count_max_;
     Backoff backoff_;
     ModelSet rejected_, ready_models_;
     std::uint32_t model_count_;
 
     State state_{State::idle};
-    RestartLevel level_{RestartLevel::process};
     bool is_warming_up_{false};
+    bool is_held_{false};
     Generation generation_{};
     ModelId model_{0};
     TimePoint deadline_{never};

@@ -40,11 +40,26 @@ bool is_group_gone(int group) {
     return std::ranges::all_of(members_of_group(group), is_process_dead);
 }
 
+int parent_of(int process) {
+    const std::string stat = read_stat(process); // "S 123 ..."
+    int parent = 0;
+    if (stat.size() > 2) std::from_chars(stat.data() + 2, stat.data() + stat.size(), parent);
+    return parent;
+}
+
 std::string command_line_of(int process) {
     std::string line = read_proc(process, "cmdline");
     while (!line.empty() && line.back() == '\0') line.pop_back();
     std::ranges::replace(line, '\0', ' ');
     return line;
+}
+
+bool send_signal(int process, ProcessSignal signal) noexcept {
+    if (process <= 0) return false; // would be a group, or everybody
+    const int number = signal == ProcessSignal::kill   ? SIGKILL
+                       : signal == ProcessSignal::stop ? SIGSTOP
+                                                       : SIGCONT;
+    return ::kill(process, number) == 0;
 }
 
 } // namespace everpool::io

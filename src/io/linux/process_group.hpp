@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,20 @@ std::vector<int> members_of_group(int group);
 /// do.
 bool is_group_gone(int group);
 
+/// Who has started it; 0 if there is no such process.
+int parent_of(int process);
+
 /// A process's command line, its arguments separated by spaces. Empty if there is no such process.
 std::string command_line_of(int process);
+
+/// What may be done to a process.
+enum class ProcessSignal : std::uint8_t {
+    kill,  ///< SIGKILL
+    stop,  ///< SIGSTOP
+    go_on, ///< SIGCONT
+};
+
+/// \return whether there was such a process
+bool send_signal(int process, ProcessSignal signal) noexcept;
 
 } // namespace everpool::io

@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -38,16 +39,21 @@ public:
     }
 
     void redirect(const Descriptor& from, int to) {
+        kept_max_ = std::max(kept_max_, to);
         posix_spawn_file_actions_adddup2(&actions_, from.get(), to);
     }
     /// What the child writes to `to` is seen by nobody.
     void silence(int to) {
+        kept_max_ = std::max(kept_max_, to);
         posix_spawn_file_actions_addopen(&actions_, to, "/dev/null", O_WRONLY, 0);
     }
 
-    /// Arguments begin with the program's own name; nothing of the environment is inherited.
+    /// Arguments begin with the program's own name; nothing of the environment is inherited, and no
+    /// descriptor but those above: Asio's sockets do not close themselves on exec, so a browser would
+    /// hold the bridge's port after the host's death.
     error_code spawn(const char* executable, std::vector<std::string> arguments,
-                     std::vector<std::string> environment, pid_t& pid) const {
+                     std::vector<std::string> environment, pid_t& pid) {
+        posix_spawn_file_actions_addclosefrom_np(&actions_, kept_max_ + 1);
         const int failure =
             ::posix_spawn(&pid, executable, &actions_, &attributes_, pointers_to(arguments).data(),
                           pointers_to(environment).data());
@@ -64,6 +70,7 @@ private:
 
     posix_spawn_file_actions_t actions_;
     posix_spawnattr_t attributes_;
+    int kept_max_{2};
 };
 
 } // namespace everpool::io

@@ -100,6 +100,7 @@ ResourcePoolConfig config_for(std::string_view what, char** argv) {
     ResourcePoolConfig config;
     config.modules = {{"module", argv[4]}};
     config.fault_tolerance.level = fault_tolerance_level_from(argv[2]).value();
+    config.standby_count = 0; // it is about one browser
     config.fault_tolerance.state_directory = argv[3];
     config.max_in_flight_per_worker = 3;
     if (what == "unfinished") {

@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 using namespace everpool::browser;
 
@@ -77,4 +79,26 @@ TEST_CASE("WebGPU is on, and with software adapters, which takes two preferences
 // The host controls Firefox by WebDriver BiDi; CDP would be a second door.
 TEST_CASE("only one protocol of control is on") {
     CHECK(value_of("remote.active-protocols") == "1");
+}
+
+TEST_CASE("preferences of the host's own come after ours, because the last one counts") {
+    const std::vector<std::pair<std::string, std::string>> extra{{"dom.webgpu.enabled", "false"}};
+    const std::string all = firefox_user_js(extra);
+    CHECK(all.ends_with("user_pref(\"dom.webgpu.enabled\", false);\n"));
+    CHECK(all.starts_with(firefox_user_js()));
+}
+
+TEST_CASE("what is no preference could end the line and say something else, and is refused") {
+    for (const auto& [name, value] : firefox_preferences) CHECK(is_firefox_preference(name, value));
+    CHECK(is_firefox_preference("a.b", "-5"));
+    CHECK(is_firefox_preference("a.b", "\"text\""));
+    CHECK_FALSE(is_firefox_preference("", "true"));
+    CHECK_FALSE(is_firefox_preference("a\", 1); //", "true"));
+    CHECK_FALSE(is_firefox_preference("a.b", ""));
+    CHECK_FALSE(is_firefox_preference("a.b", "yes"));
+    CHECK_FALSE(is_firefox_preference("a.b", "-"));
+    CHECK_FALSE(is_firefox_preference("a.b", "12345678901"));
+    CHECK_FALSE(is_firefox_preference("a.b", "\"with \" in it\""));
+    CHECK_FALSE(is_firefox_preference("a.b", "\"two\nlines\""));
+    CHECK_FALSE(is_firefox_preference("a.b", "\""));
 }

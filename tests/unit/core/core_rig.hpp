@@ -97,8 +97,11 @@ struct CoreRig {
     Actions pass_answering(Duration duration, Choice is_answered) {
         Actions actions;
         for (const TimePoint end = now + duration; now < end;) {
-            for (const Action& action : pass(std::min<Duration>(100ms, end - now))) {
+            for (const Action& action : pass(std::min<Duration>(10ms, end - now))) {
                 actions.push_back(action);
+                if (const auto* ask = std::get_if<AskControl>(&action); ask && answers_control)
+                    send(ControlAnswered{ask->worker, ask->generation, ask->question,
+                                         ask->sequence});
                 const auto* ping = std::get_if<SendPing>(&action);
                 if (ping != nullptr && is_answered(*ping))
                     send(
@@ -107,6 +110,8 @@ struct CoreRig {
         }
         return actions;
     }
+
+    bool answers_control{true}; ///< of browsers, in pass_answering() and its like
 
     Generation generation(WorkerId worker) const { return core.worker(worker).generation; }
     WorkerState state(WorkerId worker) const { return core.worker(worker).state; }

@@ -40,15 +40,16 @@ TEST_CASE("texts name their fields, ids of none are a dash, never is a word") {
     CHECK(text_of(Event{WorkerLost{WorkerId{1}, Generation{3}, LossCause::page_crashed}}) ==
           "WorkerLost worker=1 generation=3 cause=page_crashed");
     CHECK(text_of(Event{Submit{{.id = RequestId{7}, .idempotent = false}}}) ==
-          "Submit id=7 model=- lease=0 deadline=never bytes=0 preferred_browsers=0 "
-          "max_attempts=3 idempotent=no");
+          "Submit id=7 model=- copies=1 may_hedge=no lease=0 deadline=never bytes=0 "
+          "preferred_browsers=0 "
+          "work=0 max_attempts=3 idempotent=no");
     CHECK(text_of(Action{Complete{RequestId{7}, Errc::queue_full}}) ==
           "Complete request=7 code=queue_full attempts=0 worker=-");
     CHECK(text_of(Action{Notice{.what = Notice::What::worker_starting,
                                 .worker = WorkerId{0},
                                 .generation = Generation{2},
-                                .level = RestartLevel::compute}}) ==
-          "Notice what=worker_starting worker=0 generation=2 level=compute");
+                                .rung = RecoveryRung::replace_compute}}) ==
+          "Notice what=worker_starting worker=0 generation=2 rung=replace_compute");
 }
 
 TEST_CASE("events and actions can be written to a stream") {

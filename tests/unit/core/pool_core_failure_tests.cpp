@@ -13,7 +13,8 @@ TEST_CASE("what a lost worker had goes to another one at once, before the restar
     rig.submit(3); // on 0
     const Actions actions = rig.lose(w0, LossCause::process_exited);
     CHECK(all<Dispatch>(actions) == std::vector<Dispatch>{{w1, {1}, {1}, 2}, {w1, {1}, {3}, 2}});
-    const StartWorker restart{w0, {2}, RestartLevel::process};
+    const StartWorker restart{
+        w0, {2}, RecoveryRung::restart_browser, {}, LossCause::process_exited};
     CHECK(only<StartWorker>(actions) == restart);
     CHECK(place_of(actions, Dispatch{w1, {1}, {3}, 2}) < place_of(actions, restart));
     CHECK(has(actions, Notice{.what = Notice::What::worker_lost,
@@ -111,7 +112,8 @@ TEST_CASE("a worker that does not become ready in time is restarted as a process
     rig.send(Start{});
     CHECK(all<StartWorker>(rig.pass(30s - 1ns)).empty());
     const Actions actions = rig.pass(1ns);
-    CHECK(only<StartWorker>(actions) == StartWorker{w0, {2}, RestartLevel::process});
+    CHECK(only<StartWorker>(actions) ==
+          StartWorker{w0, {2}, RecoveryRung::restart_browser, {}, LossCause::start_timed_out});
     CHECK(rig.core.worker(w0).last_cause == LossCause::start_timed_out);
 }
 
@@ -119,7 +121,7 @@ TEST_CASE("a lost device restarts the compute thread only") {
     CoreRig rig(CoreRig::workers(1));
     rig.start();
     CHECK(only<StartWorker>(rig.lose(w0, LossCause::device_lost)) ==
-          StartWorker{w0, {2}, RestartLevel::compute});
+          StartWorker{w0, {2}, RecoveryRung::replace_compute, {}, LossCause::device_lost});
 }
 
 // The answer comes before the event. What else is sent to the dead thread would only use up attempts.
@@ -131,7 +133,8 @@ TEST_CASE("an answer that tells of a lost device counts as the loss") {
     const Actions actions = rig.reply(sent, Errc::device_lost);
     CHECK(all<Complete>(actions).empty());
     CHECK(all<Dispatch>(actions).empty());
-    CHECK(only<StartWorker>(actions) == StartWorker{w0, {2}, RestartLevel::compute});
+    CHECK(only<StartWorker>(actions) ==
+          StartWorker{w0, {2}, RecoveryRung::replace_compute, {}, LossCause::device_lost});
     CHECK(rig.send(WorkerLost{w0, {1}, LossCause::device_lost}).empty()); // the event, late
     CHECK(all<Dispatch>(rig.make_ready(w0)) ==
           std::vector<Dispatch>{{w0, {2}, {1}, 2}, {w0, {2}, {2}, 2}});

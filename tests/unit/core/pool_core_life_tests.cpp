@@ -8,8 +8,9 @@ using namespace everpool::core;
 TEST_CASE("start launches every worker as a process, under generation 1") {
     CoreRig rig(CoreRig::workers(2));
     const Actions actions = rig.send(Start{});
-    CHECK(all<StartWorker>(actions) == std::vector<StartWorker>{{w0, {1}, RestartLevel::process},
-                                                                {w1, {1}, RestartLevel::process}});
+    CHECK(all<StartWorker>(actions) ==
+          std::vector<StartWorker>{{w0, {1}, RecoveryRung::restart_browser},
+                                   {w1, {1}, RecoveryRung::restart_browser}});
     CHECK(rig.state(w0) == WorkerState::starting);
     CHECK(all<StartFinished>(actions).empty());
 }
@@ -64,7 +65,10 @@ TEST_CASE("models are loaded and warmed up on each worker, told one by one") {
         actions,
         Notice{.what = Notice::What::model_ready, .worker = w0, .generation = {1}, .model = m1}));
     CHECK(
-        has(actions, Notice{.what = Notice::What::worker_ready, .worker = w0, .generation = {1}}));
+        has(actions, Notice{.what = Notice::What::worker_ready,
+                              .worker = w0,
+                              .generation = {1},
+                              .rung = RecoveryRung::restart_browser}));
     CHECK(has(actions, StartFinished{Errc::ok}));
 }
 

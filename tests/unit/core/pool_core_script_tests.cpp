@@ -54,9 +54,13 @@ struct Script {
     void perform(const SendPing& a) {
         take(rig.send(PongArrived{a.worker, a.generation, a.channel, a.sequence}));
     }
+    void perform(const CountVotes& a) {
+        take(rig.send(VotesCounted{a.request, VoteVerdict::agreed, a.attempts[0], ~0U}));
+    }
     void perform(const Complete& a) { completions[a.request.value].push_back(a.code); }
     void perform(const LeaseGranted&) { ++granted; }
     void perform(const LeaseEnded&) { ++ended; }
+    void perform(const AskControl&) {} // answered by the rig
     void perform(const StartFinished& a) { start_codes.push_back(a.code); }
     void perform(const DrainFinished&) { ++drained; }
     void perform(const StopFinished&) { ++stopped; }
@@ -70,7 +74,7 @@ struct Script {
             take(rig.send(event));
             disturb(*this, step++);
             settle();
-            take(rig.pass(2s)); // delayed restarts
+            take(rig.pass_alive(2s)); // delayed restarts
             settle();
         };
         const TimePoint deadline = rig.now + 1h;
@@ -81,6 +85,7 @@ struct Script {
         next(Submit{{.id = {3}, .model = m0, .lease = {1}, .deadline = deadline}});
         next(Submit{{.id = {4}, .model = m0, .deadline = deadline}});
         next(Release{{1}});
+        next(Submit{{.id = {6}, .model = m0, .copies = 3, .deadline = deadline}});
         next(Submit{{.id = {5}, .model = m0, .deadline = deadline}});
         next(Cancel{{5}});
         next(Drain{});
@@ -92,7 +97,7 @@ struct Script {
     /// What every run must have led to, whatever happened.
     void check_answers() const {
         CHECK(start_codes.size() == 1);
-        for (std::uint64_t id = 1; id <= 5; ++id) {
+        for (std::uint64_t id = 1; id <= 6; ++id) {
             INFO("request " << id);
             REQUIRE(completions.count(id) == 1);
             CHECK(completions.at(id).size() == 1);
@@ -145,7 +150,7 @@ TEST_CASE("a worker lost at any step costs no request its answer") {
 }
 
 TEST_CASE("all workers lost at any step costs no request its answer") {
-    for (int at = 0; at < 11; ++at) {
+    for (int at = 0; at < 12; ++at) {
         INFO("step " << at);
         Script script;
         script.run([&](Script& self, int step) {
@@ -175,7 +180,7 @@ TEST_CASE("every event twice is no worse than once") {
 }
 
 TEST_CASE("a stop at any step ends everything exactly once") {
-    for (int at = 0; at < 11; ++at) {
+    for (int at = 0; at < 12; ++at) {
         INFO("step " << at);
         Script script;
         script.run([&](Script& self, int step) {
@@ -183,7 +188,7 @@ TEST_CASE("a stop at any step ends everything exactly once") {
         });
         CHECK(script.start_codes.size() == 1);
         for (const auto& [id, codes] : script.completions) CHECK(codes.size() == 1);
-        CHECK(script.completions.size() == 5);
+        CHECK(script.completions.size() == 6);
         CHECK(script.rig.core.phase() == PoolPhase::stopped);
     }
 }

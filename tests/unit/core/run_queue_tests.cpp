@@ -19,7 +19,7 @@ struct Queue {
         return slot;
     }
     std::uint64_t pop(const ModelSet& models) {
-        const Slot slot = queue.oldest_for(table, models);
+        const Slot slot = queue.oldest_for(table, models, WorkerId{0});
         if (slot == no_slot) return 0;
         queue.erase(table, slot);
         return table[slot].meta.id.value;

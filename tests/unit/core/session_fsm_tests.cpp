@@ -3,172 +3,319 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 
 using namespace std::chrono_literals;
 using namespace everpool;
 using namespace everpool::core;
-using wire::Channel;
+using Step = NextSessionStep;
+using Channel = WorkerChannel;
 
 namespace {
 
 const TimePoint start{1h};
+constexpr std::uint64_t kilobyte = 1024;
 
 CoreConfig config() {
     CoreConfig out;
-    out.ping_interval = 1s;
-    out.ping_timeout = 3s;
-    out.compute_ping_timeout = 10s;
     out.max_in_flight_per_worker = 2;
     out.in_flight_bytes_max = 100;
     return out;
 }
 
+/// A session and a worker whose parts answer at once, or do not.
+struct Rig {
+    TimePoint now{start};
+    SessionFsm session{config()};
+    bool is_page_silent{false}, is_compute_silent{false}, is_browser_silent{false};
+    bool is_page_hung{false}; ///< asked over the control channel
+
+    void watch_all() {
+        for (const Channel which : {Channel::page, Channel::compute, Channel::control})
+            session.watch(which, now);
+    }
+    void answer(Channel which, bool is_silent) {
+        if (!is_silent) session.on_answer(which, session.last_sequence(which), now);
+    }
+    /// \return whether it hangs
+    bool tick() {
+        for (;;) {
+            switch (session.on_time(now)) {
+            case Step::nothing: return false;
+            case Step::hung: return true;
+            case Step::send_control_ping: answer(Channel::page, is_page_silent); break;
+            case Step::send_data_ping: answer(Channel::compute, is_compute_silent); break;
+            case Step::ask_browser: answer(Channel::control, is_browser_silent); break;
+            case Step::ask_page:
+                if (!is_page_hung && !is_browser_silent)
+                    session.on_page_answer(session.last_sequence(Channel::control));
+                break;
+            }
+        }
+    }
+    /// Runs until it hangs, for this long at most. \return the time that it took
+    std::optional<Duration> run(Duration most) {
+        const TimePoint begin = now;
+        while (now - begin < most) {
+            now = std::max(now + 1ns, session.deadline());
+            if (now - begin >= most) break;
+            if (tick()) return now - begin;
+        }
+        now = begin + most;
+        return std::nullopt;
+    }
+};
+
 } // namespace
 
-TEST_CASE("an unwatched session asks for nothing and takes no pongs") {
+TEST_CASE("an unwatched session asks for nothing and takes no answers") {
     SessionFsm session(config());
     CHECK(session.deadline() == never);
-    CHECK(session.on_time(start + 1h) == NextSessionStep::nothing);
-    CHECK_FALSE(session.on_pong(Channel::control, 1, start));
+    CHECK(session.on_time(start + 1h) == Step::nothing);
+    CHECK_FALSE(session.on_answer(Channel::page, 1, start));
+    CHECK_FALSE(session.on_page_answer(0));
 }
 
-TEST_CASE("each channel is pinged once per interval, with numbers of its own") {
+TEST_CASE("each channel is asked once per interval, with numbers of its own") {
     SessionFsm session(config());
-    session.watch(Channel::control, start);
-    CHECK(session.deadline() == start + 1s);
-    CHECK(session.on_time(start + 999ms) == NextSessionStep::nothing);
-    CHECK(session.on_time(start + 1s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_time(start + 1s) == NextSessionStep::nothing);
-    session.watch(Channel::data, start + 1s);
-    CHECK(session.on_time(start + 2s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_time(start + 2s) == NextSessionStep::send_data_ping);
-    CHECK(session.on_time(start + 2s) == NextSessionStep::nothing);
-    CHECK(session.last_sequence(Channel::control) == 2);
-    CHECK(session.last_sequence(Channel::data) == 1);
+    session.watch(Channel::page, start);
+    CHECK(session.deadline() == start + 100ms);
+    CHECK(session.on_time(start + 99ms) == Step::nothing);
+    CHECK(session.on_time(start + 100ms) == Step::send_control_ping);
+    CHECK(session.on_time(start + 100ms) == Step::nothing);
+    session.watch(Channel::compute, start + 100ms);
+    session.watch(Channel::control, start + 100ms);
+    CHECK(session.on_time(start + 200ms) == Step::send_data_ping);
+    CHECK(session.on_time(start + 200ms) == Step::send_control_ping);
+    CHECK(session.on_time(start + 200ms) == Step::ask_browser);
+    CHECK(session.on_time(start + 200ms) == Step::nothing);
+    CHECK(session.last_sequence(Channel::page) == 2);
+    CHECK(session.last_sequence(Channel::compute) == 1);
+    CHECK(session.last_sequence(Channel::control) == 1);
 }
 
-TEST_CASE("a channel that stays silent for its timeout makes the worker unresponsive") {
+TEST_CASE("an answer answers its question and all before it, once") {
     SessionFsm session(config());
-    session.watch(Channel::control, start);
-    REQUIRE(session.on_time(start + 1s) == NextSessionStep::send_control_ping);
-    REQUIRE(session.on_time(start + 2s) == NextSessionStep::send_control_ping);
-    REQUIRE(session.on_time(start + 3s) == NextSessionStep::send_control_ping);
-    CHECK(session.deadline() == start + 4s); // 3 s after the first ping without an answer
-    CHECK(session.on_time(start + 3999ms) == NextSessionStep::nothing);
-    CHECK(session.on_time(start + 4s) == NextSessionStep::unresponsive);
+    session.watch(Channel::page, start);
+    (void)session.on_time(start + 100ms);
+    (void)session.on_time(start + 200ms);
+    CHECK_FALSE(session.on_answer(Channel::page, 3, start + 210ms)); // invented
+    CHECK_FALSE(session.on_answer(Channel::page, 0, start + 210ms));
+    CHECK_FALSE(session.on_answer(Channel::compute, 1, start + 210ms)); // not asked
+    CHECK(session.on_answer(Channel::page, 1, start + 210ms));
+    CHECK(session.state(Channel::page) == SessionFsm::State::asked);
+    CHECK(session.on_answer(Channel::page, 2, start + 220ms));
+    CHECK(session.state(Channel::page) == SessionFsm::State::idle);
+    CHECK_FALSE(session.on_answer(Channel::page, 1, start + 230ms)); // late
+    CHECK_FALSE(session.on_answer(Channel::page, 2, start + 230ms)); // twice
 }
 
-TEST_CASE("the compute thread has a timeout of its own") {
-    SessionFsm session(config());
-    session.watch(Channel::data, start);
-    for (int i = 1; i <= 10; ++i)
-        REQUIRE(session.on_time(start + i * 1s) == NextSessionStep::send_data_ping);
-    CHECK(session.on_time(start + 11s) == NextSessionStep::unresponsive);
+TEST_CASE("a worker that answers is never taken for hung") {
+    Rig rig;
+    rig.watch_all();
+    CHECK_FALSE(rig.run(1h));
+    CHECK_FALSE(rig.session.is_looking());
 }
 
-TEST_CASE("a pong answers its ping and all before it") {
-    SessionFsm session(config());
-    session.watch(Channel::control, start);
-    (void)session.on_time(start + 1s);
-    (void)session.on_time(start + 2s);
-    CHECK(session.on_pong(Channel::control, 2, start + 2100ms));
-    CHECK(session.state(Channel::control) == SessionFsm::State::idle);
-    CHECK_FALSE(session.on_pong(Channel::control, 1, start + 2200ms)); // late
-    CHECK_FALSE(session.on_pong(Channel::control, 2, start + 2200ms)); // twice
+TEST_CASE("who answers tells which part hangs, and it is found in little more than a second") {
+    struct Scene {
+        const char* name;
+        bool page, compute, browser, page_hung;
+        LossCause cause;
+    };
+    const Scene scene = GENERATE(values<Scene>({
+        {"the page's main thread loops", true, false, false, true, LossCause::page_hung},
+        {"the compute thread loops", false, true, false, false, LossCause::compute_hung},
+        {"the page's process is stopped", true, true, false, true, LossCause::page_hung},
+        {"the network service is stopped", true, true, false, false, LossCause::network_hung},
+        {"the browser process is stopped", false, false, true, true, LossCause::browser_hung},
+        {"everything is stopped", true, true, true, true, LossCause::browser_hung},
+    }));
+    INFO(scene.name);
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(30s));
+    rig.is_page_silent = scene.page;
+    rig.is_compute_silent = scene.compute;
+    rig.is_browser_silent = scene.browser;
+    rig.is_page_hung = scene.page_hung;
+    const auto found = rig.run(10s);
+    REQUIRE(found);
+    CHECK(rig.session.cause() == scene.cause);
+    CHECK(*found > 900ms); // a second's pause is granted
+    CHECK(*found <= 1200ms);
 }
 
-TEST_CASE("a pong to an older ping proves life but leaves the younger one unanswered") {
-    SessionFsm session(config());
-    session.watch(Channel::control, start);
-    (void)session.on_time(start + 1s);
-    (void)session.on_time(start + 2s);
-    CHECK(session.on_pong(Channel::control, 1, start + 2500ms));
-    CHECK(session.state(Channel::control) == SessionFsm::State::asked);
-    (void)session.on_time(start + 3s);
-    (void)session.on_time(start + 4s);
-    (void)session.on_time(start + 5s);
-    CHECK(session.on_time(start + 5499ms) == NextSessionStep::nothing);
-    CHECK(session.on_time(start + 5500ms) == NextSessionStep::unresponsive);
+TEST_CASE("in Firefox a silent page and a silent compute thread are one page that hangs") {
+    Rig rig;
+    rig.session.set_engine(BrowserEngine::gecko);
+    rig.watch_all();
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
+    REQUIRE(rig.run(10s));
+    CHECK(rig.session.cause() == LossCause::page_hung);
 }
 
-TEST_CASE("an invented pong is refused") {
-    SessionFsm session(config());
-    session.watch(Channel::control, start);
-    (void)session.on_time(start + 1s);
-    CHECK_FALSE(session.on_pong(Channel::control, 2, start + 2s));
-    CHECK_FALSE(session.on_pong(Channel::control, 0, start + 2s));
-    CHECK_FALSE(session.on_pong(Channel::data, 1, start + 2s));
+TEST_CASE("a pause of nearly a second is forgiven") {
+    Rig rig;
+    rig.watch_all();
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE_FALSE(rig.run(5s));
+        rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
+        REQUIRE_FALSE(rig.run(850ms));
+        rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = false;
+    }
 }
 
-TEST_CASE("time for which the host stood still does not count as the worker's silence") {
-    SessionFsm session(config());
-    session.on_sent(1);
-    session.on_abandoned(start);
-    session.watch(Channel::control, start);
-    REQUIRE(session.on_time(start + 1s) == NextSessionStep::send_control_ping);
-    session.on_host_late(60s, start + 62s); // it should have been asked at 2 s
-    CHECK(session.on_time(start + 62s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_time(start + 62s) == NextSessionStep::nothing); // made up for once
-    REQUIRE(session.on_time(start + 63s) == NextSessionStep::send_control_ping);
-    CHECK(session.on_time(start + 64s - 1ns) == NextSessionStep::nothing);
-    CHECK(session.on_time(start + 64s) == NextSessionStep::unresponsive); // 1 s before, 2 s after
+TEST_CASE("without a control channel a silent page is still found") {
+    Rig rig;
+    rig.session.watch(Channel::page, rig.now);
+    rig.session.watch(Channel::compute, rig.now);
+    rig.is_page_silent = rig.is_compute_silent = true;
+    REQUIRE(rig.run(10s));
+    CHECK(rig.session.cause() == LossCause::page_hung);
+}
+
+// --- work that keeps the compute thread from answering -------------------------------------------
+
+TEST_CASE("a compute thread that computes is left alone until such work should be over") {
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(1s));
+    rig.is_compute_silent = true;
+    SECTION("known work") {
+        rig.session.on_sent(kilobyte, 5s, rig.now);
+        CHECK_FALSE(rig.run(5800ms));
+        REQUIRE(rig.run(1s));
+    }
+    SECTION("work of which nothing is known") {
+        rig.session.on_sent(kilobyte, std::nullopt, rig.now);
+        CHECK_FALSE(rig.run(30800ms));
+        REQUIRE(rig.run(1s));
+    }
+    CHECK(rig.session.cause() == LossCause::compute_hung);
+}
+
+// A ping waits behind the operations that were sent before it.
+TEST_CASE("a full queue of long operations does not look like a compute thread that hangs") {
+    Rig rig;
+    rig.watch_all();
+    rig.is_compute_silent = true;
+    rig.session.on_sent(1, 10s, rig.now);
+    for (int i = 0; i < 50; ++i) {
+        rig.session.on_sent(1, 10s, rig.now);
+        REQUIRE_FALSE(rig.run(9s));
+        rig.session.on_answered(1, false);
+        rig.session.on_sign_of_life(rig.now);
+    }
+    rig.session.on_answered(1, false);
+    rig.session.on_sign_of_life(rig.now);
+    REQUIRE(rig.run(1300ms)); // idle now, and silent
+}
+
+TEST_CASE("a page that hangs under long work is found as soon as any other") {
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(5s));
+    rig.session.on_sent(1, 60s, rig.now);
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
+    REQUIRE(rig.run(1200ms));
+    CHECK(rig.session.cause() == LossCause::page_hung);
+}
+
+// A hung shader: the threads answer, the operation never ends.
+TEST_CASE("an operation that nobody waits for any more and that does not end hangs the GPU") {
+    Rig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, 2s, rig.now);
+    REQUIRE_FALSE(rig.run(10s)); // its caller still waits
+    rig.session.on_abandoned(rig.now);
+    CHECK_FALSE(rig.run(1999ms));
+    REQUIRE(rig.run(2ms));
+    CHECK(rig.session.cause() == LossCause::gpu_hung);
+}
+
+TEST_CASE("if the compute thread does not answer meanwhile, it is that which hangs") {
+    Rig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, 100s, rig.now);
+    rig.is_compute_silent = true;
+    rig.session.on_abandoned(rig.now);
+    REQUIRE(rig.run(101s));
+    CHECK(rig.session.cause() == LossCause::compute_hung);
+}
+
+TEST_CASE("a worker that moves on has more time for what nobody waits for") {
+    Rig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_abandoned(rig.now);
+    REQUIRE_FALSE(rig.run(900ms));
+    rig.session.on_answered(1, false);
+    rig.session.on_sign_of_life(rig.now);
+    CHECK_FALSE(rig.run(999ms));
+    CHECK(rig.run(2ms));
+}
+
+TEST_CASE("the end of the last given-up operation lifts the suspicion") {
+    Rig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_abandoned(rig.now);
+    rig.session.on_answered(1, true);
+    CHECK_FALSE(rig.run(1h));
+    CHECK(rig.session.in_flight() == 0);
+    CHECK(rig.session.abandoned() == 0);
+}
+
+// --- a host that stands still --------------------------------------------------------------------
+
+TEST_CASE("time for which the host stood still does not count as silence") {
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(5s));
+    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_abandoned(rig.now);
+    rig.now += 1h;
+    rig.session.on_host_late(1h, rig.now);
+    CHECK_FALSE(rig.tick());
+    CHECK_FALSE(rig.run(900ms));
+}
+
+TEST_CASE("who was silent before the host stood still is found out soon after") {
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(5s));
+    rig.is_page_silent = rig.is_page_hung = true;
+    REQUIRE_FALSE(rig.run(800ms));
+    rig.now += 1h;
+    rig.session.on_host_late(1h, rig.now);
+    CHECK_FALSE(rig.tick());
+    CHECK(rig.run(400ms));
 }
 
 TEST_CASE("a host that stood still for ever does not overflow") {
-    SessionFsm session(config());
-    session.watch(Channel::control, start);
-    (void)session.on_time(start + 1s);
-    session.on_host_late(Duration::max(), start + 2s);
-    CHECK(session.on_time(start + 2s) == NextSessionStep::send_control_ping);
+    Rig rig;
+    rig.watch_all();
+    REQUIRE_FALSE(rig.run(5s));
+    rig.session.on_host_late(Duration::max(), rig.now);
+    CHECK_FALSE(rig.tick());
 }
 
-// A ping waits behind the operations that were sent before it. Each of them may be as long as the
-// timeout allows, so all of them together may be longer.
-TEST_CASE("an answer proves that the compute thread is alive, whatever became of its pings") {
-    SessionFsm session(config());
-    session.watch(Channel::data, start);
-    for (int i = 1; i <= 40; ++i) {
-        if (i % 9 == 0) session.on_sign_of_life(start + i * 1s);
-        REQUIRE(session.on_time(start + i * 1s) == NextSessionStep::send_data_ping);
-    }
-    CHECK(session.on_time(start + 46s) ==
-          NextSessionStep::unresponsive); // the last one was at 36 s
-}
+// --- how much it may be given --------------------------------------------------------------------
 
 TEST_CASE("a session has room up to its count and bytes, and for one large request alone") {
     SessionFsm session(config());
     CHECK(session.has_room(1000));
-    session.on_sent(60);
+    session.on_sent(60, {}, start);
     CHECK(session.has_room(40));
     CHECK_FALSE(session.has_room(41));
     CHECK_FALSE(session.has_room(UINT64_MAX));
-    session.on_sent(40);
+    session.on_sent(40, {}, start);
     CHECK_FALSE(session.has_room(0));
     session.on_answered(60, false);
     session.on_answered(40, false);
-    session.on_sent(1000);
+    session.on_sent(1000, {}, start);
     CHECK_FALSE(session.has_room(0)); // nothing beside the large one
-}
-
-// A hung shader: the thread answers pings, the operation never ends.
-TEST_CASE("a worker that answers nothing while it holds given-up operations is unresponsive") {
-    SessionFsm session(config());
-    session.on_sent(1);
-    session.on_sent(1);
-    session.on_abandoned(start);
-    CHECK(session.deadline() == start + 10s);
-    session.on_answered(1, false);
-    session.on_sign_of_life(start + 5s); // it moves on: more time
-    CHECK(session.on_time(start + 10s) == NextSessionStep::nothing);
-    CHECK(session.on_time(start + 15s) == NextSessionStep::unresponsive);
-}
-
-TEST_CASE("the answer to the last given-up operation lifts the suspicion") {
-    SessionFsm session(config());
-    session.on_sent(1);
-    session.on_abandoned(start);
-    session.on_answered(1, true);
-    CHECK(session.deadline() == never);
-    CHECK(session.in_flight() == 0);
-    CHECK(session.abandoned() == 0);
 }

@@ -2,7 +2,10 @@
 #include "everpool/core/worker_fsm.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace everpool;
@@ -15,10 +18,13 @@ namespace {
 struct Rig {
     TimePoint now{1h};
     Prng prng{1};
+    ProgressiveRecoveryManager strategy;
+    RungStatistics statistics;
     WorkerFsm fsm;
 
     explicit Rig(std::uint32_t model_count = 0, std::uint32_t restart_count_max = 10)
-        : fsm(config(model_count, restart_count_max)) {}
+        : Rig(config(model_count, restart_count_max)) {}
+    explicit Rig(const CoreConfig& config) : fsm(config, 0, strategy, statistics) {}
 
     static CoreConfig config(std::uint32_t model_count, std::uint32_t restart_count_max) {
         CoreConfig out;
@@ -41,7 +47,7 @@ TEST_CASE("models are loaded and warmed up one after the other before a worker i
     Rig rig(2);
     CHECK(rig.fsm.start(rig.now) == Step::launch);
     CHECK(rig.fsm.generation() == Generation{1});
-    CHECK(rig.fsm.level() == RestartLevel::process);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.fsm.on_connected(rig.now) == Step::load_model);
     CHECK(rig.fsm.on_model_loaded(ModelId{0}) == Step::warm_up_model);
     CHECK(rig.fsm.on_model_warmed_up(ModelId{0}, rig.now) == Step::load_model);
@@ -85,44 +91,193 @@ TEST_CASE("answers about models that were not asked for are unexpected") {
     CHECK(rig.fsm.on_connected(rig.now) == Step::unexpected);
 }
 
-TEST_CASE("a loss is cured at the level of its cause") {
-    const auto [cause, level] = GENERATE(table<LossCause, RestartLevel>({
-        {LossCause::device_lost, RestartLevel::compute},
-        {LossCause::page_crashed, RestartLevel::page},
-        {LossCause::connection_closed, RestartLevel::page},
-        {LossCause::unresponsive, RestartLevel::page},
-        {LossCause::protocol_error, RestartLevel::page},
-        {LossCause::process_exited, RestartLevel::process},
-        {LossCause::start_timed_out, RestartLevel::process},
+TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
+    const auto [cause, rung] = GENERATE(table<LossCause, RecoveryRung>({
+        {LossCause::device_lost, RecoveryRung::replace_compute},
+        {LossCause::context_lost, RecoveryRung::recreate_device},
+        {LossCause::compute_hung, RecoveryRung::replace_compute},
+        {LossCause::gpu_hung, RecoveryRung::replace_compute},
+        {LossCause::wrong_answer, RecoveryRung::replace_compute},
+        {LossCause::slow, RecoveryRung::replace_compute},
+        {LossCause::page_crashed, RecoveryRung::reload_page},
+        {LossCause::connection_closed, RecoveryRung::reload_page},
+        {LossCause::network_hung, RecoveryRung::reload_page},
+        {LossCause::unresponsive, RecoveryRung::reload_page},
+        {LossCause::software_adapter, RecoveryRung::reload_page},
+        {LossCause::memory_exhausted, RecoveryRung::reload_page},
+        {LossCause::protocol_error, RecoveryRung::reload_page},
+        {LossCause::page_hung, RecoveryRung::new_page},
+        {LossCause::process_exited, RecoveryRung::restart_browser},
+        {LossCause::browser_hung, RecoveryRung::restart_browser},
+        {LossCause::start_timed_out, RecoveryRung::restart_browser},
     }));
     Rig rig;
     (void)rig.fsm.start(rig.now);
     REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
     CHECK(rig.lose(cause) == Step::launch); // the first time at once
-    CHECK(rig.fsm.level() == level);
+    CHECK(rig.fsm.rung() == rung);
     CHECK(rig.fsm.generation() == Generation{2});
     CHECK(rig.fsm.last_cause() == cause);
 }
 
-TEST_CASE("failing again before it was ready escalates one level at a time") {
+TEST_CASE("failing again before it was ready climbs rung by rung") {
     Rig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.lose(LossCause::device_lost);
-    REQUIRE(rig.fsm.level() == RestartLevel::compute);
+    REQUIRE(rig.fsm.rung() == RecoveryRung::replace_compute);
     // Not larger than what is being tried: a failure of that attempt.
     CHECK(rig.lose(LossCause::device_lost) == Step::nothing); // a delay
-    CHECK(rig.fsm.level() == RestartLevel::page);
-    rig.restart();
-    (void)rig.lose(LossCause::page_crashed);
-    CHECK(rig.fsm.level() == RestartLevel::process);
-    rig.restart();
-    (void)rig.lose(LossCause::page_crashed);
-    CHECK(rig.fsm.level() == RestartLevel::process);
+    CHECK(rig.fsm.rung() == RecoveryRung::reload_page);
+    for (const RecoveryRung rung :
+         {RecoveryRung::new_page, RecoveryRung::restart_browser, RecoveryRung::restart_browser,
+          RecoveryRung::restart_adjusted, RecoveryRung::restart_adjusted,
+          RecoveryRung::restart_browser}) { // nothing else is there: from the browser on again
+        rig.restart();
+        (void)rig.lose(LossCause::device_lost);
+        CHECK(rig.fsm.rung() == rung);
+    }
+    CHECK(rig.fsm.form().adjustment == 2);
     rig.restart();
     REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
     (void)rig.lose(LossCause::device_lost); // it was ready: the ladder begins below again
-    CHECK(rig.fsm.level() == RestartLevel::compute);
+    CHECK(rig.fsm.rung() == RecoveryRung::replace_compute);
+}
+
+TEST_CASE("a rung that keeps the browser has less time than a start") {
+    Rig rig;
+    (void)rig.fsm.start(rig.now);
+    CHECK(rig.fsm.deadline() == rig.now + 30s);
+    (void)rig.fsm.on_connected(rig.now);
+    (void)rig.lose(LossCause::page_crashed);
+    CHECK(rig.fsm.deadline() == rig.now + 15s);
+}
+
+TEST_CASE("every rung has a time and tries of its own, within what is configured") {
+    for (const RecoveryRung rung : recovery_rungs) {
+        INFO(name_of(rung));
+        CHECK(budget_of(rung).time_percent > 0);
+        CHECK(budget_of(rung).time_percent <= 100);
+        CHECK(budget_of(rung).tries > 0);
+    }
+    CHECK(budget_of(RecoveryRung::restart_browser).tries == 2);
+    CHECK(budget_of(RecoveryRung::ping).time_percent < 100);
+}
+
+TEST_CASE("a browser that does not come back is replaced by others, in the order given") {
+    CoreConfig config = Rig::config(0, 20);
+    config.worker_browsers = {BrowserType::chromium};
+    config.worker_alternatives = {{BrowserType::firefox, BrowserType::chromium, BrowserType::edge}};
+    Rig rig(config);
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    struct Stage {
+        RecoveryRung rung;
+        std::uint8_t browser;
+    };
+    std::vector<Stage> stages;
+    for (int i = 0; i < 6; ++i) {
+        (void)rig.lose(LossCause::process_exited);
+        rig.restart();
+        stages.push_back({rig.fsm.rung(), rig.fsm.form().browser});
+    }
+    CHECK(stages[0].rung == RecoveryRung::restart_browser);
+    CHECK(stages[3].rung == RecoveryRung::restart_adjusted);
+    CHECK(stages[3].browser == 0);
+    CHECK(stages[4].rung == RecoveryRung::other_browser);
+    CHECK(stages[4].browser == 2);
+    CHECK(stages[5].rung == RecoveryRung::other_type);
+    CHECK(stages[5].browser == 3); // the next one in turn that is no chromium
+    CHECK(rig.fsm.browser() == BrowserType::edge);
+    CHECK(rig.fsm.form().adjustment == 0); // adjustments are of one browser
+
+    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
+    rig.now += 59s;
+    (void)rig.lose(LossCause::process_exited);
+    rig.restart();
+    CHECK(rig.fsm.browser() == BrowserType::edge); // it broke too soon to try the old one again
+    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
+    rig.now += 60s;
+    (void)rig.lose(LossCause::process_exited);
+    CHECK(rig.fsm.browser() == BrowserType::chromium);
+    CHECK(rig.fsm.form() == WorkerForm{});
+}
+
+TEST_CASE("a browser that is not there at all is replaced, not given up, if there is another") {
+    CoreConfig config = Rig::config(0, 10);
+    config.worker_alternatives = {{BrowserType::firefox}};
+    Rig rig(config);
+    (void)rig.fsm.start(rig.now);
+    Step step = Step::nothing;
+    for (int i = 0; i < 9 && rig.fsm.browser() != BrowserType::firefox; ++i) {
+        step = rig.fsm.on_start_failed(Errc::browser_not_found, true, rig.now, rig.prng);
+        REQUIRE(step != Step::give_up);
+        rig.restart();
+    }
+    CHECK(rig.fsm.browser() == BrowserType::firefox);
+}
+
+TEST_CASE("another provider is turned to when there is one, and models are asked for anew") {
+    CoreConfig config = Rig::config(1, 20);
+    config.provider_count_max = 3;
+    Rig rig(config);
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    (void)rig.fsm.on_model_rejected(ModelId{0}, rig.now);
+    REQUIRE(rig.fsm.has_rejected(ModelId{0}));
+    for (int i = 0; i < 10 && rig.fsm.form().providers_skipped == 0; ++i) {
+        (void)rig.lose(LossCause::process_exited);
+        rig.restart();
+    }
+    CHECK(rig.fsm.rung() == RecoveryRung::other_provider);
+    CHECK(rig.fsm.form().providers_skipped == 1);
+    CHECK_FALSE(rig.fsm.has_rejected(ModelId{0}));
+}
+
+TEST_CASE("what a recovery has tried can be read while it goes on") {
+    Rig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    (void)rig.lose(LossCause::page_crashed);
+    rig.now += 40ms;
+    (void)rig.lose(LossCause::page_crashed);
+    REQUIRE(rig.fsm.ladder().tried().size() == 1);
+    CHECK(rig.fsm.ladder().tried()[0] ==
+          RecoveryStep{RecoveryRung::reload_page, Errc::browser_launch_failed, 40ms});
+    rig.restart();
+    (void)rig.fsm.on_connected(rig.now);
+    CHECK(rig.fsm.ladder().tried().empty()); // it is ready
+    const auto& record = rig.statistics.record_of(BrowserFailureCategory::crash,
+                                                  BrowserType::chromium, RecoveryRung::new_page);
+    CHECK(record.attempts == 1);
+    CHECK(record.successes == 1);
+}
+
+TEST_CASE("a rung that never helps is passed over once there is evidence, and tried now and then") {
+    Rig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    std::vector<RecoveryRung> first;
+    for (int i = 0; i < 40; ++i) {
+        rig.now += 1h;
+        (void)rig.lose(LossCause::page_crashed);
+        first.push_back(rig.fsm.rung());
+        while (rig.fsm.state() != State::ready) {
+            rig.restart();
+            if (rig.fsm.rung() == RecoveryRung::reload_page) { // never works here, and takes 2 s
+                rig.now += 2s;
+                (void)rig.lose(LossCause::page_crashed);
+            } else {
+                rig.now += 100ms;
+                (void)rig.fsm.on_connected(rig.now);
+            }
+        }
+    }
+    const auto tried = std::count(first.begin(), first.end(), RecoveryRung::reload_page);
+    CHECK(first.front() == RecoveryRung::reload_page);
+    CHECK(first.back() == RecoveryRung::new_page);
+    CHECK(tried >= 6); // five to learn it, one in sixteen to unlearn it
+    CHECK(tried <= 9);
 }
 
 // A killed browser: its sockets close first, the exit of the process is noticed a little later.
@@ -131,9 +286,9 @@ TEST_CASE("a larger sign of the same failure restarts at once, at its level, unc
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     REQUIRE(rig.lose(LossCause::connection_closed) == Step::launch);
-    REQUIRE(rig.fsm.level() == RestartLevel::page);
+    REQUIRE(rig.fsm.rung() == RecoveryRung::reload_page);
     CHECK(rig.lose(LossCause::process_exited) == Step::launch);
-    CHECK(rig.fsm.level() == RestartLevel::process);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.fsm.failed_starts() == 0);
     CHECK(rig.fsm.generation() == Generation{3});
 }
@@ -145,12 +300,12 @@ TEST_CASE("while it waits for its restart, a larger sign only raises the level")
     (void)rig.lose(LossCause::device_lost);
     (void)rig.lose(LossCause::device_lost);
     REQUIRE(rig.fsm.state() == State::waiting);
-    REQUIRE(rig.fsm.level() == RestartLevel::page);
+    REQUIRE(rig.fsm.rung() == RecoveryRung::reload_page);
     const TimePoint due = rig.fsm.deadline();
     CHECK(rig.lose(LossCause::process_exited) == Step::nothing);
-    CHECK(rig.fsm.level() == RestartLevel::process);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.lose(LossCause::device_lost) == Step::nothing);
-    CHECK(rig.fsm.level() == RestartLevel::process);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.fsm.deadline() == due);
 }
 

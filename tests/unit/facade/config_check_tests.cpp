@@ -7,7 +7,9 @@
 #include <string>
 
 using namespace std::chrono_literals;
+using everpool::FaultToleranceLevel;
 using everpool::OperationModule;
+using everpool::RecoveryStrategy;
 using everpool::ResourcePoolConfig;
 using everpool::facade::check_config;
 
@@ -39,13 +41,21 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(complaint([](auto& c) { c.max_attempts = 0; }) ==
           "ResourcePoolConfig::max_attempts must be 1 to 100, but is 0");
     CHECK(complaint([](auto& c) { c.ping_interval = 1ms; }) ==
-          "ResourcePoolConfig::ping_interval must be 10 ms to 3600000 ms, but is 1 ms");
+          "ResourcePoolConfig::ping_interval must be 10 ms to 30000 ms, but is 1 ms");
     CHECK(names(complaint([](auto& c) { c.default_timeout = 0ms; }), "default_timeout"));
     CHECK(names(complaint([](auto& c) { c.start_timeout = 0s; }), "start_timeout"));
     CHECK(names(complaint([](auto& c) { c.ping_timeout = 2h; }), "ping_timeout"));
     CHECK(names(complaint([](auto& c) { c.compute_ping_timeout = 0s; }), "compute_ping_timeout"));
+    CHECK(names(complaint([](auto& c) { c.canary_interval = 1ms; }), "canary_interval"));
     CHECK(names(complaint([](auto& c) { c.restart_delay_min = 0ms; }), "restart_delay_min"));
     CHECK(names(complaint([](auto& c) { c.restart_count_max = 0; }), "restart_count_max"));
+    CHECK(names(complaint([](auto& c) { c.page_start_timeout = 99ms; }), "page_start_timeout"));
+    CHECK(
+        names(complaint([](auto& c) { c.restart_healthy_after = -1s; }), "restart_healthy_after"));
+    CHECK(names(complaint([](auto& c) { c.restart_intensity = 0; }), "restart_intensity"));
+    CHECK(names(complaint([](auto& c) { c.restart_period = 25h; }), "restart_period"));
+    CHECK(complaint([](auto& c) { c.fleet_window = 999ms; }) ==
+          "ResourcePoolConfig::fleet_window must be 1000 ms to 86400000 ms, but is 999 ms");
     CHECK(names(complaint([](auto& c) { c.stop_grace = 2h; }), "stop_grace"));
     CHECK(names(complaint([](auto& c) { c.queue_count_max = 0; }), "queue_count_max"));
     CHECK(names(complaint([](auto& c) { c.max_in_flight_per_worker = 1025; }),
@@ -54,14 +64,38 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
     CHECK(names(complaint([](auto& c) { c.frame_bytes_max = 1024; }), "frame_bytes_max"));
 }
 
-TEST_CASE("a browser that no pool can start is refused") {
-    CHECK(complaint([](auto& c) { c.browsers[0].type = everpool::BrowserType::webkit; }) ==
-          "ResourcePoolConfig::browsers[].type must be chromium, chrome, edge or firefox, but is "
-          "webkit");
+TEST_CASE("WebKit may be asked for, and needs no WebDriver to be named") {
+    CHECK(complaint([](auto& c) { c.browsers[0].type = everpool::BrowserType::webkit; }).empty());
+}
+
+TEST_CASE("how a browser is controlled by WebDriver is checked member by member") {
+    const auto with = [](auto change) {
+        return complaint([&](auto& c) { change(c.browsers[0].webdriver); });
+    };
+    CHECK(with([](auto& w) { w.endpoint = "http://127.0.0.1:9515"; }).empty());
+    CHECK(with([](auto& w) { w.endpoint = "https://grid:4444"; }) ==
+          "ResourcePoolConfig::browsers[].webdriver.endpoint must be empty or "
+          "http://HOST[:PORT][/PATH], without user and password, but is 'https://grid:4444'");
+    CHECK(names(with([](auto& w) {
+                    w.endpoint = "http://127.0.0.1:9515";
+                    w.driver = "/usr/bin/chromedriver";
+                }),
+                "browsers[].webdriver.driver"));
+    CHECK(with([](auto& w) { w.driver = "/usr/bin/chromedriver"; }).empty());
+    CHECK(with([](auto& w) { w.capabilities_json = R"({"platformName":"linux"})"; }).empty());
+    for (const char* text : {"[]", "{", "1", "{}{}"})
+        CHECK(names(with([&](auto& w) { w.capabilities_json = text; }),
+                    "browsers[].webdriver.capabilities_json"));
+    CHECK(names(with([](auto& w) {
+                    w.capabilities_json =
+                        "{\"a\":" + std::string(17, '[') + std::string(17, ']') + "}";
+                }),
+                "browsers[].webdriver.capabilities_json"));
+    CHECK(names(with([](auto& w) { w.capabilities_json = std::string((64 << 10) + 1, ' '); }),
+                "browsers[].webdriver.capabilities_json.size()"));
 }
 
 TEST_CASE("what is kept, and where, is checked member by member") {
-    using everpool::FaultToleranceLevel;
     const auto with = [](auto change) {
         return complaint([&](auto& c) { change(c.fault_tolerance); });
     };
@@ -105,6 +139,26 @@ TEST_CASE("the enumerators of what is kept are checked, as they may come from a 
           "ResourcePoolConfig::fault_tolerance.orphans must be an OrphanPolicy, but is no "
           "enumerator");
     CHECK(with([](auto& f) { f.orphans = OrphanPolicy::give_up; }).empty());
+}
+
+TEST_CASE("standbys and rivals count among the workers that there may be") {
+    CHECK(names(complaint([](auto& c) { c.standby_count = 9; }), "standby_count"));
+    const auto all = [](std::uint32_t browsers, std::uint32_t standbys, auto strategy) {
+        return complaint([&](auto& c) {
+            c.browsers[0].count = browsers;
+            c.standby_count = standbys;
+            c.fault_tolerance.recovery_strategy = strategy;
+        });
+    };
+    CHECK(all(60, 4, RecoveryStrategy::progressive).empty());
+    CHECK(all(60, 2, RecoveryStrategy::parallel).empty());
+    CHECK(all(60, 3, RecoveryStrategy::parallel) ==
+          "ResourcePoolConfig::browsers (sum of count, with standbys and rivals) must be 1 to 64, "
+          "but is 65");
+    CHECK(complaint([](auto& c) {
+              c.browsers[0].count = 64;
+              c.fault_tolerance.level = FaultToleranceLevel::high; // with a standby of its own
+          }) != "");
 }
 
 TEST_CASE("the longest restart delay is not below the shortest") {

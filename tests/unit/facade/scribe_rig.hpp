@@ -133,6 +133,7 @@ private:
     }
 
     std::string trouble_of(WorkerId) const override { return trouble; }
+    std::string loss_text_of(const core::Notice&) const override { return trouble; }
     std::string_view model_name_of(ModelId model) const override {
         return model.value == 0 ? "mlp" : "cnn";
     }

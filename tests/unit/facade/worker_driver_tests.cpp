@@ -2,7 +2,6 @@
 // compromised, and what it sends must not end the host.
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/worker_driver.hpp"
-
 #include "support/catch.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -31,6 +30,28 @@ class Scene {
 public:
     [[nodiscard]] const std::vector<core::Event>& reports() const { return reports_; }
 
+    /// The page says hello on both connections.
+    void greet(bool has_gpu, bool is_software = false) {
+        worker_.on_hello(wire::Channel::control, {});
+        greet_anew(has_gpu, is_software);
+    }
+    /// Its new compute thread says hello, and what WebGPU it has.
+    void greet_anew(bool has_gpu, bool is_software) {
+        wire::Hello hello;
+        hello.capabilities.emplace();
+        hello.capabilities->webgpu.available = has_gpu;
+        hello.capabilities->webgpu.is_fallback_adapter = is_software;
+        worker_.on_hello(wire::Channel::data, hello);
+    }
+    /// Begins another life by that rung. There is no browser, so nothing else comes of it.
+    void start(RecoveryRung rung) {
+        worker_.start(
+            {.worker = WorkerId{0}, .generation = {worker_.generation().value + 1}, .rung = rung});
+    }
+    [[nodiscard]] BrowserFailure failure(core::LossCause cause) const {
+        return worker_.failure_of(worker_.generation(), cause);
+    }
+
     void hear(wire::Message message) {
         worker_.on_message(wire::Channel::data, std::move(message));
     }
@@ -40,14 +61,17 @@ private:
     boost::asio::any_io_executor strand_{boost::asio::make_strand(context_)};
     DeafListener listener_;
     io::BrowserNest nest_;
-    io::Bridge bridge_{strand_, {.frame_bytes_max = 1 << 20, .write_queue_bytes_max = 1 << 20},
-                       listener_};
-    ModelRegistry models_{{ModelSpec{.name = "m", .file = "m.onnx"}}};
+    io::Bridge bridge_{
+        strand_, {.frame_bytes_max = 1 << 20, .write_queue_bytes_max = 1 << 20}, listener_};
+    ModelRegistry models_{
+        {ModelSpec{.name = "m", .file = "m.onnx", .providers = {Provider::webgpu}}}};
     std::vector<core::Event> reports_;
-    WorkerSurroundings surroundings_{strand_, nest_, bridge_, models_, Duration::zero(),
-                                     [this](const core::Event& event) { reports_.push_back(event); },
-                                     [](PoolEvent) {}};
-    WorkerDriver worker_{WorkerId{0}, BrowserSpec{}, surroundings_};
+    WorkerSurroundings surroundings_{
+        strand_,          nest_,
+        bridge_,          models_,
+        Duration::zero(), [this](const core::Event& event) { reports_.push_back(event); },
+        [](PoolEvent) {}};
+    WorkerDriver worker_{WorkerId{0}, {BrowserSpec{}}, surroundings_};
 };
 
 } // namespace
@@ -64,4 +88,38 @@ TEST_CASE("an answer to a question that was never asked means nothing") {
         CHECK_NOTHROW(scene.hear(error));
     }
     CHECK(scene.reports().empty());
+}
+
+TEST_CASE("a page that had a GPU and has a software adapter now is reloaded, not used") {
+    Scene scene;
+    scene.greet(true);
+    CHECK(std::get<core::WorkerConnected>(scene.reports().back()).generation == Generation{});
+    scene.start(RecoveryRung::replace_compute);
+    const bool has_gpu = GENERATE(true, false);
+    scene.greet_anew(has_gpu, true);
+    CHECK(std::get<core::WorkerLost>(scene.reports().back()).cause ==
+          core::LossCause::software_adapter);
+    CHECK(scene.failure(core::LossCause::software_adapter).category ==
+          BrowserFailureCategory::webgpu);
+}
+
+TEST_CASE("what a browser that was started anew has, is what there is") {
+    Scene scene;
+    scene.greet(true, true);
+    scene.start(RecoveryRung::replace_compute);
+    scene.greet_anew(true, true); // it never had more
+    CHECK(std::holds_alternative<core::WorkerConnected>(scene.reports().back()));
+}
+
+TEST_CASE(
+    "a loss that was seen is told as it was seen, and one that was not, as it must have been") {
+    Scene scene;
+    scene.hear(wire::PageEvent{.type = "device_lost", .message = "the driver was reset"});
+    CHECK(std::get<core::WorkerLost>(scene.reports().back()).cause == core::LossCause::device_lost);
+    const BrowserFailure seen = scene.failure(core::LossCause::device_lost);
+    CHECK(seen.category == BrowserFailureCategory::webgpu);
+    CHECK(seen.message.find("the driver was reset") != std::string::npos);
+    const BrowserFailure unseen = scene.failure(core::LossCause::compute_hung);
+    CHECK(unseen.category == BrowserFailureCategory::timeout);
+    CHECK(unseen.domain == FailureDomain::compute);
 }

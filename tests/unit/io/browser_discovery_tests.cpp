@@ -178,3 +178,36 @@ TEST_CASE("what is found of this machine's browsers is a program, not a script")
                            "ELF");
     }
 }
+
+TEST_CASE("a browser whose WebDriver is missing is not found, and the words name the driver") {
+    BrowserSpec spec;
+    spec.type = BrowserType::webkit;
+    spec.executable = "/bin/true";
+    spec.webdriver.driver = "/nonexistent/driver";
+    error_code ec;
+    Diagnostics diagnostics;
+    CHECK(io::find_browser(spec, ec, diagnostics).empty());
+    CHECK(ec == Errc::browser_not_found);
+    CHECK(diagnostics.message.find("'/nonexistent/driver'") != std::string::npos);
+    CHECK(diagnostics.remedy.find("webdriver.driver") != std::string::npos);
+
+    const Scene empty_path;
+    spec.type = BrowserType::edge; // no distribution puts its driver into /usr/bin
+    spec.webdriver = {.capabilities_json = "{}"};
+    if (fs::exists("/usr/bin/msedgedriver")) return;
+    CHECK(io::find_browser(spec, ec, diagnostics).empty());
+    CHECK(ec == Errc::browser_not_found);
+    CHECK(diagnostics.message.find("no WebDriver for edge was found") != std::string::npos);
+    CHECK(diagnostics.message.find("msedgedriver") != std::string::npos);
+    CHECK(diagnostics.remedy.find("install msedgedriver") != std::string::npos);
+}
+
+TEST_CASE("at a WebDriver endpoint nothing is looked for") {
+    BrowserSpec spec;
+    spec.type = BrowserType::edge;
+    spec.webdriver.endpoint = "http://127.0.0.1:9515";
+    error_code ec;
+    Diagnostics diagnostics;
+    CHECK(io::find_browser(spec, ec, diagnostics).empty());
+    CHECK_FALSE(ec);
+}

@@ -40,11 +40,15 @@ TEST_CASE("the library has a worker page and onnxruntime-web in it") {
     const WebContent content;
     REQUIRE(content.worker_page() != nullptr);
     CHECK(content.worker_page()->mime == "text/html; charset=utf-8");
-    REQUIRE(content.shared_file("/ort/ort-wasm-simd-threaded.jspi.wasm") != nullptr);
-    const auto wasm = content.shared_file("/ort/ort-wasm-simd-threaded.jspi.wasm")->bytes;
-    CHECK(wasm.size() > 1'000'000);
-    CHECK(wasm[1] == std::byte{'a'});
-    CHECK(wasm[2] == std::byte{'s'});
+    for (const char* build : {"/ort/ort-wasm-simd-threaded.jspi.wasm", // with JSPI, and without
+                              "/ort/ort-wasm-simd-threaded.wasm"}) {
+        CAPTURE(build);
+        REQUIRE(content.shared_file(build) != nullptr);
+        const auto wasm = content.shared_file(build)->bytes;
+        CHECK(wasm.size() > 1'000'000);
+        CHECK(wasm[1] == std::byte{'a'});
+        CHECK(wasm[2] == std::byte{'s'});
+    }
     CHECK(content.shared_file("/ort/") == nullptr);
     CHECK(content.shared_file("") == nullptr);
     CHECK(std::ranges::is_sorted(embedded_files(), {}, &EmbeddedFile::url_path));

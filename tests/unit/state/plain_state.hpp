@@ -192,13 +192,13 @@ private:
         const auto found = operations.find(c.id.value);
         if (found == operations.end()) return false;
         OperationState& o = found->second;
-        const bool is_running = o.status == OperationStatus::running;
         if (is_final(o.status) || o.worker != c.worker) return false;
         switch (c.status) {
         case OperationStatus::queued:
         case OperationStatus::running: return false;
         case OperationStatus::completed:
-            if (!is_running || c.code != Errc::ok) return false;
+            // A vote takes its time: who answered may be gone.
+            if (o.attempts == 0 || c.code != Errc::ok) return false;
             break;
         case OperationStatus::outcome_unknown:
             if (o.attempts == 0 || c.code == Errc::ok) return false;

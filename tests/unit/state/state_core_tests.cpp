@@ -106,7 +106,7 @@ TEST_CASE("How an operation ended and why go together") {
     CHECK(contains(refusal(core, OperationFinished{r1, w0, failed, Errc::ok}), "is ok"));
     CHECK(contains(refusal(core, OperationFinished{r1, w0, running, Errc::ok}), "final status"));
     CHECK(contains(refusal(core, OperationFinished{r2, none, completed, Errc::ok}),
-                   "only what is running completes"));
+                   "only what was dispatched completes"));
     CHECK(contains(refusal(core, OperationFinished{r2, none, outcome_unknown, Errc::worker_lost}),
                    "the outcome be unknown"));
     commit(core, OperationFinished{r2, none, cancelled, Errc::cancelled});

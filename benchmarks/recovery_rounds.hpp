@@ -1,0 +1,167 @@
+// Parts of scenario_recovery: one fault, again and again, to a pool of two browsers under load.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "recovery_leaks.hpp"
+#include "recovery_load.hpp"
+#include "recovery_targets.hpp"
+#include "recovery_watch.hpp"
+
+#include <boost/asio/use_future.hpp>
+
+#include <everpool/fault_injector.hpp>
+#include <everpool/recovery_manager.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <future>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace scenario {
+
+struct RoundsOptions {
+    everpool::BrowserSpec browser{};
+    everpool::ModelSpec spec{};
+    everpool::tests::ModelSamples model{};
+    std::size_t rounds{20};
+    bool is_verbose{false};
+};
+
+class FaultRounds {
+public:
+    FaultRounds(const RoundsOptions& options, everpool::Fault fault)
+        : options_(options), pool_(runtime_.get_executor(), config(options)) {
+        row_.fault = fault;
+    }
+
+    FaultFigures run() {
+        (void)runtime_.start(pool_);
+        const auto nest = nest_of(pool_.snapshot().workers.at(0).process_id);
+        {
+            RecoveryLoad load(pool_, options_.model);
+            load.wait_for(200);
+            const std::vector<int> browsers = processes();
+            for (std::size_t i = 0; i < options_.rounds; ++i)
+                round(load, everpool::WorkerId{static_cast<std::uint32_t>(i % 2)});
+            if (row_.fault == everpool::Fault::gpu_hang && processes() != browsers) {
+                ++row_.not_restored;
+                note("a browser was restarted for an endless shader");
+            }
+            load.stop();
+            settle(load.account());
+        }
+        std::map<std::string, std::size_t> paths;
+        for (const auto& record : everpool::RecoveryManager{pool_}.snapshot().last)
+            ++paths[path_of(record)];
+        for (const auto& [path, count] : paths)
+            row_.paths.push_back(std::to_string(count) + " x " + path);
+        runtime_.stop(pool_);
+        row_.leaked = count_leaked(nest);
+        if (row_.leaked != 0) note("left behind in " + nest.string());
+        return std::move(row_);
+    }
+
+private:
+    everpool::ResourcePoolConfig config(const RoundsOptions& options) {
+        everpool::ResourcePoolConfig out;
+        out.browsers = {options.browser};
+        out.browsers.at(0).count = 2;
+        out.models = {options.spec};
+        out.on_event = watch_.listener();
+        // The pause before the next start grows if the same worker fails again within a minute, as
+        // it does here on purpose; what is measured is what comes after the pause.
+        out.restart_delay_min = out.restart_delay_max = std::chrono::milliseconds{1};
+        out.restart_period = {}; // each round is another fault, and not one that does not go away
+        out.start_timeout = std::chrono::seconds{30};
+        return out;
+    }
+
+    [[nodiscard]] std::vector<int> processes() const {
+        std::vector<int> out;
+        for (const auto& worker : pool_.snapshot().workers) out.push_back(worker.process_id);
+        return out;
+    }
+
+    void round(RecoveryLoad& load, everpool::WorkerId victim) {
+        using everpool::Fault, everpool::FaultIntensity;
+        const std::size_t mark = watch_.mark();
+        const std::size_t moved_before = load.account().moved.size();
+        const bool is_endured = row_.fault == Fault::slow;
+        everpool::FaultInjector injector{pool_};
+        auto injected = std::make_shared<
+            std::promise<std::pair<everpool::error_code, everpool::FaultReport>>>();
+        auto injecting = injected->get_future();
+        injector.async_inject(
+            {.fault = row_.fault,
+             .worker = victim,
+             .intensity = is_endured ? FaultIntensity::mild : FaultIntensity::severe},
+            [injected](everpool::error_code ec, everpool::FaultReport report) {
+                injected->set_value({ec, std::move(report)});
+            });
+        const auto [ec, report] = injecting.get();
+        if (ec) {
+            ++row_.not_restored;
+            return note(ec.message() + ": " + report.diagnostics.text());
+        }
+        ++row_.n;
+        const std::size_t losses = is_endured                               ? 0
+                                   : row_.fault == Fault::all_browsers_kill ? 2
+                                   : row_.fault == Fault::gpu_kill_repeated ? 12
+                                                                            : 1;
+        const Aftermath after =
+            losses == 0 ? Aftermath{}
+                        : watch_.wait_for_recovery(mark, losses, std::chrono::seconds{90});
+        if (losses != 0) measure(report.at, after, victim);
+        if (!load.wait_for(24)) {
+            ++row_.not_restored;
+            note("no answers for a minute");
+        }
+        const auto moved = load.account().moved;
+        for (std::size_t i = moved_before; i < moved.size(); ++i)
+            if (moved[i].submitted <= report.at)
+                row_.first_answer.push_back(milliseconds(moved[i].answered - report.at));
+    }
+
+    void measure(everpool::TimePoint at, const Aftermath& after, everpool::WorkerId victim) {
+        if (!after.ready) {
+            ++row_.not_restored;
+            return note("worker " + std::to_string(victim.value) + " did not come back");
+        }
+        if (row_.fault == everpool::Fault::gpu_kill_repeated) return; // of twelve faults, not one
+        row_.detect.push_back(milliseconds(*after.lost - at));
+        row_.capacity.push_back(milliseconds(*after.ready - at));
+        row_.restore.push_back(milliseconds(*after.ready - *after.lost));
+    }
+
+    void settle(const LoadAccount& account) {
+        row_.lost = account.lost;
+        row_.twice = account.twice;
+        row_.wrong = account.wrong;
+        row_.model_compute = account.compute_ms;
+        if (!account.trouble.empty()) note(account.trouble);
+    }
+
+    static std::string path_of(const everpool::RecoveryRecord& record) {
+        std::string out = record.cause + ':';
+        for (const auto& step : record.path)
+            out += ' ' + std::string(name_of(step.rung)) +
+                   (step.code == everpool::Errc::ok ? "" : " (failed)");
+        return out;
+    }
+
+    void note(const std::string& what) {
+        if (row_.trouble.empty()) row_.trouble = what;
+    }
+
+    const RoundsOptions& options_;
+    RecoveryWatch watch_;
+    everpool::Runtime runtime_;
+    everpool::ResourcePool pool_;
+    FaultFigures row_;
+};
+
+} // namespace scenario

@@ -1,0 +1,290 @@
+// Every fault, to two real browsers under a steady load of 8 operations: what it costs, how soon it is
+// seen, how soon the caller has an answer and the pool its capacity, beside what the browser itself
+// takes for the same steps. See README.md for what is measured how.
+// SPDX-License-Identifier: BSL-1.0
+#include "recovery_host.hpp"
+#include "recovery_overhead.hpp"
+#include "recovery_rounds.hpp"
+#include "recovery_targets.hpp"
+#include "scenario_report.hpp"
+
+#include <everpool/everpool.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace scenario {
+
+using everpool::BrowserType;
+using everpool::Fault;
+using everpool::FaultToleranceLevel;
+using everpool::Provider;
+
+struct Options {
+    BrowserType engine{BrowserType::chromium};
+    std::vector<Fault> faults{};
+    std::vector<FaultToleranceLevel> levels{};
+    std::size_t n{20};
+    bool judges_times{true};
+};
+
+bool is_by_device(Fault fault) {
+    return kind_of(fault) == FaultKind::device || fault == Fault::gpu_hang;
+}
+
+/// Why this fault cannot be had from this engine; empty: it can.
+std::string_view inapplicable(Fault fault, BrowserType engine) {
+    if (fault == Fault::wrong_answer) return "wrong numbers are found by votes, not by recovery";
+    if (fault == Fault::context_lost)
+        return std::getenv("EVERPOOL_WEBNN_BROWSER") != nullptr && engine == BrowserType::chromium
+                   ? ""
+                   : "no browser with WebNN";
+    if (everpool::is_chromium_family(engine)) return {};
+    switch (fault) {
+    case Fault::gpu_kill:
+    case Fault::gpu_kill_repeated: return "it has no GPU process";
+    case Fault::network_service_kill:
+    case Fault::network_service_stop: return "it has no network service";
+    case Fault::gpu_hang: return "its shaders run in the browser process";
+    default: return {};
+    }
+}
+
+boost::json::value times(const std::vector<double>& values) {
+    if (values.empty()) return nullptr;
+    return boost::json::object{{"p50", median(values)},
+                               {"p95", quantile(values, 0.95)},
+                               {"max", *std::max_element(values.begin(), values.end())}};
+}
+
+class Scenario {
+public:
+    explicit Scenario(const Options& options) : options_(options) {}
+
+    /// \return whether everything was met
+    bool run() {
+        for (const Fault fault : options_.faults) {
+            const std::string_view why = inapplicable(fault, options_.engine);
+            if (!why.empty()) {
+                std::fprintf(stderr, "%-22s not here: %s\n", std::string(name_of(fault)).c_str(),
+                             std::string(why).c_str());
+                continue;
+            }
+            if (fault == Fault::host_kill) note(measure_host_kill(options_.engine, host_rounds()));
+            else measure(fault);
+        }
+        for (const FaultToleranceLevel level : options_.levels) measure(level);
+        return is_met_;
+    }
+
+    void print() const {
+        std::printf("%s\n",
+                    boost::json::serialize(
+                        boost::json::object{
+                            {"scenario", "recovery"},
+                            {"version", EVERPOOL_VERSION},
+                            {"machine", machine()},
+                            {"engine", {{"name", name_of(options_.engine)}, {"version", version_}}},
+                            {"floors_ms", floors_json_},
+                            {"rows", rows_}})
+                        .c_str());
+    }
+
+private:
+    [[nodiscard]] std::size_t host_rounds() const {
+        return std::max<std::size_t>(1, options_.n / 5);
+    }
+
+    [[nodiscard]] everpool::BrowserSpec browser_for(Fault fault) const {
+        everpool::BrowserSpec out;
+        out.type = options_.engine;
+        if (fault == Fault::context_lost) out.executable = std::getenv("EVERPOOL_WEBNN_BROWSER");
+        return out;
+    }
+
+    static Provider provider_for(Fault fault) {
+        if (fault == Fault::context_lost) return Provider::webnn;
+        return is_by_device(fault) ? Provider::webgpu : Provider::wasm;
+    }
+
+    static everpool::ModelSpec spec_of(const everpool::tests::ModelSamples& model,
+                                       Provider provider) {
+        everpool::ModelSpec out;
+        out.name = model.name;
+        out.file = model.file;
+        out.family = everpool::ModelFamily::text;
+        out.providers = {provider};
+        out.warm_up = everpool::WarmUp{model.samples.at(0).inputs, model.outputs};
+        return out;
+    }
+
+    const RecoveryFloors& floors_for(const RoundsOptions& options) {
+        const Provider provider = options.spec.providers.at(0);
+        const auto found = floors_.find(provider);
+        if (found != floors_.end()) return found->second;
+        std::fprintf(stderr, "floors (%s)\n", std::string(name_of(provider)).c_str());
+        const auto& made = floors_[provider] = measure_floors(
+            options.browser, options.spec, options.model, std::min<std::size_t>(options_.n, 7));
+        floors_json_[std::string(name_of(provider))] =
+            boost::json::object{{"cold_start_and_model", times(made.cold_start)},
+                                {"reload_and_model", times(made.reload)},
+                                {"fresh_session", times(made.session)}};
+        return made;
+    }
+
+    void measure(Fault fault) {
+        RoundsOptions options;
+        options.browser = browser_for(fault);
+        options.spec = spec_of(mlp_, provider_for(fault));
+        options.model = mlp_;
+        // One of these is twelve faults.
+        options.rounds = fault == Fault::gpu_kill_repeated ? (options_.n + 11) / 12 : options_.n;
+        static const RecoveryFloors none; // no time is judged by them
+        const RecoveryFloors& floors = options_.judges_times ? floors_for(options) : none;
+        note(FaultRounds(options, fault).run(), floors);
+    }
+
+    void note(const FaultFigures& row, const RecoveryFloors& floors = {}) {
+        const Verdict verdict =
+            judge(row, floors, options_.engine == BrowserType::firefox, options_.judges_times);
+        is_met_ = is_met_ && verdict.is_met;
+        boost::json::object out{{"name", "recovery/" + std::string(name_of(row.fault))},
+                                {"n", row.n},
+                                {"lost", row.lost},
+                                {"twice", row.twice},
+                                {"wrong", row.wrong},
+                                {"leaked", row.leaked},
+                                {"not_restored", row.not_restored},
+                                {"detect_ms", times(row.detect)},
+                                {"first_answer_ms", times(row.first_answer)},
+                                {"capacity_ms", times(row.capacity)},
+                                {"met", verdict.is_met},
+                                {"rule", verdict.rule}};
+        if (!row.trouble.empty()) out["trouble"] = row.trouble;
+        std::fprintf(stderr, "%-22s %s%s%s\n", std::string(name_of(row.fault)).c_str(),
+                     verdict.is_met ? "met: " : "MISSED: ", verdict.rule.c_str(),
+                     row.trouble.empty() ? "" : ("\n    " + row.trouble).c_str());
+        std::fprintf(stderr, "    detect %s first answer %s capacity %s\n",
+                     text(row.detect).c_str(), text(row.first_answer).c_str(),
+                     text(row.capacity).c_str());
+        for (const std::string& path : row.paths) std::fprintf(stderr, "    %s\n", path.c_str());
+        rows_.push_back(std::move(out));
+    }
+
+    void measure(FaultToleranceLevel level) {
+        const bool is_short = !options_.judges_times;
+        const auto encoder =
+            everpool::tests::load_model_samples(EVERPOOL_MODELS_DIR, "tiny_encoder");
+        Row row =
+            measure_overhead(browser_for(Fault::browser_kill), spec_of(encoder, Provider::wasm),
+                             encoder, level, is_short ? 1 : 9, is_short ? 5 : 60);
+        boost::json::object out = row.json();
+        const double limit = overhead_allowed(level);
+        const bool is_met = is_short || out.at("ratio").as_double() <= limit;
+        out["met"] = is_met;
+        out["rule"] = fmt::format("ratio <= {:.2f}", limit);
+        is_met_ = is_met_ && is_met;
+        std::fprintf(stderr, "%-22s %s: ratio %.3f\n", row.name.c_str(), is_met ? "met" : "MISSED",
+                     out.at("ratio").as_double());
+        rows_.push_back(std::move(out));
+    }
+
+    static std::string text(const std::vector<double>& values) {
+        if (values.empty()) return "-";
+        return fmt::format("{:.0f}/{:.0f}", median(values), quantile(values, 0.95));
+    }
+
+    const Options options_;
+    const everpool::tests::ModelSamples mlp_ =
+        everpool::tests::load_model_samples(EVERPOOL_MODELS_DIR, "mlp");
+    std::string version_ = version_of(options_.engine);
+    std::map<Provider, RecoveryFloors> floors_;
+    boost::json::object floors_json_;
+    boost::json::array rows_;
+    bool is_met_{true};
+};
+
+int usage(int status) {
+    std::printf(
+        "usage: scenario_recovery [--engine=E] [--fault=F]... [--level=L]... [--n=N] [--all]\n"
+        "\n"
+        "Breaks two browsers under load, and prints what came of it as JSON.\n"
+        "\n"
+        "--engine=E  chromium (default), chrome, edge, firefox or webkit\n"
+        "--fault=F   one of those of everpool::Fault\n"
+        "--level=L   the overhead of this level of fault tolerance, with no fault\n"
+        "--all       every fault and level; the default\n"
+        "--n=N       of each fault, default 20\n"
+        "--smoke     three of each; no time is judged\n"
+        "\n"
+        "Exit status 1: a target was missed. The lines on standard error say which rungs the\n"
+        "recoveries climbed.\n");
+    return status;
+}
+
+std::optional<FaultToleranceLevel> level_from(std::string_view name) {
+    using enum FaultToleranceLevel;
+    for (const FaultToleranceLevel level : {low, medium, high, critical})
+        if (name_of(level) == name) return level;
+    return std::nullopt;
+}
+
+/// Empty: not understood.
+std::optional<Options> options_from(const std::vector<std::string_view>& arguments) {
+    Options out;
+    for (const std::string_view argument : arguments) {
+        const std::string_view value =
+            argument.substr(std::min(argument.find('=') + 1, argument.size()));
+        if (argument == "--smoke") {
+            out.n = 3;
+            out.judges_times = false;
+        } else if (argument.starts_with("--engine=")) {
+            const auto type = everpool::browser_type_from(value);
+            if (!type) return std::nullopt;
+            out.engine = *type;
+        } else if (argument.starts_with("--fault=")) {
+            const auto fault = everpool::fault_from(value);
+            if (!fault) return std::nullopt;
+            out.faults.push_back(*fault);
+        } else if (argument.starts_with("--level=")) {
+            const auto level = level_from(value);
+            if (!level) return std::nullopt;
+            out.levels.push_back(*level);
+        } else if (argument.starts_with("--n=")) {
+            out.n = std::stoul(std::string(value));
+        } else if (argument != "--all") {
+            return std::nullopt;
+        }
+    }
+    if (out.n == 0) return std::nullopt;
+    if (out.faults.empty() && out.levels.empty()) {
+        using enum FaultToleranceLevel;
+        out.faults.assign(everpool::all_faults.begin(), everpool::all_faults.end());
+        out.levels = {low, medium, high, critical};
+    }
+    return out;
+}
+
+} // namespace scenario
+
+int main(int argc, char** argv) try {
+    const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+    if (arguments.size() == 3 && arguments[0] == "--host")
+        return scenario::be_host(arguments[1], argv[3]);
+    if (arguments == std::vector<std::string_view>{"--help"}) return scenario::usage(0);
+    const auto options = scenario::options_from(arguments);
+    if (!options) return scenario::usage(2);
+    scenario::Scenario scenario(*options);
+    const bool is_met = scenario.run();
+    scenario.print();
+    return is_met ? 0 : 1;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "scenario_recovery: %s\n", error.what());
+    return 1;
+}

@@ -1,0 +1,200 @@
+// Everpool core: which rung of the ladder a worker's recovery is on, and which comes next.
+// SPDX-License-Identifier: BSL-1.0
+//
+// The strategy decides; this keeps its books: what has been tried since the worker was last ready,
+// when a step began, and what the evidence of earlier recoveries says about where to begin. It also
+// keeps the strategy to the rules: no rung that cannot cure what was seen, none that is not there.
+#pragma once
+
+#include "everpool/browser_failure.hpp"
+#include "everpool/core/event.hpp"
+#include "everpool/recovery_rung.hpp"
+#include "everpool/recovery_strategy.hpp"
+#include "everpool/rung_statistics.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+
+namespace everpool::core {
+
+/// The smallest rung that can cure this.
+constexpr RecoveryRung smallest_rung(LossCause cause) noexcept {
+    switch (cause) {
+    case LossCause::context_lost: return RecoveryRung::recreate_device;
+    case LossCause::device_lost:
+    case LossCause::compute_hung:
+    case LossCause::gpu_hung:
+    case LossCause::wrong_answer:
+    case LossCause::slow: return RecoveryRung::replace_compute;
+    case LossCause::page_crashed:
+    case LossCause::connection_closed:
+    case LossCause::network_hung:
+    case LossCause::unresponsive:
+    case LossCause::software_adapter: // asked for by a document anew, it may be there again
+    case LossCause::memory_exhausted:
+    case LossCause::protocol_error: return RecoveryRung::reload_page;
+    case LossCause::page_hung: return RecoveryRung::new_page; // a busy page does not reload
+    case LossCause::process_exited:
+    case LossCause::browser_hung:
+    case LossCause::start_timed_out: break;
+    }
+    return RecoveryRung::restart_browser;
+}
+
+constexpr BrowserFailureCategory category_of(LossCause cause) noexcept {
+    using enum BrowserFailureCategory;
+    switch (cause) {
+    case LossCause::process_exited:
+    case LossCause::page_crashed: return crash;
+    case LossCause::connection_closed:
+    case LossCause::network_hung: return connection;
+    case LossCause::unresponsive:
+    case LossCause::compute_hung:
+    case LossCause::page_hung:
+    case LossCause::browser_hung: return timeout;
+    case LossCause::device_lost:
+    case LossCause::gpu_hung:
+    case LossCause::software_adapter: return webgpu;
+    case LossCause::context_lost: return webnn;
+    case LossCause::protocol_error:
+    case LossCause::wrong_answer: return api;
+    case LossCause::start_timed_out: return launch;
+    case LossCause::slow: return resource;
+    case LossCause::memory_exhausted: return memory;
+    }
+    return unknown;
+}
+
+/// What a ladder of one worker slot leans on. What is pointed to outlives it, and is not null.
+struct LadderSupport {
+    const BrowserRecoveryStrategy* strategy{nullptr};
+    RungStatistics* statistics{nullptr};
+    std::optional<ModelFamily> family{};
+    RungSet rungs{}; ///< that this slot has at all
+};
+
+class Ladder {
+public:
+    explicit Ladder(LadderSupport with) noexcept : with_(with) {}
+
+    /// The worker failed while it was ready: a recovery begins. `is_too_often`: those before have
+    /// not helped for long, so this one and the next ones begin a level higher, as far as the
+    /// strategy goes. \return its first rung
+    RecoveryRung begin(LossCause cause, BrowserType browser, TimePoint now,
+                       bool is_too_often = false) {
+        count_ = 0;
+        began_ = now;
+        if (is_too_often) lift(cause, browser);
+        RecoveryRung smallest = std::max(lowest(cause), floor_);
+        start_ = with_.statistics->choose_start(category_of(cause), browser, smallest,
+                                                liftable(smallest));
+        auto rung = ask(cause, browser, smallest);
+        if (!rung) rung = ask(cause, browser, start_ = smallest = lowest(cause));
+        rung_ = begun_ = rung.value_or(smallest);
+        return rung_;
+    }
+    /// It has been healthy for long: recoveries begin as low as ever.
+    void calm_down() noexcept { floor_ = RecoveryRung::ping; }
+
+    /// Another worker's recovery is tried here as well, by this rung.
+    void begin_instead_of(const Ladder& other, RecoveryRung rung) noexcept {
+        with_.rungs = other.with_.rungs;
+        count_ = 0;
+        rung_ = begun_ = rung;
+        start_ = fallback(RecoveryRung::restart_browser);
+        floor_ = RecoveryRung::ping;
+    }
+
+    /// The rung under way has failed for this reason. \return the next one
+    RecoveryRung climb_after(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
+        note(cause, why, browser, now);
+        auto rung = ask(cause, browser, std::max(lowest(cause), floor_));
+        if (!rung) { // a round is over; the next one begins with the browser
+            count_ = 0;
+            start_ = fallback(RecoveryRung::restart_browser);
+            rung = ask(cause, browser, start_);
+        }
+        rung_ = rung.value_or(fallback(RecoveryRung::restart_browser));
+        return rung_;
+    }
+
+    /// A larger sign of the same failure. \return the rung that replaces the one under way
+    RecoveryRung raise(LossCause cause) noexcept {
+        rung_ = std::max(rung_, lowest(cause));
+        return rung_;
+    }
+
+    /// The worker has passed its verification.
+    void succeed(LossCause cause, BrowserType browser, TimePoint now) {
+        note(cause, Errc::ok, browser, now);
+        count_ = 0;
+    }
+
+    /// The delay before a rung is no part of it.
+    void start_step(TimePoint now) noexcept { began_ = now; }
+
+    [[nodiscard]] RecoveryRung rung() const noexcept { return rung_; }
+    /// In this round, oldest first.
+    [[nodiscard]] std::span<const RecoveryStep> tried() const noexcept {
+        return {steps_.data(), count_};
+    }
+    [[nodiscard]] RungSet rungs() const noexcept { return with_.rungs; }
+
+private:
+    static constexpr std::size_t steps_max = 32;
+
+    /// That exists in this slot.
+    [[nodiscard]] RecoveryRung lowest(LossCause cause) const noexcept {
+        return fallback(smallest_rung(cause));
+    }
+    [[nodiscard]] RecoveryRung fallback(RecoveryRung rung) const noexcept {
+        return with_.rungs.at_least(rung).value_or(RecoveryRung::restart_browser);
+    }
+    /// Above where the last recovery began, if the strategy has something there.
+    void lift(LossCause cause, BrowserType browser) {
+        const auto higher = with_.rungs.at_least(rung_of_next_level(std::max(begun_, floor_)));
+        if (!higher) return;
+        start_ = *higher;
+        if (ask(cause, browser, *higher)) floor_ = *higher;
+    }
+    /// What a start may be lifted to: rungs of the same browser, none that changes what it is.
+    [[nodiscard]] RungSet liftable(RecoveryRung smallest) const noexcept {
+        return with_.rungs & RungSet::between(smallest, RecoveryRung::restart_browser);
+    }
+    [[nodiscard]] std::optional<RecoveryRung> ask(LossCause cause, BrowserType browser,
+                                                  RecoveryRung smallest) const {
+        const auto wanted = with_.strategy->next({.category = category_of(cause),
+                                                  .browser = browser,
+                                                  .family = with_.family,
+                                                  .smallest = smallest,
+                                                  .start = std::max(smallest, start_),
+                                                  .available = with_.rungs,
+                                                  .tried = tried()});
+        if (!wanted) return std::nullopt;
+        return with_.rungs.at_least(std::max(*wanted, smallest));
+    }
+    void note(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
+        const Duration took = std::max(Duration{}, now - began_);
+        if (count_ == steps_max) {
+            std::shift_left(steps_.begin(), steps_.end(), 1);
+            --count_;
+        }
+        steps_[count_++] = {rung_, why, took};
+        with_.statistics->record(category_of(cause), browser, rung_, why == Errc::ok, took);
+        began_ = now;
+    }
+
+    LadderSupport with_;
+    RecoveryRung rung_{RecoveryRung::restart_browser};
+    RecoveryRung start_{RecoveryRung::restart_browser};
+    RecoveryRung begun_{RecoveryRung::ping}; ///< where the last recovery began
+    RecoveryRung floor_{RecoveryRung::ping}; ///< no recovery begins below, if it can be helped
+    TimePoint began_{};
+    std::array<RecoveryStep, steps_max> steps_{};
+    std::size_t count_{0};
+};
+
+} // namespace everpool::core

@@ -1,0 +1,82 @@
+// Everpool core: has one worker become slow, while the others have not?
+// SPDX-License-Identifier: BSL-1.0
+//
+// Each worker is compared with itself (latency_drift.hpp), one kind of work at a time. But if a machine
+// is busy, all its workers are slow, and to restart them would make it busier. So a worker counts as
+// slow only if most of the others that do the same work are not, and there is one at least. As one is
+// always the first to be found slow, the others are asked for what they did since.
+#pragma once
+
+#include "everpool/core/latency_drift.hpp"
+#include "everpool/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace everpool::core {
+
+class Slowness {
+public:
+    /// Kinds of work beyond these are not watched.
+    static constexpr std::size_t kinds_max = 64;
+
+    Slowness(std::size_t worker_count, std::size_t kind_count)
+        : kind_count_(kind_count < kinds_max ? kind_count : kinds_max), workers_(worker_count) {}
+
+    /// A worker has done work of that kind in that time.
+    /// \return whether it is slow, and it is its own fault. \pre worker < worker_count
+    bool add(std::size_t worker, std::size_t kind, Duration took, TimePoint now) {
+        if (kind >= kind_count_) return false;
+        std::vector<Watched>& kinds = workers_[worker];
+        if (kinds.empty()) kinds.resize(kind_count_);
+        Watched& watched = kinds[kind];
+        if (!watched.drift.add(took, now)) {
+            watched.counts_at_alarm.clear();
+            return false;
+        }
+        if (watched.counts_at_alarm.empty()) {
+            for (std::size_t i = 0; i < workers_.size(); ++i)
+                watched.counts_at_alarm.push_back(count_of(i, kind));
+            return false;
+        }
+        return is_its_own(worker, kind, watched.counts_at_alarm);
+    }
+
+    /// Another life: what it was is no measure of what it will be.
+    void forget(std::size_t worker) noexcept {
+        for (Watched& watched : workers_[worker]) {
+            watched.drift.reset();
+            watched.counts_at_alarm.clear();
+        }
+    }
+
+private:
+    struct Watched {
+        LatencyDrift drift;
+        std::vector<std::uint64_t> counts_at_alarm; ///< by worker; empty: there is no alarm
+    };
+
+    [[nodiscard]] std::uint64_t count_of(std::size_t worker, std::size_t kind) const noexcept {
+        return workers_[worker].empty() ? 0 : workers_[worker][kind].drift.report().sample_count;
+    }
+
+    [[nodiscard]] bool is_its_own(std::size_t worker, std::size_t kind,
+                                  const std::vector<std::uint64_t>& before) const noexcept {
+        std::size_t slow = 0, fine = 0;
+        for (std::size_t other = 0; other < workers_.size(); ++other) {
+            if (other == worker || workers_[other].empty()) continue;
+            // With so many values all that it is judged by is of the time since.
+            const std::uint64_t count = count_of(other, kind);
+            if (count < before[other] + LatencyDrift::recent_count) continue;
+            if (workers_[other][kind].drift.is_slow()) ++slow;
+            else if (count >= LatencyDriftConfig{}.baseline_min) ++fine;
+        }
+        return fine > slow;
+    }
+
+    std::size_t kind_count_;
+    std::vector<std::vector<Watched>> workers_; ///< then by kind; empty before its first work
+};
+
+} // namespace everpool::core

@@ -1,0 +1,80 @@
+// Everpool core: what a worker slot is at present, and what it may turn into.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/browser_spec.hpp"
+#include "everpool/core/action.hpp"
+#include "everpool/core/core_config.hpp"
+#include "everpool/recovery_rung.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace everpool::core {
+
+class WorkerShape {
+public:
+    /// Of the slot with that number. \pre slot < config.worker_browsers.size()
+    WorkerShape(const CoreConfig& config, std::size_t slot)
+        : provider_count_max_(config.provider_count_max) {
+        types_.push_back(config.worker_browsers[slot]);
+        if (config.worker_alternatives.empty()) return;
+        const auto& alternatives = config.worker_alternatives[slot];
+        types_.insert(types_.end(), alternatives.begin(), alternatives.end());
+    }
+
+    /// Of the configured rungs, those that there is room for here.
+    [[nodiscard]] RungSet possible(RungSet rungs) const noexcept {
+        if (!other(true)) rungs.erase(RecoveryRung::other_browser);
+        if (!other(false)) rungs.erase(RecoveryRung::other_type);
+        if (provider_count_max_ < 2) rungs.erase(RecoveryRung::other_provider);
+        return rungs;
+    }
+
+    /// This rung is being tried.
+    void apply(RecoveryRung rung) noexcept {
+        switch (rung) {
+        case RecoveryRung::restart_adjusted:
+            if (form_.adjustment < UINT8_MAX) ++form_.adjustment;
+            break;
+        case RecoveryRung::other_browser: turn_to(other(true)); break;
+        case RecoveryRung::other_type: turn_to(other(false)); break;
+        case RecoveryRung::other_provider:
+            form_.providers_skipped =
+                static_cast<std::uint8_t>((form_.providers_skipped + 1) % provider_count_max_);
+            break;
+        case RecoveryRung::simulation: form_.is_simulated = true; break;
+        default: break;
+        }
+    }
+
+    /// As configured again.
+    void reset() noexcept { form_ = {}; }
+
+    [[nodiscard]] const WorkerForm& form() const noexcept { return form_; }
+    [[nodiscard]] BrowserType browser() const noexcept { return types_[form_.browser]; }
+    [[nodiscard]] bool has_other_browser() const noexcept { return types_.size() > 1; }
+
+private:
+    void turn_to(std::optional<std::uint8_t> browser) noexcept {
+        if (!browser) return;
+        form_.browser = *browser;
+        form_.adjustment = 0; // adjustments are of one browser
+    }
+    /// The next one in turn whose type is the same as the present one's, or is not.
+    [[nodiscard]] std::optional<std::uint8_t> other(bool same_type) const noexcept {
+        for (std::size_t i = 1; i < types_.size(); ++i) {
+            const std::size_t at = (form_.browser + i) % types_.size();
+            if ((types_[at] == browser()) == same_type) return static_cast<std::uint8_t>(at);
+        }
+        return std::nullopt;
+    }
+
+    std::vector<BrowserType> types_; ///< the configured one, then its alternatives
+    std::uint8_t provider_count_max_;
+    WorkerForm form_;
+};
+
+} // namespace everpool::core

@@ -1,0 +1,46 @@
+// Everpool facade: a failure as the host knows it becomes a loss as the core knows it.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "everpool/browser/silence.hpp"
+#include "everpool/browser_failure.hpp"
+#include "everpool/core/event.hpp"
+
+#include <optional>
+#include <variant>
+
+namespace everpool::facade {
+
+/// By the domain alone, where the evidence says no more.
+constexpr std::optional<core::LossCause> loss_of_domain(FailureDomain domain) noexcept {
+    switch (domain) {
+    case FailureDomain::operation: break;
+    case FailureDomain::compute: return core::LossCause::compute_hung;
+    case FailureDomain::page: return core::LossCause::connection_closed;
+    case FailureDomain::gpu: return core::LossCause::device_lost;
+    case FailureDomain::browser:
+    case FailureDomain::machine: return core::LossCause::browser_hung;
+    case FailureDomain::network_service: return core::LossCause::network_hung;
+    }
+    return std::nullopt;
+}
+
+/// Empty: it concerns one operation, and the worker is fine.
+inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure) noexcept {
+    using enum core::LossCause;
+    const auto& evidence = failure.evidence;
+    if (std::holds_alternative<PageCrashed>(evidence)) return page_crashed;
+    if (std::holds_alternative<PageNavigated>(evidence)) return connection_closed;
+    if (std::holds_alternative<AdapterBecameFallback>(evidence)) return software_adapter;
+    if (std::holds_alternative<MemoryPressure>(evidence)) return memory_exhausted;
+    if (std::holds_alternative<LatencyDrift>(evidence)) return slow;
+    if (std::holds_alternative<WrongAnswer>(evidence)) return wrong_answer;
+    if (const auto* lost = std::get_if<DeviceLost>(&evidence))
+        return lost->api == DeviceApi::webnn ? context_lost : device_lost;
+    if (const auto* late = std::get_if<DeadlineExceeded>(&evidence);
+        late != nullptr && failure.domain == FailureDomain::gpu)
+        return gpu_hung;
+    return loss_of_domain(failure.domain);
+}
+
+} // namespace everpool::facade

@@ -1,0 +1,73 @@
+// Everpool doors: a browser behind a WebDriver of its own, which is started here.
+// SPDX-License-Identifier: BSL-1.0
+//
+//     driver (leader of the group) ── browser ── its page, network and GPU processes
+//        └── Xvfb, for WebKitGTK, which does not run without a screen
+//
+// WebDriver tells nothing by itself, so the processes are watched: that of the browser, whose end
+// is the end of everything here, and those of the pages, whose end is a reason to ask the driver
+// which page is lost. WebKitWebDriver ends its session when a page's process dies; nothing but a
+// new browser helps then, and every command says so at once.
+#pragma once
+
+#include "io/browser_process.hpp"
+#include "io/linux/process_watch.hpp"
+#include "io/webdriver_pages.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace everpool::io {
+
+class WebDriverBrowser final : public BrowserProcess {
+public:
+    WebDriverBrowser(boost::asio::any_io_executor strand, BrowserOptions options,
+                     BrowserListener& listener)
+        : BrowserProcess(strand, std::move(options), listener),
+          port_timer_(strand),
+          look_timer_(strand) {}
+
+    void async_open_page(std::string url, PageHandler handler) override;
+    void async_close_page(PageId page, Handler handler) override;
+    void async_reload_page(PageId page, std::string url, Handler handler) override;
+    void async_ask_browser(Handler handler) override;
+    void async_ask_page(PageId page, Handler handler) override;
+    void async_execute(PageId page, PageThread thread, std::string script,
+                       Handler handler) override;
+    [[nodiscard]] std::vector<int> processes(BrowserPart part) const override;
+    void crash_page(const PageId& page) override;
+
+private:
+    void prepare(ChildOptions& child, const std::filesystem::path& profile) override;
+    void on_started() override;
+    void ask_to_quit() override;
+    void disconnect() override;
+    void forget() noexcept override;
+
+    void find_port();
+    void begin_session(unsigned short port);
+    void on_begun(error_code ec, const Diagnostics& diagnostics, std::string version);
+    void watch_pages();
+    void examine(int looks_left);
+
+    boost::asio::steady_timer port_timer_, look_timer_;
+    std::shared_ptr<WebDriverPages> pages_; ///< null until the driver listens
+    bool is_cut_{false};
+    std::optional<ProcessWatch> browser_watch_;
+    std::map<int, ProcessWatch> page_watches_; ///< by process
+};
+
+/// The driver's program for `spec`, or browser_not_found with a diagnostic that says what is missing
+/// and what to install: the driver, or a screen for a browser that needs one.
+std::filesystem::path find_webdriver(const BrowserSpec& spec, error_code& ec,
+                                     Diagnostics& diagnostics);
+
+/// A display server's program; empty if there is none.
+std::filesystem::path find_display_server();
+
+} // namespace everpool::io

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/webdriver_capabilities.hpp"
+
+#include "everpool/browser/firefox_preferences.hpp"
+#include "io/chromium.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+
+#include <string>
+#include <vector>
+
+namespace everpool::io {
+
+namespace json = boost::json;
+
+namespace {
+
+json::array list_of(const std::vector<std::string>& texts) {
+    json::array out;
+    for (const std::string& text : texts) out.emplace_back(text);
+    return out;
+}
+
+void add_binary(json::object& options, const BrowserSpec& spec) {
+    if (!spec.executable.empty()) options["binary"] = spec.executable.string();
+}
+
+json::object chromium_options(const BrowserSpec& spec) {
+    std::vector<std::string> arguments = chromium_command_line(spec, {});
+    // The driver has a channel of its own, and makes a profile in its TMPDIR. With one of ours
+    // chromedriver 156 waits for ever.
+    std::erase_if(arguments, [](const std::string& argument) {
+        return argument == "--remote-debugging-pipe" || argument.starts_with("--user-data-dir=");
+    });
+    json::object out{{"args", list_of(arguments)}};
+    add_binary(out, spec);
+    return out;
+}
+
+json::object firefox_options(const BrowserSpec& spec) {
+    json::array arguments{"-headless"};
+    for (const std::string& argument : spec.extra_arguments) arguments.emplace_back(argument);
+    json::object preferences;
+    for (const auto& [name, value] : browser::firefox_preferences)
+        preferences[json::string_view(name.data(), name.size())] =
+            json::parse({value.data(), value.size()});
+    for (const auto& [name, value] : spec.extra_preferences) { // checked to be such values
+        json::error_code ec;
+        json::value parsed = json::parse(value, ec);
+        if (!ec) preferences[name] = std::move(parsed);
+    }
+    json::object out{{"args", std::move(arguments)}, {"prefs", std::move(preferences)}};
+    add_binary(out, spec);
+    return out;
+}
+
+json::object webkit_options(const BrowserSpec& spec) {
+    json::array arguments{"--automation"};
+    for (const std::string& argument : spec.extra_arguments) arguments.emplace_back(argument);
+    json::object out{{"args", std::move(arguments)}};
+    add_binary(out, spec);
+    return out;
+}
+
+void add_engine(json::object& all, const BrowserSpec& spec) {
+    switch (spec.type) {
+    case BrowserType::firefox:
+        all["browserName"] = "firefox";
+        all["moz:firefoxOptions"] = firefox_options(spec);
+        return;
+    case BrowserType::webkit:
+        // Safari takes no such thing, and WebKitGTK finds its browser without a name for it.
+        if (!spec.executable.empty()) all["webkitgtk:browserOptions"] = webkit_options(spec);
+        return;
+    case BrowserType::edge:
+        all["browserName"] = "MicrosoftEdge";
+        all["ms:edgeOptions"] = chromium_options(spec);
+        return;
+    case BrowserType::chrome:
+    case BrowserType::chromium: break;
+    }
+    all["browserName"] = "chrome"; // chromedriver calls every Chromium so
+    all["goog:chromeOptions"] = chromium_options(spec);
+}
+
+} // namespace
+
+void merge_capabilities(json::object& all, const json::object& more) {
+    for (const auto& [key, value] : more) {
+        json::value* here = all.if_contains(key);
+        if (here != nullptr && here->is_object() && value.is_object())
+            merge_capabilities(here->get_object(), value.get_object());
+        else if (here != nullptr && here->is_array() && value.is_array())
+            for (const json::value& one : value.get_array()) here->get_array().push_back(one);
+        else all[key] = value;
+    }
+}
+
+json::object webdriver_capabilities(const BrowserSpec& spec,
+                                    std::chrono::milliseconds script_timeout) {
+    json::object all{
+        // A navigation is complete when it was accepted: whether the page works, its own
+        // connections tell.
+        {"pageLoadStrategy", "none"},
+        {"timeouts", {{"script", script_timeout.count()}, {"implicit", 0}}},
+    };
+    add_engine(all, spec);
+    json::error_code ec;
+    const json::value more = json::parse(spec.webdriver.capabilities_json, ec);
+    if (!ec && more.is_object()) merge_capabilities(all, more.get_object());
+    return {{"alwaysMatch", std::move(all)}};
+}
+
+} // namespace everpool::io

@@ -1,0 +1,91 @@
+// Everpool doors: the pages of one WebDriver session.
+// SPDX-License-Identifier: BSL-1.0
+//
+// WebDriver has one current window, which most commands mean without saying so. What is more than
+// one command (switch to the window, then navigate it) is an operation here, and operations run one
+// after the other, so that none finds another one's window.
+//
+// A session ends with its last window. So it always keeps one: the one that it began with, or one
+// that is opened before the last page is closed. The next page takes that.
+#pragma once
+
+#include "io/browser.hpp"
+#include "io/webdriver_client.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace everpool::io {
+
+class WebDriverPages : public std::enable_shared_from_this<WebDriverPages> {
+public:
+    using Handler = Browser::Handler;
+    using PageHandler = Browser::PageHandler;
+    using VersionHandler = std::function<void(error_code, Diagnostics, std::string version)>;
+    /// The page is gone or dead, and why.
+    using LostHandler = std::function<void(const PageId& page, const std::string& reason)>;
+
+    WebDriverPages(std::shared_ptr<WebDriverClient> client, LostHandler on_lost)
+        : client_(std::move(client)), on_lost_(std::move(on_lost)) {}
+
+    /// How long a page's main thread may take to answer a question. A driver that takes one command
+    /// at a time is deaf meanwhile.
+    static constexpr std::chrono::milliseconds question_timeout{1000};
+
+    void begin(boost::json::object capabilities, std::chrono::milliseconds timeout,
+               VersionHandler handler);
+    void end(Handler handler) { client_->delete_session(without_value(std::move(handler))); }
+
+    void open(std::string url, PageHandler handler);
+    void close(PageId page, Handler handler);
+    void navigate(PageId page, std::string url, Handler handler);
+    /// Asked again before it has answered, the next answer is for all who ask meanwhile.
+    void ask_browser(Handler handler);
+    void ask_page(PageId page, Handler handler);
+    /// As Browser::async_execute: a question first, then the script. The compute thread is out of
+    /// WebDriver's reach (unknown_operation).
+    void execute(PageId page, PageThread thread, std::string script, Handler handler);
+
+    /// Something of the browser has ended: looks which pages are lost, and tells.
+    void examine();
+
+    /// Cuts everything off; what waits completes with worker_lost.
+    void cut(error_code cause);
+    /// The same, but nobody is called any more.
+    void forget() noexcept;
+
+    [[nodiscard]] WebDriverClient& client() noexcept { return *client_; }
+
+private:
+    /// Completes when it is done, whatever became of it.
+    using Operation = std::function<void(std::function<void()> done)>;
+
+    void enqueue(Operation operation);
+    void run_next();
+    void select(const PageId& window, Handler handler);
+    void visit(PageId page, const std::string& url, Handler handler);
+    void keep_a_window(Handler handler);
+    void ask_for_handles();
+    void look_at(const PageId& page);
+    void lose(const PageId& page, const std::string& reason);
+    void lose_missing(const boost::json::value& handles);
+    static WebDriverClient::Handler without_value(Handler handler);
+
+    std::shared_ptr<WebDriverClient> client_;
+    LostHandler on_lost_;
+    std::map<PageId, bool> pages_; ///< open pages; true: its end is no news (any more)
+    PageId spare_;                 ///< a window that shows nothing; empty: none
+    PageId current_;               ///< empty: not known
+    std::deque<Operation> operations_;
+    bool is_busy_{false}; ///< an operation is under way
+    std::vector<Handler> asking_, asking_next_;
+};
+
+} // namespace everpool::io

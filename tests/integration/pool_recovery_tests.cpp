@@ -1,0 +1,93 @@
+// How a pool recovers: by which rung, with which settings, and what it says of the failure.
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/browser/failure_classification.hpp"
+#include "everpool/recovery_manager.hpp"
+#include "io/linux/process_group.hpp"
+#include "support/catch.hpp"
+#include "support/pool_under_test.hpp"
+
+#include <boost/asio/use_future.hpp>
+
+#include <signal.h>
+
+#include <filesystem>
+
+using namespace everpool;
+using namespace everpool::tests;
+using Kind = PoolEvent::Kind;
+
+namespace {
+
+const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
+
+/// Nothing but restarts with adjusted settings.
+class AlwaysAdjusted final : public BrowserRecoveryStrategy {
+public:
+    [[nodiscard]] std::string_view name() const noexcept override { return "always_adjusted"; }
+    [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation&) const override {
+        return RecoveryRung::restart_adjusted;
+    }
+};
+
+/// The worker is ready again, in a later life than that one.
+PoolEvent wait_until_ready(PoolUnderTest& test, Generation lost) {
+    return test.wait_for([&](const PoolEvent& event) {
+        return event.kind == Kind::worker_ready && event.generation > lost;
+    });
+}
+
+std::string command_line(PoolUnderTest& test) {
+    return io::command_line_of(test.pool().snapshot().workers.at(0).process_id);
+}
+
+} // namespace
+
+TEST_CASE("a restart with adjusted settings has them, milder ones first") {
+    ResourcePoolConfig config;
+    config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
+    config.fault_tolerance.custom_strategy = std::make_shared<AlwaysAdjusted>();
+    PoolUnderTest test(config);
+    test.start();
+    RecoveryManager recovery(test.pool());
+    const BrowserFailure failure = categorize_browser_failure(DeviceLost{}, {});
+    const std::string software = "--use-webgpu-adapter=swiftshader";
+    for (const bool is_second : {false, true}) {
+        const RecoveryRecord record =
+            recovery.async_recover(WorkerId{0}, failure, boost::asio::use_future).get();
+        CHECK(record.outcome == RecoveryOutcome::recovered);
+        REQUIRE(record.path.size() == 1);
+        CHECK(record.path.at(0).rung == RecoveryRung::restart_adjusted);
+        CHECK((command_line(test).find(software) != std::string::npos) == is_second);
+    }
+    test.stop();
+}
+
+TEST_CASE("a failure is classified, and is known again by its fingerprint") {
+    PoolUnderTest test(ResourcePoolConfig{});
+    test.start();
+    std::vector<BrowserFailure> failures;
+    for (int i = 0; i < 2; ++i) {
+        const Generation generation = test.pool().snapshot().workers.at(0).generation;
+        REQUIRE(::kill(test.pool().snapshot().workers.at(0).process_id, SIGKILL) == 0);
+        const PoolEvent lost = test.wait_for([&](const PoolEvent& event) {
+            return event.kind == Kind::worker_lost && event.generation == generation;
+        });
+        REQUIRE(lost.failure);
+        failures.push_back(*lost.failure);
+        (void)wait_until_ready(test, generation);
+    }
+    // Its connections may close before its exit is seen; whichever came first is what is told.
+    for (const BrowserFailure& failure : failures) {
+        CAPTURE(failure.message);
+        const bool has_crashed = failure.category == BrowserFailureCategory::crash;
+        CHECK((has_crashed || failure.category == BrowserFailureCategory::connection));
+        CHECK(failure.fingerprint.value != 0);
+        CHECK(failure.message.find("chromium") != std::string::npos);
+    }
+    if (failures[0].evidence == failures[1].evidence)
+        CHECK(failures[0].fingerprint == failures[1].fingerprint);
+    const FailureContext elsewhere{.browser = BrowserType::chromium, .version = "1.0"};
+    CHECK(categorize_browser_failure(failures[0].evidence, elsewhere).fingerprint ==
+          failures[0].fingerprint);
+    test.stop();
+}

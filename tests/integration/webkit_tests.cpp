@@ -1,0 +1,156 @@
+// Pools whose workers are controlled by WebDriver: WebKitGTK, and a browser at an endpoint.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/browser.hpp"
+#include "support/all_models.hpp"
+#include "support/catch.hpp"
+#include "support/driver_process.hpp"
+#include "support/pool_under_test.hpp"
+
+#include <signal.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <vector>
+
+using namespace everpool;
+using namespace everpool::tests;
+using namespace std::chrono_literals;
+using Kind = PoolEvent::Kind;
+
+namespace {
+
+/// CTest reads the words and counts a skipped test as one.
+bool is_webkit_here() {
+    BrowserSpec webkit;
+    webkit.type = BrowserType::webkit;
+    error_code ec;
+    Diagnostics diagnostics;
+    (void)io::find_browser(webkit, ec, diagnostics);
+    if (ec) std::printf("skipped: %s\n", diagnostics.text().c_str());
+    return !ec;
+}
+
+bool is_chromedriver_here() {
+    const bool is_there =
+        std::filesystem::exists(chromedriver) && std::filesystem::exists(headless_shell);
+    if (!is_there) std::puts("skipped: there is no chromedriver");
+    return is_there;
+}
+
+BrowserSpec webkit_spec() {
+    BrowserSpec out;
+    out.type = BrowserType::webkit;
+    return out;
+}
+
+ResourcePoolConfig pool_of(BrowserSpec browser, const ModelSamples& model) {
+    ResourcePoolConfig config;
+    config.browsers = {std::move(browser)};
+    config.models = {spec_of(model, ModelFamily::text)};
+    return config;
+}
+
+/// Every test directory that a worker had, alive or dead, is under this one.
+std::filesystem::path common_directory() {
+    return std::filesystem::temp_directory_path() / ("everpool-" + std::to_string(::geteuid()));
+}
+
+/// 40 inferences, 4 at a time; `fail` is called after 10 answers. All must be right.
+template <class Fail>
+void run_through(PoolUnderTest& test, const ModelSamples& model, Fail fail) {
+    constexpr std::size_t count = 40, outstanding = 4;
+    std::vector<std::future<Answer>> answers;
+    for (std::size_t i = 0; i < count + outstanding; ++i) {
+        if (i < count)
+            answers.push_back(test.submit(
+                Request::inference(model.name, model.samples[i % model.samples.size()].inputs)));
+        if (i < outstanding) continue;
+        const std::size_t done = i - outstanding;
+        const Answer answer = answers[done].get();
+        INFO(answer.result.diagnostics.text());
+        REQUIRE_FALSE(answer.ec);
+        const auto& expected = model.samples[done % model.samples.size()].outputs;
+        CHECK(largest_difference(answer.result.outputs, expected) <= tolerance);
+        if (done == 10) fail();
+    }
+}
+
+/// A worker that has been recovered.
+bool is_back(const PoolEvent& event) {
+    return event.kind == Kind::worker_ready && event.generation > Generation{1};
+}
+
+} // namespace
+
+TEST_CASE("WebKit echoes, and answers every model rightly on WASM") {
+    if (!is_webkit_here()) return;
+    // Neither WebGPU nor WebNN is there; the worker finds out and says what it used.
+    check_all_models(webkit_spec(), {Provider::webgpu, Provider::webnn, Provider::wasm},
+                     Provider::wasm);
+    const auto mlp = samples_of("mlp");
+    PoolUnderTest test(pool_of(webkit_spec(), mlp));
+    test.start();
+    const Tensor sent = Tensor::of<float>("x", {3}, {1, 2, 3});
+    const Answer answer = test.run(Request::echo({sent}));
+    INFO(answer.result.diagnostics.text());
+    REQUIRE_FALSE(answer.ec);
+    CHECK(largest_difference(answer.result.outputs, {sent}) == 0);
+    test.stop();
+}
+
+TEST_CASE("a WebKit whose page crashes comes back with a new browser, and loses no answer") {
+    if (!is_webkit_here()) return;
+    const auto mlp = samples_of("mlp");
+    PoolUnderTest test(pool_of(webkit_spec(), mlp));
+    test.start();
+    const int before = test.pool().snapshot().workers.at(0).process_id;
+    run_through(test, mlp, [&] { test.pool().crash_page(WorkerId{0}); });
+    (void)test.wait_for(is_back);
+    CHECK(test.pool().snapshot().workers.at(0).process_id != before);
+    run_through(test, mlp, [] {});
+    test.stop();
+}
+
+TEST_CASE("a WebKit that is killed comes back, and leaves nothing in the end") {
+    if (!is_webkit_here()) return;
+    const auto mlp = samples_of("mlp");
+    std::vector<int> processes;
+    {
+        PoolUnderTest test(pool_of(webkit_spec(), mlp));
+        test.start();
+        const int driver = test.pool().snapshot().workers.at(0).process_id;
+        std::vector<int> browsers = io::members_of_group(driver);
+        std::erase_if(browsers, [&](int process) {
+            return proc_file(process, "cmdline").find("MiniBrowser") == std::string::npos;
+        });
+        REQUIRE(browsers.size() == 1);
+        run_through(test, mlp, [&] { REQUIRE(::kill(browsers[0], SIGKILL) == 0); });
+        (void)test.wait_for(is_back);
+        processes = processes_of(common_directory());
+        run_through(test, mlp, [] {});
+        test.stop();
+    }
+    for (const int process : processes) {
+        CAPTURE(process);
+        CHECK(proc_file(process, "cmdline").empty());
+    }
+}
+
+TEST_CASE("a pool works through a WebDriver endpoint, and recovers there") {
+    if (!is_chromedriver_here()) return;
+    DriverProcess driver;
+    const auto mlp = samples_of("mlp");
+    {
+        PoolUnderTest test(pool_of(driver.spec(), mlp));
+        test.start();
+        const Tensor sent = Tensor::of<float>("x", {3}, {1, 2, 3});
+        CHECK_FALSE(test.run(Request::echo({sent})).ec);
+        run_through(test, mlp, [&] { test.pool().crash_page(WorkerId{0}); });
+        (void)test.wait_for(is_back);
+        run_through(test, mlp, [&] {
+            for (const int process : driver.browsers()) ::kill(process, SIGKILL);
+        });
+        test.stop();
+    }
+    CHECK(driver.browsers().empty());
+}

@@ -1,0 +1,140 @@
+// PoolCore: workers that answer, but wrongly, or more slowly than they did.
+// SPDX-License-Identifier: BSL-1.0
+#include "core_rig.hpp"
+
+using namespace everpool;
+using namespace everpool::core;
+
+namespace {
+
+/// `count` workers with one model, of one operation at a time.
+CoreConfig with_model(std::size_t count, Duration canary_interval = 10s) {
+    CoreConfig config = CoreRig::workers(count, 1);
+    config.model_count = 1;
+    config.canary_interval = canary_interval;
+    return config;
+}
+
+/// Gives each of the workers `rounds` operations, which take them these times.
+void work(CoreRig& rig, std::vector<Duration> times, int rounds, std::uint64_t& id) {
+    for (int i = 0; i < rounds; ++i) {
+        std::vector<Dispatch> sent(times.size());
+        for (std::size_t worker = 0; worker < times.size(); ++worker)
+            for (const auto& one : all<Dispatch>(rig.submit({.id = {++id}, .model = m0})))
+                sent.at(one.worker.value) = one;
+        Duration passed{};
+        for (std::size_t worker = 0; worker < times.size(); ++worker) {
+            if (sent[worker].request.value == 0) continue;
+            rig.now += times[worker] - passed;
+            passed = times[worker];
+            rig.reply(sent[worker]);
+        }
+    }
+}
+
+} // namespace
+
+TEST_CASE("a ready worker is asked for a known answer from time to time, and goes on") {
+    CoreRig rig(with_model(1));
+    rig.start();
+    CHECK(all<WarmUpModel>(rig.pass_alive(9900ms)).empty());
+    CHECK(only<WarmUpModel>(rig.pass_alive(200ms)) == WarmUpModel{w0, {1}, m0});
+    CHECK(all<WarmUpModel>(rig.pass_alive(10s)).empty()); // one at a time
+    rig.send(ModelWarmedUp{w0, {1}, m0});
+    CHECK(rig.state(w0) == WorkerState::ready);
+    CHECK(rig.core.stats().canaries == 1);
+    CHECK(all<WarmUpModel>(rig.pass_alive(10s)).size() == 1);
+}
+
+TEST_CASE("a worker whose known answer is another one now loses what it has, and is recovered") {
+    CoreConfig config = with_model(2);
+    config.max_in_flight_per_worker = 4;
+    CoreRig rig(config);
+    rig.start();
+    rig.pass_alive(10s);
+    const auto sent = only<Dispatch>(rig.submit({.id = {1}, .model = m0}));
+    const Actions seen = rig.send(ModelRejected{sent.worker, {1}, m0, Errc::model_rejected});
+    const auto restart = only<StartWorker>(seen);
+    CHECK(restart.worker == sent.worker);
+    CHECK(restart.cause == LossCause::wrong_answer);
+    CHECK(restart.rung == RecoveryRung::replace_compute);
+    CHECK(only<Dispatch>(seen).worker != sent.worker); // the caller is served by another one
+    CHECK(rig.core.stats().canaries_wrong == 1);
+}
+
+TEST_CASE("an answer to a canary that was not asked means nothing") {
+    CoreRig rig(with_model(1));
+    rig.start();
+    const std::uint64_t ignored = rig.core.stats().stale_ignored;
+    rig.send(ModelRejected{w0, {1}, m0, Errc::model_rejected});
+    rig.send(ModelWarmedUp{w0, {1}, m0});
+    CHECK(rig.core.stats().stale_ignored == ignored + 2);
+    CHECK(rig.state(w0) == WorkerState::ready);
+}
+
+TEST_CASE("a canary takes a place like any operation, and gives it back") {
+    CoreRig rig(with_model(1));
+    rig.start();
+    rig.pass_alive(10s);
+    CHECK(all<Dispatch>(rig.submit({.id = {1}, .model = m0})).empty());
+    CHECK(only<Dispatch>(rig.send(ModelWarmedUp{w0, {1}, m0})).request == RequestId{1});
+}
+
+TEST_CASE("a worker that is leased is left alone, and a lease waits for a canary's end") {
+    CoreRig rig(with_model(1));
+    rig.start();
+    rig.send(Acquire{{1}, m0});
+    CHECK(all<WarmUpModel>(rig.pass_alive(30s)).empty());
+    rig.send(Release{{1}});
+    CHECK(all<WarmUpModel>(rig.pass_alive(10s)).size() == 1);
+    CHECK(all<LeaseGranted>(rig.send(Acquire{{2}, m0})).empty());
+    CHECK(only<LeaseGranted>(rig.send(ModelWarmedUp{w0, {1}, m0})).lease == LeaseId{2});
+}
+
+TEST_CASE("a canary that is swallowed counts as a wrong one, though pings are answered") {
+    CoreConfig config = with_model(1);
+    config.compute_ping_timeout = 5s;
+    CoreRig rig(config);
+    rig.start();
+    const Actions seen = rig.pass_alive(15100ms); // its pings are answered all the time
+    CHECK(only<StartWorker>(seen).cause == LossCause::wrong_answer);
+}
+
+TEST_CASE("without models, or with an interval of zero, nobody is asked") {
+    CoreRig rig(with_model(1, 0s));
+    rig.start();
+    CHECK(all<WarmUpModel>(rig.pass_alive(5min)).empty());
+    CoreRig empty(CoreRig::workers(1));
+    empty.start();
+    CHECK(all<WarmUpModel>(empty.pass_alive(5min)).empty());
+}
+
+TEST_CASE("a worker that has become slow by its own fault finishes what it has, and is recovered") {
+    CoreRig rig(with_model(3, 0s));
+    rig.start();
+    std::uint64_t id = 0;
+    work(rig, {10ms, 10ms, 10ms}, 60, id);
+    CHECK(rig.core.stats().workers_lost == 0);
+    work(rig, {10ms, 10ms, 100ms}, 30, id);
+    CHECK(rig.core.stats().workers_lost == 1);
+    CHECK(rig.core.worker(w2).last_cause == LossCause::slow);
+    CHECK(rig.core.stats().redispatched == 0); // nothing of its was begun anew elsewhere
+}
+
+TEST_CASE("if all workers have become slow, it is the machine, and none is restarted") {
+    CoreRig rig(with_model(3, 0s));
+    rig.start();
+    std::uint64_t id = 0;
+    work(rig, {10ms, 10ms, 10ms}, 60, id);
+    work(rig, {100ms, 100ms, 100ms}, 60, id);
+    CHECK(rig.core.stats().workers_lost == 0);
+}
+
+TEST_CASE("a single worker has nobody to be compared with, and is left alone") {
+    CoreRig rig(with_model(1, 0s));
+    rig.start();
+    std::uint64_t id = 0;
+    work(rig, {10ms}, 60, id);
+    work(rig, {100ms}, 60, id);
+    CHECK(rig.core.stats().workers_lost == 0);
+}

@@ -22,6 +22,8 @@ namespace {
 constexpr Duration look_interval = 2ms;
 /// And for how long: a browser that is started again and again needs less.
 constexpr Duration look_limit = 60s;
+/// A page that computes on the GPU notices the loss within milliseconds; after this time it does not.
+constexpr Duration notice_limit = 3s;
 /// A page that is alive takes a script within milliseconds.
 constexpr Duration script_limit = 10s;
 constexpr Duration slow_period = 100ms;
@@ -86,6 +88,7 @@ struct FaultDrill::Exercise {
     boost::asio::steady_timer timer, limit;
     std::vector<ProcessIdentity> chosen; ///< that got the last signal
     std::size_t hits{0};
+    bool is_noticed{false}; ///< the pool has seen the last one
     TimePoint until{never};
 };
 
@@ -283,6 +286,7 @@ void FaultDrill::fail_launches(Exercise& exercise) {
 
 void FaultDrill::begin_gpu_kills(const ExercisePointer& exercise) {
     hit(*exercise, exercise->order.worker, BrowserPart::gpu, ProcessSignal::kill);
+    exercise->is_noticed = false;
     exercise->until = later(now(), look_limit);
     after(exercise, look_interval, &FaultDrill::kill_gpu_again);
 }
@@ -297,7 +301,11 @@ void FaultDrill::kill_gpu_again(const ExercisePointer& exercise) {
     }
     const WorkerId worker = exercise->order.worker;
     const bool is_dead = std::ranges::none_of(exercise->chosen, io::exists);
-    const bool is_back = is_dead && ground_.state_of(worker) == WorkerState::ready &&
+    const bool is_ready = ground_.state_of(worker) == WorkerState::ready;
+    // The browser starts another GPU process at once. One that is killed before the pool has seen the
+    // loss of the one before it would be the same loss.
+    exercise->is_noticed |= !is_ready || now() > exercise->until - look_limit + notice_limit;
+    const bool is_back = is_dead && exercise->is_noticed && is_ready &&
                          !ground_.worker_at(worker).processes(BrowserPart::gpu).empty();
     if (is_back) return begin_gpu_kills(exercise);
     if (now() < exercise->until) return after(exercise, look_interval, &FaultDrill::kill_gpu_again);

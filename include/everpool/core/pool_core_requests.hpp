@@ -284,7 +284,7 @@ inline void PoolCore::leave_worker(Slot slot) {
     const bool was_abandoned = record.state == RequestState::abandoned;
     WorkerSlot& worker = workers_[record.worker.value];
     worker.operations.erase(requests_, slot);
-    worker.session.on_answered(record.meta.bytes, was_abandoned);
+    worker.session.on_answered(record.meta.bytes, record.is_new, was_abandoned);
     if (!was_abandoned) --in_flight_count_;
 }
 
@@ -351,7 +351,9 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
     ++in_flight_count_;
     worker.operations.insert_from_back(requests_, slot);
     record.dispatched_at = turn.now;
-    worker.session.on_sent(record.meta.bytes, run_times_.expected(record.meta.work), turn.now);
+    const std::optional<Duration> expected = run_times_.expected(record.meta.work);
+    record.is_new = !expected;
+    worker.session.on_sent(record.meta.bytes, expected, record.meta.deadline - turn.now, turn.now);
     if (record.tries > 1) {
         ++stats_.redispatched;
         say(turn, Notice{.what = Notice::What::request_redispatched,

@@ -14,7 +14,7 @@ inline void PoolCore::ask_canary(WorkerId id, Turn& turn) {
         return worker.canary.postpone(turn.now);
     const auto model = worker.canary.ask(worker.fsm.ready_models(), turn.now);
     if (!model) return;
-    worker.session.on_sent(0, run_times_.expected(work_of_model_[model->value]), turn.now);
+    worker.session.on_canary_sent(run_times_.expected(work_of_model_[model->value]), turn.now);
     ++stats_.canaries;
     say(turn, WarmUpModel{id, worker.fsm.generation(), *model});
 }
@@ -23,7 +23,6 @@ inline void PoolCore::ask_canary(WorkerId id, Turn& turn) {
 inline bool PoolCore::on_canary_answer(WorkerId id, ModelId model, bool is_right, Turn& turn) {
     WorkerSlot& worker = workers_[id.value];
     if (!worker.canary.on_answer(model, turn.now)) return false;
-    worker.session.on_answered(0, false);
     worker.session.on_canary_answered(turn.now);
     worker.answered_at = turn.now;
     arm(id);

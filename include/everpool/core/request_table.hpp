@@ -38,6 +38,7 @@ struct RequestRecord {
     RequestMeta meta{};
     RequestState state{RequestState::free};
     std::uint8_t tries{0};                 ///< this record was dispatched so often
+    bool is_new{false};                    ///< when dispatched, nobody knew how long it takes
     std::uint32_t attempt{0};              ///< which attempt of the request was its last one
     TimePoint dispatched_at{};             ///< the last time
     WorkerId worker{WorkerId::none()};     ///< the last one it was dispatched to

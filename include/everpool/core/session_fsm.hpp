@@ -19,7 +19,9 @@
 //
 // What has been given: operations in flight and their bytes. An operation that the caller has given
 // up (cancelled, deadline) still occupies its place, because the worker may still be busy with it.
-// If nothing comes of it, and the compute thread answers meanwhile, it waits for the GPU in vain.
+// If nothing comes of it, and the compute thread answers meanwhile, it waits for the GPU in vain: an
+// operation of a kind that is not known yet then has as long again as its caller gave it. While the
+// compute thread is silent, it may be in the midst of a long one and has all the time there is.
 #pragma once
 
 #include "everpool/browser/silence.hpp"
@@ -85,9 +87,9 @@ public:
         }
         looking_since_.reset();
         cause_.reset();
-        in_flight_ = abandoned_ = 0;
+        in_flight_ = abandoned_ = new_ = 0;
         bytes_ = 0;
-        hung_at_ = never;
+        hung_at_ = gpu_hung_at_ = never;
     }
 
     /// Ask this channel from now on.
@@ -128,16 +130,16 @@ public:
             looking_since_ = is_all_lost ? now : *looking_since_ + lost;
         }
         hung_at_ = later(hung_at_, lost);
+        gpu_hung_at_ = later(gpu_hung_at_, lost);
     }
 
     /// To be asked again until it says nothing or hung.
     NextSessionStep on_time(TimePoint now) noexcept {
-        if (now >= hung_at_) {
+        if (now >= end_expected_at()) {
             // Its compute thread moves on, or does not; the operation does not in either case.
-            const Channel& compute = channels_[index(WorkerChannel::compute)];
-            cause_ = compute.state == State::quiet || compute.heard_at > abandoned_at_
-                         ? LossCause::gpu_hung
-                         : LossCause::compute_hung;
+            const bool is_watched = state(WorkerChannel::compute) != State::quiet;
+            cause_ = !is_watched || has_compute_answered() ? LossCause::gpu_hung
+                                                           : LossCause::compute_hung;
             return NextSessionStep::hung;
         }
         if (!looking_since_ && is_any_suspect(now)) look(now);
@@ -153,7 +155,7 @@ public:
 
     /// When to call on_time() at the latest.
     [[nodiscard]] TimePoint deadline() const noexcept {
-        TimePoint first = hung_at_;
+        TimePoint first = end_expected_at();
         for (const Channel& channel : channels_) {
             if (channel.state == State::quiet) continue;
             first = std::min(first, channel.next_question_at);
@@ -185,36 +187,50 @@ public:
         return in_flight_ < count_max_ && bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
     }
     /// `expected`: nearly all operations like it are over after this time; empty: not known yet.
-    void on_sent(std::uint64_t bytes, std::optional<Duration> expected, TimePoint now) noexcept {
-        if (in_flight_ == 0) run_time_ = {};
+    /// `allowed`: how long its caller waits for it.
+    void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed,
+                 TimePoint now) noexcept {
+        if (in_flight_ == 0) known_time_ = {};
+        if (new_ == 0) allowed_time_ = {};
         ++in_flight_;
         bytes_ += bytes;
-        run_time_ = std::max(run_time_, expected.value_or(unknown_run_time_));
-        at(WorkerChannel::compute).detector.begin_busy(now, run_time_);
+        if (expected) {
+            known_time_ = std::max(known_time_, *expected);
+        } else {
+            ++new_;
+            allowed_time_ = std::max(allowed_time_, std::min(allowed, unknown_run_time_));
+        }
+        at(WorkerChannel::compute).detector.begin_busy(now, run_time());
     }
     /// An operation has left. Whether it was the worker who answered, on_sign_of_life() is told.
-    void on_answered(std::uint64_t bytes, bool was_abandoned) noexcept {
+    /// `was_new`: how long it takes was not known when it was sent.
+    void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned) noexcept {
         --in_flight_;
         bytes_ -= bytes;
-        if (was_abandoned && --abandoned_ == 0) hung_at_ = never;
+        if (was_new) --new_;
+        if (was_abandoned && --abandoned_ == 0) hung_at_ = gpu_hung_at_ = never;
         if (in_flight_ == 0) at(WorkerChannel::compute).detector.end_busy();
     }
     /// The compute thread has proved that it moves on. What comes next has its whole time.
     void on_sign_of_life(TimePoint now) noexcept {
-        on_canary_answered(now);
+        on_progress(now);
         if (abandoned_ != 0) expect_end(now);
-    }
-    /// The same by a canary: what nobody waits for any more gets no more time by it, or canaries would
-    /// keep it for ever.
-    void on_canary_answered(TimePoint now) noexcept {
-        Channel& compute = at(WorkerChannel::compute);
-        compute.heard_at = now;
-        compute.detector.on_sign_of_life(now);
-        if (in_flight_ != 0) compute.detector.begin_busy(now, run_time_);
     }
     /// The caller does not wait any more; the place stays taken.
     void on_abandoned(TimePoint now) noexcept {
         if (++abandoned_ == 1) expect_end(now);
+    }
+
+    /// An inference of the pool's own takes a place as well. \pre none is in flight
+    void on_canary_sent(std::optional<Duration> expected, TimePoint now) noexcept {
+        is_canary_new_ = !expected;
+        on_sent(0, expected, unknown_run_time_, now);
+    }
+    /// A sign of life, but what nobody waits for any more gets no more time by it, or canaries would
+    /// keep it for ever.
+    void on_canary_answered(TimePoint now) noexcept {
+        on_answered(0, is_canary_new_, false);
+        on_progress(now);
     }
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
@@ -299,10 +315,29 @@ private:
         return std::nullopt;
     }
 
+    void on_progress(TimePoint now) noexcept {
+        Channel& compute = at(WorkerChannel::compute);
+        compute.heard_at = now;
+        compute.detector.on_sign_of_life(now);
+        if (in_flight_ != 0) compute.detector.begin_busy(now, run_time());
+    }
+
+    /// So long may those in flight take.
+    [[nodiscard]] Duration run_time() const noexcept {
+        return new_ == 0 ? known_time_ : std::max(known_time_, unknown_run_time_);
+    }
     /// What nobody waits for any more must end as soon as anything like it does.
     void expect_end(TimePoint now) noexcept {
+        const Duration allowed = new_ == 0 ? known_time_ : std::max(known_time_, allowed_time_);
         abandoned_at_ = now;
-        hung_at_ = later(now, std::max(run_time_, hung_operation_grace_));
+        hung_at_ = later(now, std::max(run_time(), hung_operation_grace_));
+        gpu_hung_at_ = later(now, std::max(allowed, hung_operation_grace_));
+    }
+    [[nodiscard]] bool has_compute_answered() const noexcept {
+        return channels_[index(WorkerChannel::compute)].heard_at > abandoned_at_;
+    }
+    [[nodiscard]] TimePoint end_expected_at() const noexcept {
+        return has_compute_answered() ? gpu_hung_at_ : hung_at_;
     }
 
     std::array<Channel, 3> channels_; ///< by WorkerChannel
@@ -317,9 +352,14 @@ private:
     bool is_page_asked_{false}, has_page_answered_{false};
 
     std::uint32_t in_flight_{0}, abandoned_{0};
+    std::uint32_t new_{0}; ///< in flight, and nobody knows how long such take
+    bool is_canary_new_{false};
     std::uint64_t bytes_{0};
-    Duration run_time_{}; ///< the longest that is expected of those in flight
-    TimePoint hung_at_{never}, abandoned_at_{};
+    Duration known_time_{};   ///< the longest that the others are expected to take
+    Duration allowed_time_{}; ///< the longest that callers wait for the new ones
+    TimePoint abandoned_at_{};
+    /// When it counts as hung: if its compute thread is silent since abandoned_at_, if it answers.
+    TimePoint hung_at_{never}, gpu_hung_at_{never};
 };
 
 } // namespace everpool::core

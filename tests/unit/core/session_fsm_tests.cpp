@@ -9,7 +9,6 @@
 using namespace std::chrono_literals;
 using namespace everpool;
 using namespace everpool::core;
-using Step = NextSessionStep;
 using Channel = WorkerChannel;
 
 namespace {
@@ -25,7 +24,7 @@ CoreConfig config() {
 }
 
 /// A session and a worker whose parts answer at once, or do not.
-struct Rig {
+struct SessionRig {
     TimePoint now{start};
     SessionFsm session{config()};
     bool is_page_silent{false}, is_compute_silent{false}, is_browser_silent{false};
@@ -42,12 +41,14 @@ struct Rig {
     bool tick() {
         for (;;) {
             switch (session.on_time(now)) {
-            case Step::nothing: return false;
-            case Step::hung: return true;
-            case Step::send_control_ping: answer(Channel::page, is_page_silent); break;
-            case Step::send_data_ping: answer(Channel::compute, is_compute_silent); break;
-            case Step::ask_browser: answer(Channel::control, is_browser_silent); break;
-            case Step::ask_page:
+            case NextSessionStep::nothing: return false;
+            case NextSessionStep::hung: return true;
+            case NextSessionStep::send_control_ping: answer(Channel::page, is_page_silent); break;
+            case NextSessionStep::send_data_ping:
+                answer(Channel::compute, is_compute_silent);
+                break;
+            case NextSessionStep::ask_browser: answer(Channel::control, is_browser_silent); break;
+            case NextSessionStep::ask_page:
                 if (!is_page_hung && !is_browser_silent)
                     session.on_page_answer(session.last_sequence(Channel::control));
                 break;
@@ -72,7 +73,7 @@ struct Rig {
 TEST_CASE("an unwatched session asks for nothing and takes no answers") {
     SessionFsm session(config());
     CHECK(session.deadline() == never);
-    CHECK(session.on_time(start + 1h) == Step::nothing);
+    CHECK(session.on_time(start + 1h) == NextSessionStep::nothing);
     CHECK_FALSE(session.on_answer(Channel::page, 1, start));
     CHECK_FALSE(session.on_page_answer(0));
 }
@@ -81,15 +82,15 @@ TEST_CASE("each channel is asked once per interval, with numbers of its own") {
     SessionFsm session(config());
     session.watch(Channel::page, start);
     CHECK(session.deadline() == start + 100ms);
-    CHECK(session.on_time(start + 99ms) == Step::nothing);
-    CHECK(session.on_time(start + 100ms) == Step::send_control_ping);
-    CHECK(session.on_time(start + 100ms) == Step::nothing);
+    CHECK(session.on_time(start + 99ms) == NextSessionStep::nothing);
+    CHECK(session.on_time(start + 100ms) == NextSessionStep::send_control_ping);
+    CHECK(session.on_time(start + 100ms) == NextSessionStep::nothing);
     session.watch(Channel::compute, start + 100ms);
     session.watch(Channel::control, start + 100ms);
-    CHECK(session.on_time(start + 200ms) == Step::send_data_ping);
-    CHECK(session.on_time(start + 200ms) == Step::send_control_ping);
-    CHECK(session.on_time(start + 200ms) == Step::ask_browser);
-    CHECK(session.on_time(start + 200ms) == Step::nothing);
+    CHECK(session.on_time(start + 200ms) == NextSessionStep::send_data_ping);
+    CHECK(session.on_time(start + 200ms) == NextSessionStep::send_control_ping);
+    CHECK(session.on_time(start + 200ms) == NextSessionStep::ask_browser);
+    CHECK(session.on_time(start + 200ms) == NextSessionStep::nothing);
     CHECK(session.last_sequence(Channel::page) == 2);
     CHECK(session.last_sequence(Channel::compute) == 1);
     CHECK(session.last_sequence(Channel::control) == 1);
@@ -112,7 +113,7 @@ TEST_CASE("an answer answers its question and all before it, once") {
 }
 
 TEST_CASE("a worker that answers is never taken for hung") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     CHECK_FALSE(rig.run(1h));
     CHECK_FALSE(rig.session.is_looking());
@@ -133,7 +134,7 @@ TEST_CASE("who answers tells which part hangs, and it is found in little more th
         {"everything is stopped", true, true, true, true, LossCause::browser_hung},
     }));
     INFO(scene.name);
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(30s));
     rig.is_page_silent = scene.page;
@@ -148,7 +149,7 @@ TEST_CASE("who answers tells which part hangs, and it is found in little more th
 }
 
 TEST_CASE("in Firefox a silent page and a silent compute thread are one page that hangs") {
-    Rig rig;
+    SessionRig rig;
     rig.session.set_engine(BrowserEngine::gecko);
     rig.watch_all();
     rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
@@ -157,7 +158,7 @@ TEST_CASE("in Firefox a silent page and a silent compute thread are one page tha
 }
 
 TEST_CASE("a pause of nearly a second is forgiven") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     for (int i = 0; i < 100; ++i) {
         REQUIRE_FALSE(rig.run(5s));
@@ -168,7 +169,7 @@ TEST_CASE("a pause of nearly a second is forgiven") {
 }
 
 TEST_CASE("without a control channel a silent page is still found") {
-    Rig rig;
+    SessionRig rig;
     rig.session.watch(Channel::page, rig.now);
     rig.session.watch(Channel::compute, rig.now);
     rig.is_page_silent = rig.is_compute_silent = true;
@@ -179,17 +180,17 @@ TEST_CASE("without a control channel a silent page is still found") {
 // --- work that keeps the compute thread from answering -------------------------------------------
 
 TEST_CASE("a compute thread that computes is left alone until such work should be over") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(1s));
     rig.is_compute_silent = true;
     SECTION("known work") {
-        rig.session.on_sent(kilobyte, 5s, rig.now);
+        rig.session.on_sent(kilobyte, 5s, 60s, rig.now);
         CHECK_FALSE(rig.run(5800ms));
         REQUIRE(rig.run(1s));
     }
     SECTION("work of which nothing is known") {
-        rig.session.on_sent(kilobyte, std::nullopt, rig.now);
+        rig.session.on_sent(kilobyte, std::nullopt, 60s, rig.now);
         CHECK_FALSE(rig.run(30800ms));
         REQUIRE(rig.run(1s));
     }
@@ -198,26 +199,26 @@ TEST_CASE("a compute thread that computes is left alone until such work should b
 
 // A ping waits behind the operations that were sent before it.
 TEST_CASE("a full queue of long operations does not look like a compute thread that hangs") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     rig.is_compute_silent = true;
-    rig.session.on_sent(1, 10s, rig.now);
+    rig.session.on_sent(1, 10s, 60s, rig.now);
     for (int i = 0; i < 50; ++i) {
-        rig.session.on_sent(1, 10s, rig.now);
+        rig.session.on_sent(1, 10s, 60s, rig.now);
         REQUIRE_FALSE(rig.run(9s));
-        rig.session.on_answered(1, false);
+        rig.session.on_answered(1, false, false);
         rig.session.on_sign_of_life(rig.now);
     }
-    rig.session.on_answered(1, false);
+    rig.session.on_answered(1, false, false);
     rig.session.on_sign_of_life(rig.now);
     REQUIRE(rig.run(1300ms)); // idle now, and silent
 }
 
 TEST_CASE("a page that hangs under long work is found as soon as any other") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(5s));
-    rig.session.on_sent(1, 60s, rig.now);
+    rig.session.on_sent(1, 60s, 60s, rig.now);
     rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
     REQUIRE(rig.run(1200ms));
     CHECK(rig.session.cause() == LossCause::page_hung);
@@ -225,9 +226,9 @@ TEST_CASE("a page that hangs under long work is found as soon as any other") {
 
 // A hung shader: the threads answer, the operation never ends.
 TEST_CASE("an operation that nobody waits for any more and that does not end hangs the GPU") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
-    rig.session.on_sent(1, 2s, rig.now);
+    rig.session.on_sent(1, 2s, 60s, rig.now);
     REQUIRE_FALSE(rig.run(10s)); // its caller still waits
     rig.session.on_abandoned(rig.now);
     CHECK_FALSE(rig.run(1999ms));
@@ -236,9 +237,9 @@ TEST_CASE("an operation that nobody waits for any more and that does not end han
 }
 
 TEST_CASE("if the compute thread does not answer meanwhile, it is that which hangs") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
-    rig.session.on_sent(1, 100s, rig.now);
+    rig.session.on_sent(1, 100s, 60s, rig.now);
     rig.is_compute_silent = true;
     rig.session.on_abandoned(rig.now);
     REQUIRE(rig.run(101s));
@@ -246,24 +247,61 @@ TEST_CASE("if the compute thread does not answer meanwhile, it is that which han
 }
 
 TEST_CASE("a worker that moves on has more time for what nobody waits for") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
-    rig.session.on_sent(1, 1s, rig.now);
-    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_sent(1, 1s, 60s, rig.now);
+    rig.session.on_sent(1, 1s, 60s, rig.now);
     rig.session.on_abandoned(rig.now);
     REQUIRE_FALSE(rig.run(900ms));
-    rig.session.on_answered(1, false);
+    rig.session.on_answered(1, false, false);
     rig.session.on_sign_of_life(rig.now);
     CHECK_FALSE(rig.run(999ms));
     CHECK(rig.run(2ms));
 }
 
-TEST_CASE("the end of the last given-up operation lifts the suspicion") {
-    Rig rig;
+TEST_CASE("an operation of which nothing is known has as long again as its caller gave it") {
+    SessionRig rig;
     rig.watch_all();
-    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_sent(1, std::nullopt, 4s, rig.now);
+    REQUIRE_FALSE(rig.run(4s));
+    SECTION("while the compute thread answers: it waits for the GPU") {
+        rig.session.on_abandoned(rig.now);
+        CHECK_FALSE(rig.run(3999ms));
+        REQUIRE(rig.run(2ms));
+        CHECK(rig.session.cause() == LossCause::gpu_hung);
+    }
+    SECTION("while it is silent, it may compute") {
+        rig.is_compute_silent = true;
+        rig.session.on_abandoned(rig.now);
+        CHECK_FALSE(rig.run(29s));
+    }
+    SECTION("another such operation, whose caller is patient, has its time first") {
+        rig.session.on_sent(1, std::nullopt, 1h, rig.now);
+        rig.session.on_abandoned(rig.now);
+        CHECK_FALSE(rig.run(29'999ms));
+        CHECK(rig.run(2ms));
+    }
+}
+
+TEST_CASE("once none of unknown length is left, what is known counts, be it idle or not") {
+    SessionRig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, std::nullopt, 1h, rig.now);
+    rig.session.on_sent(1, 2s, 1h, rig.now);
+    rig.session.on_answered(1, true, false);
+    rig.session.on_sign_of_life(rig.now);
+    rig.is_compute_silent = true;
+    CHECK_FALSE(rig.run(2s));
+    REQUIRE(rig.run(2s));
+    CHECK(rig.session.cause() == LossCause::compute_hung);
+}
+
+TEST_CASE("the end of the last given-up operation lifts the suspicion") {
+    SessionRig rig;
+    rig.watch_all();
+    rig.session.on_sent(1, 1s, 60s, rig.now);
     rig.session.on_abandoned(rig.now);
-    rig.session.on_answered(1, true);
+    rig.session.on_answered(1, false, true);
     CHECK_FALSE(rig.run(1h));
     CHECK(rig.session.in_flight() == 0);
     CHECK(rig.session.abandoned() == 0);
@@ -272,10 +310,10 @@ TEST_CASE("the end of the last given-up operation lifts the suspicion") {
 // --- a host that stands still --------------------------------------------------------------------
 
 TEST_CASE("time for which the host stood still does not count as silence") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(5s));
-    rig.session.on_sent(1, 1s, rig.now);
+    rig.session.on_sent(1, 1s, 60s, rig.now);
     rig.session.on_abandoned(rig.now);
     rig.now += 1h;
     rig.session.on_host_late(1h, rig.now);
@@ -284,7 +322,7 @@ TEST_CASE("time for which the host stood still does not count as silence") {
 }
 
 TEST_CASE("who was silent before the host stood still is found out soon after") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(5s));
     rig.is_page_silent = rig.is_page_hung = true;
@@ -296,7 +334,7 @@ TEST_CASE("who was silent before the host stood still is found out soon after") 
 }
 
 TEST_CASE("a host that stood still for ever does not overflow") {
-    Rig rig;
+    SessionRig rig;
     rig.watch_all();
     REQUIRE_FALSE(rig.run(5s));
     rig.session.on_host_late(Duration::max(), rig.now);
@@ -308,14 +346,14 @@ TEST_CASE("a host that stood still for ever does not overflow") {
 TEST_CASE("a session has room up to its count and bytes, and for one large request alone") {
     SessionFsm session(config());
     CHECK(session.has_room(1000));
-    session.on_sent(60, {}, start);
+    session.on_sent(60, {}, 60s, start);
     CHECK(session.has_room(40));
     CHECK_FALSE(session.has_room(41));
     CHECK_FALSE(session.has_room(UINT64_MAX));
-    session.on_sent(40, {}, start);
+    session.on_sent(40, {}, 60s, start);
     CHECK_FALSE(session.has_room(0));
-    session.on_answered(60, false);
-    session.on_answered(40, false);
-    session.on_sent(1000, {}, start);
+    session.on_answered(60, true, false);
+    session.on_answered(40, true, false);
+    session.on_sent(1000, {}, 60s, start);
     CHECK_FALSE(session.has_room(0)); // nothing beside the large one
 }

@@ -1,9 +1,14 @@
 // Several browsers answer one request, and a vote decides.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/fault_injector.hpp"
 #include "support/catch.hpp"
+#include "support/model_samples.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 
+#include <boost/asio/use_future.hpp>
+
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -99,6 +104,59 @@ TEST_CASE("a page that answers plausibly and wrongly is outvoted, told of and re
                e.generation > lost.generation;
     });
     CHECK(test.pool().snapshot().dissents == 2);
+    test.stop();
+}
+
+TEST_CASE(
+    "a page that was patched while it ran, to give a model's numbers a tenth off, is outvoted") {
+    const auto mlp =
+        load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
+    const TwiceModule module; // of no use here
+    ResourcePoolConfig config = config_of(2, module);
+    config.models = {spec_of(mlp, ModelFamily::text)};
+    config.fault_tolerance.level = FaultToleranceLevel::critical;
+    PoolUnderTest test(config);
+    test.start();
+    const auto difference = [&] {
+        const Answer answer = test.run(Request::inference("mlp", mlp.samples[1].inputs));
+        INFO(answer.result.diagnostics.text());
+        REQUIRE_FALSE(answer.ec);
+        REQUIRE(answer.result.votes);
+        return largest_difference(answer.result.outputs, mlp.samples[1].outputs);
+    };
+    CHECK(difference() <= 1e-4);
+    const auto patch = [&](FaultIntensity intensity) {
+        FaultInjector injector{test.pool()};
+        (void)injector
+            .async_inject({.fault = Fault::wrong_answer,
+                           .worker = WorkerId{0},
+                           .intensity = intensity,
+                           .launch_failure = {}},
+                          boost::asio::use_future)
+            .get();
+    };
+    patch(FaultIntensity::moderate);
+    // The patch takes effect some milliseconds after it was sent, and none of these may be wrong.
+    bool is_found = false;
+    for (int i = 0; i < 1000 && !is_found; ++i) {
+        REQUIRE(difference() <= 1e-4);
+        is_found = test.count_of(PoolEvent::Kind::answers_disagree) != 0;
+    }
+    REQUIRE(is_found);
+    const PoolEvent told =
+        test.wait_for([](const auto& e) { return e.kind == PoolEvent::Kind::answers_disagree; });
+    CHECK(told.worker == WorkerId{0});
+    CHECK(told.browser == BrowserType::chromium);
+    while (test.count_of(PoolEvent::Kind::worker_lost) == 0) REQUIRE(difference() <= 1e-4);
+    const PoolEvent lost =
+        test.wait_for([](const auto& e) { return e.kind == PoolEvent::Kind::worker_lost; });
+    CHECK(lost.worker == WorkerId{0});
+    CHECK(lost.detail == "wrong_answer");
+    test.wait_for([&](const auto& e) {
+        return e.kind == PoolEvent::Kind::worker_ready && e.worker == lost.worker &&
+               e.generation > lost.generation;
+    });
+    CHECK(difference() <= 1e-4);
     test.stop();
 }
 

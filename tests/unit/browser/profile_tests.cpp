@@ -124,11 +124,12 @@ TEST_CASE("a setting that replaces another one is in the table or in those of ev
                                 entry.replaced_by.find('.') != std::string_view::npos;
         if (!is_setting) continue;
         CAPTURE(entry.name, entry.replaced_by);
-        const std::string_view name = entry.replaced_by.substr(0, entry.replaced_by.find('='));
+        const auto setting = entry.replaced_by.substr(0, entry.replaced_by.find('='));
         CHECK(std::any_of(std::begin(profile_entries), std::end(profile_entries),
-                          [&](const ProfileEntry& other) {
-                              return other.engine == entry.engine && other.name == name &&
-                                     (is_passed(other) || is_always_set(other));
+                          [&](const ProfileEntry& candidate) {
+                              return candidate.engine == entry.engine &&
+                                     candidate.name == setting &&
+                                     (is_passed(candidate) || is_always_set(candidate));
                           }));
     }
 }

@@ -15,15 +15,15 @@ constexpr auto yes = ChannelAnswer::answers;
 constexpr auto no = ChannelAnswer::silent;
 constexpr auto not_asked = ChannelAnswer::unknown;
 
-struct Row {
+struct SilenceRow {
     std::string_view condition;
     ChannelsSilent seen;
     Silence silence;
 };
 
 template <std::size_t count>
-void check(BrowserEngine engine, const Row (&rows)[count]) {
-    for (const Row& row : rows) {
+void check(BrowserEngine engine, const SilenceRow (&rows)[count]) {
+    for (const SilenceRow& row : rows) {
         CAPTURE(name_of(engine), row.condition, name_of(row.silence));
         CHECK(name_of(diagnose_silence(engine, row.seen)) == name_of(row.silence));
     }
@@ -41,7 +41,7 @@ ChannelsSilent channels(ChannelAnswer page, ChannelAnswer compute, ChannelAnswer
 } // namespace
 
 TEST_CASE("in Chromium each part that hangs is told from the others") {
-    const Row rows[] = {
+    const SilenceRow rows[] = {
         {"nothing", channels(yes, yes, yes, yes, yes), Silence::none},
         {"main thread loops", channels(no, yes, yes, yes, no), Silence::page_hung},
         {"compute thread loops", channels(yes, no, yes, yes, yes), Silence::compute_hung},
@@ -56,7 +56,7 @@ TEST_CASE("in Chromium each part that hangs is told from the others") {
 
 // Its worker's socket waits for the main thread, and its parent does the networking.
 TEST_CASE("in Firefox a stopped parent silences everything, and a loop on the page two sockets") {
-    const Row rows[] = {
+    const SilenceRow rows[] = {
         {"main thread loops", channels(no, no, yes, yes, not_asked), Silence::page_hung},
         {"compute thread loops", channels(yes, no, yes, yes, not_asked), Silence::compute_hung},
         {"page stopped", channels(no, no, yes, yes, no), Silence::page_hung},
@@ -68,7 +68,7 @@ TEST_CASE("in Firefox a stopped parent silences everything, and a loop on the pa
 }
 
 TEST_CASE("in WebKit a stopped parent leaves the sockets answering") {
-    const Row rows[] = {
+    const SilenceRow rows[] = {
         {"main thread loops", channels(no, no, yes, yes, not_asked), Silence::page_hung},
         {"compute thread loops", channels(yes, no, yes, yes, not_asked), Silence::compute_hung},
         {"parent stopped", channels(yes, yes, yes, no, no), Silence::browser_stopped},
@@ -89,7 +89,7 @@ TEST_CASE("a compute thread in the middle of an operation is busy until its dead
 }
 
 TEST_CASE("with fewer channels the smallest part that explains the silence is blamed") {
-    const Row rows[] = {
+    const SilenceRow rows[] = {
         {"nobody asked", {}, Silence::none},
         {"compute alone", {.compute = no}, Silence::compute_hung},
         {"page alone", {.page = no}, Silence::page_hung},

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "core_rig.hpp"
 #include "everpool/core/fleet.hpp"
 #include "everpool/core/restart_intensity.hpp"
 #include "support/catch.hpp"
@@ -11,7 +12,6 @@ using namespace everpool::core;
 
 namespace {
 
-constexpr WorkerId w0{0}, w1{1}, w2{2};
 constexpr StartFailure no_library{LossCause::process_exited, Errc::browser_launch_failed};
 constexpr StartFailure too_slow{LossCause::start_timed_out, Errc::browser_launch_failed};
 

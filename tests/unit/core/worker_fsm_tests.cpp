@@ -11,20 +11,19 @@ using namespace std::chrono_literals;
 using namespace everpool;
 using namespace everpool::core;
 using State = WorkerFsm::State;
-using Step = NextWorkerStep;
 
 namespace {
 
-struct Rig {
+struct WorkerRig {
     TimePoint now{1h};
     Prng prng{1};
     ProgressiveRecoveryManager strategy;
     RungStatistics statistics;
     WorkerFsm fsm;
 
-    explicit Rig(std::uint32_t model_count = 0, std::uint32_t restart_count_max = 10)
-        : Rig(config(model_count, restart_count_max)) {}
-    explicit Rig(const CoreConfig& config) : fsm(config, 0, strategy, statistics) {}
+    explicit WorkerRig(std::uint32_t model_count = 0, std::uint32_t restart_count_max = 10)
+        : WorkerRig(config(model_count, restart_count_max)) {}
+    explicit WorkerRig(const CoreConfig& config) : fsm(config, 0, strategy, statistics) {}
 
     static CoreConfig config(std::uint32_t model_count, std::uint32_t restart_count_max) {
         CoreConfig out;
@@ -32,29 +31,29 @@ struct Rig {
         out.restart_count_max = restart_count_max;
         return out;
     }
-    Step lose(LossCause cause) { return fsm.on_lost(cause, now, prng); }
+    NextWorkerStep lose(LossCause cause) { return fsm.on_lost(cause, now, prng); }
     /// Waits until a delayed restart is due.
     void restart() {
         if (fsm.state() != State::waiting) return;
         now = fsm.deadline();
-        REQUIRE(fsm.on_time(now) == Step::launch);
+        REQUIRE(fsm.on_time(now) == NextWorkerStep::launch);
     }
 };
 
 } // namespace
 
 TEST_CASE("models are loaded and warmed up one after the other before a worker is ready") {
-    Rig rig(2);
-    CHECK(rig.fsm.start(rig.now) == Step::launch);
+    WorkerRig rig(2);
+    CHECK(rig.fsm.start(rig.now) == NextWorkerStep::launch);
     CHECK(rig.fsm.generation() == Generation{1});
     CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
-    CHECK(rig.fsm.on_connected(rig.now) == Step::load_model);
-    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == Step::warm_up_model);
-    CHECK(rig.fsm.on_model_warmed_up(ModelId{0}, rig.now) == Step::load_model);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::load_model);
+    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == NextWorkerStep::warm_up_model);
+    CHECK(rig.fsm.on_model_warmed_up(ModelId{0}, rig.now) == NextWorkerStep::load_model);
     CHECK_FALSE(rig.fsm.serves(ModelId{0})); // not before it is ready as a whole
     CHECK(rig.fsm.model() == ModelId{1});
-    CHECK(rig.fsm.on_model_loaded(ModelId{1}) == Step::warm_up_model);
-    CHECK(rig.fsm.on_model_warmed_up(ModelId{1}, rig.now) == Step::serve);
+    CHECK(rig.fsm.on_model_loaded(ModelId{1}) == NextWorkerStep::warm_up_model);
+    CHECK(rig.fsm.on_model_warmed_up(ModelId{1}, rig.now) == NextWorkerStep::serve);
     CHECK(rig.fsm.serves(ModelId{0}));
     CHECK(rig.fsm.serves(ModelId{1}));
     CHECK(rig.fsm.serves(ModelId::none()));
@@ -62,33 +61,34 @@ TEST_CASE("models are loaded and warmed up one after the other before a worker i
 }
 
 TEST_CASE("a worker that rejects a model is ready for the others, and stays so in later lives") {
-    Rig rig(2);
+    WorkerRig rig(2);
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
-    CHECK(rig.fsm.on_model_rejected(ModelId{0}, rig.now) == Step::load_model);
+    CHECK(rig.fsm.on_model_rejected(ModelId{0}, rig.now) == NextWorkerStep::load_model);
     (void)rig.fsm.on_model_loaded(ModelId{1});
-    CHECK(rig.fsm.on_model_warmed_up(ModelId{1}, rig.now) == Step::serve);
+    CHECK(rig.fsm.on_model_warmed_up(ModelId{1}, rig.now) == NextWorkerStep::serve);
     CHECK_FALSE(rig.fsm.serves(ModelId{0}));
     CHECK(rig.fsm.serves(ModelId{1}));
 
-    CHECK(rig.lose(LossCause::page_crashed) == Step::launch);
-    CHECK(rig.fsm.on_connected(rig.now) == Step::load_model);
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::load_model);
     CHECK(rig.fsm.model() == ModelId{1}); // the rejected one is not tried again
     CHECK(rig.fsm.has_rejected(ModelId{0}));
 }
 
 TEST_CASE("answers about models that were not asked for are unexpected") {
-    Rig rig(2);
-    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == Step::unexpected);
+    WorkerRig rig(2);
+    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == NextWorkerStep::unexpected);
     (void)rig.fsm.start(rig.now);
-    CHECK(rig.fsm.on_model_rejected(ModelId{0}, rig.now) == Step::unexpected);
+    CHECK(rig.fsm.on_model_rejected(ModelId{0}, rig.now) == NextWorkerStep::unexpected);
     (void)rig.fsm.on_connected(rig.now);
-    CHECK(rig.fsm.on_model_warmed_up(ModelId{0}, rig.now) == Step::unexpected); // not loaded yet
-    CHECK(rig.fsm.on_model_loaded(ModelId{1}) == Step::unexpected);
-    CHECK(rig.fsm.on_model_loaded(ModelId{7}) == Step::unexpected);
+    CHECK(rig.fsm.on_model_warmed_up(ModelId{0}, rig.now) ==
+          NextWorkerStep::unexpected); // not loaded yet
+    CHECK(rig.fsm.on_model_loaded(ModelId{1}) == NextWorkerStep::unexpected);
+    CHECK(rig.fsm.on_model_loaded(ModelId{7}) == NextWorkerStep::unexpected);
     (void)rig.fsm.on_model_loaded(ModelId{0});
-    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == Step::unexpected); // twice
-    CHECK(rig.fsm.on_connected(rig.now) == Step::unexpected);
+    CHECK(rig.fsm.on_model_loaded(ModelId{0}) == NextWorkerStep::unexpected); // twice
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::unexpected);
 }
 
 TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
@@ -111,23 +111,23 @@ TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
         {LossCause::browser_hung, RecoveryRung::restart_browser},
         {LossCause::start_timed_out, RecoveryRung::restart_browser},
     }));
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
-    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
-    CHECK(rig.lose(cause) == Step::launch); // the first time at once
+    REQUIRE(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+    CHECK(rig.lose(cause) == NextWorkerStep::launch); // the first time at once
     CHECK(rig.fsm.rung() == rung);
     CHECK(rig.fsm.generation() == Generation{2});
     CHECK(rig.fsm.last_cause() == cause);
 }
 
 TEST_CASE("failing again before it was ready climbs rung by rung") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.lose(LossCause::device_lost);
     REQUIRE(rig.fsm.rung() == RecoveryRung::replace_compute);
     // Not larger than what is being tried: a failure of that attempt.
-    CHECK(rig.lose(LossCause::device_lost) == Step::nothing); // a delay
+    CHECK(rig.lose(LossCause::device_lost) == NextWorkerStep::nothing); // a delay
     CHECK(rig.fsm.rung() == RecoveryRung::reload_page);
     for (const RecoveryRung rung :
          {RecoveryRung::new_page, RecoveryRung::restart_browser, RecoveryRung::restart_browser,
@@ -139,13 +139,13 @@ TEST_CASE("failing again before it was ready climbs rung by rung") {
     }
     CHECK(rig.fsm.form().adjustment == 2);
     rig.restart();
-    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
+    REQUIRE(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
     (void)rig.lose(LossCause::device_lost); // it was ready: the ladder begins below again
     CHECK(rig.fsm.rung() == RecoveryRung::replace_compute);
 }
 
 TEST_CASE("a rung that keeps the browser has less time than a start") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     CHECK(rig.fsm.deadline() == rig.now + 30s);
     (void)rig.fsm.on_connected(rig.now);
@@ -165,10 +165,10 @@ TEST_CASE("every rung has a time and tries of its own, within what is configured
 }
 
 TEST_CASE("a browser that does not come back is replaced by others, in the order given") {
-    CoreConfig config = Rig::config(0, 20);
+    CoreConfig config = WorkerRig::config(0, 20);
     config.worker_browsers = {BrowserType::chromium};
     config.worker_alternatives = {{BrowserType::firefox, BrowserType::chromium, BrowserType::edge}};
-    Rig rig(config);
+    WorkerRig rig(config);
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     struct Stage {
@@ -191,12 +191,12 @@ TEST_CASE("a browser that does not come back is replaced by others, in the order
     CHECK(rig.fsm.browser() == BrowserType::edge);
     CHECK(rig.fsm.form().adjustment == 0); // adjustments are of one browser
 
-    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
+    REQUIRE(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
     rig.now += 59s;
     (void)rig.lose(LossCause::process_exited);
     rig.restart();
     CHECK(rig.fsm.browser() == BrowserType::edge); // it broke too soon to try the old one again
-    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve);
+    REQUIRE(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
     rig.now += 60s;
     (void)rig.lose(LossCause::process_exited);
     CHECK(rig.fsm.browser() == BrowserType::chromium);
@@ -204,23 +204,23 @@ TEST_CASE("a browser that does not come back is replaced by others, in the order
 }
 
 TEST_CASE("a browser that is not there at all is replaced, not given up, if there is another") {
-    CoreConfig config = Rig::config(0, 10);
+    CoreConfig config = WorkerRig::config(0, 10);
     config.worker_alternatives = {{BrowserType::firefox}};
-    Rig rig(config);
+    WorkerRig rig(config);
     (void)rig.fsm.start(rig.now);
-    Step step = Step::nothing;
+    NextWorkerStep step = NextWorkerStep::nothing;
     for (int i = 0; i < 9 && rig.fsm.browser() != BrowserType::firefox; ++i) {
         step = rig.fsm.on_start_failed(Errc::browser_not_found, true, rig.now, rig.prng);
-        REQUIRE(step != Step::give_up);
+        REQUIRE(step != NextWorkerStep::give_up);
         rig.restart();
     }
     CHECK(rig.fsm.browser() == BrowserType::firefox);
 }
 
 TEST_CASE("another provider is turned to when there is one, and models are asked for anew") {
-    CoreConfig config = Rig::config(1, 20);
+    CoreConfig config = WorkerRig::config(1, 20);
     config.provider_count_max = 3;
-    Rig rig(config);
+    WorkerRig rig(config);
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.fsm.on_model_rejected(ModelId{0}, rig.now);
@@ -235,7 +235,7 @@ TEST_CASE("another provider is turned to when there is one, and models are asked
 }
 
 TEST_CASE("what a recovery has tried can be read while it goes on") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.lose(LossCause::page_crashed);
@@ -254,7 +254,7 @@ TEST_CASE("what a recovery has tried can be read while it goes on") {
 }
 
 TEST_CASE("a rung that never helps is passed over once there is evidence, and tried now and then") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     std::vector<RecoveryRung> first;
@@ -282,19 +282,19 @@ TEST_CASE("a rung that never helps is passed over once there is evidence, and tr
 
 // A killed browser: its sockets close first, the exit of the process is noticed a little later.
 TEST_CASE("a larger sign of the same failure restarts at once, at its level, uncounted") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
-    REQUIRE(rig.lose(LossCause::connection_closed) == Step::launch);
+    REQUIRE(rig.lose(LossCause::connection_closed) == NextWorkerStep::launch);
     REQUIRE(rig.fsm.rung() == RecoveryRung::reload_page);
-    CHECK(rig.lose(LossCause::process_exited) == Step::launch);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::launch);
     CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.fsm.failed_starts() == 0);
     CHECK(rig.fsm.generation() == Generation{3});
 }
 
 TEST_CASE("while it waits for its restart, a larger sign only raises the level") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.lose(LossCause::device_lost);
@@ -302,15 +302,15 @@ TEST_CASE("while it waits for its restart, a larger sign only raises the level")
     REQUIRE(rig.fsm.state() == State::waiting);
     REQUIRE(rig.fsm.rung() == RecoveryRung::reload_page);
     const TimePoint due = rig.fsm.deadline();
-    CHECK(rig.lose(LossCause::process_exited) == Step::nothing);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
     CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
-    CHECK(rig.lose(LossCause::device_lost) == Step::nothing);
+    CHECK(rig.lose(LossCause::device_lost) == NextWorkerStep::nothing);
     CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
     CHECK(rig.fsm.deadline() == due);
 }
 
 TEST_CASE("a start that takes too long is overdue") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     CHECK(rig.fsm.deadline() == rig.now + 30s);
     CHECK_FALSE(rig.fsm.is_start_overdue(rig.now + 30s - 1ns));
@@ -318,7 +318,7 @@ TEST_CASE("a start that takes too long is overdue") {
 }
 
 TEST_CASE("time for which the host stood still does not count as part of a start") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     rig.fsm.on_host_late(1h, rig.now + 1h + 5s);
     CHECK_FALSE(rig.fsm.is_start_overdue(rig.now + 1h + 30s - 1ns));
@@ -326,7 +326,7 @@ TEST_CASE("time for which the host stood still does not count as part of a start
 }
 
 TEST_CASE("a restart that became due while the host stood still is due now") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.lose(LossCause::process_exited);
     (void)rig.lose(LossCause::process_exited);
@@ -334,41 +334,42 @@ TEST_CASE("a restart that became due while the host stood still is due now") {
     rig.now += 1h;
     rig.fsm.on_host_late(59min, rig.now);
     CHECK(rig.fsm.deadline() == rig.now);
-    CHECK(rig.fsm.on_time(rig.now) == Step::launch);
+    CHECK(rig.fsm.on_time(rig.now) == NextWorkerStep::launch);
 }
 
 TEST_CASE("a worker is given up after its last failed start in a row") {
-    Rig rig(0, 3);
+    WorkerRig rig(0, 3);
     (void)rig.fsm.start(rig.now);
     CHECK(rig.fsm.on_start_failed(Errc::browser_launch_failed, false, rig.now, rig.prng) ==
-          Step::launch);
+          NextWorkerStep::launch);
     (void)rig.fsm.on_start_failed(Errc::browser_launch_failed, false, rig.now, rig.prng);
     rig.restart();
-    REQUIRE(rig.fsm.on_connected(rig.now) == Step::serve); // ready once: the row begins anew
+    REQUIRE(rig.fsm.on_connected(rig.now) ==
+            NextWorkerStep::serve); // ready once: the row begins anew
     for (int i = 0; i < 3; ++i) {
         (void)rig.lose(LossCause::process_exited);
         rig.restart();
         REQUIRE(rig.fsm.state() == State::launching);
     }
-    CHECK(rig.lose(LossCause::process_exited) == Step::give_up);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::give_up);
     CHECK(rig.fsm.state() == State::failed);
     CHECK_FALSE(rig.fsm.is_hopeful());
-    CHECK(rig.lose(LossCause::process_exited) == Step::unexpected);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::unexpected);
 }
 
 TEST_CASE("a permanent failure gives up at once") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     CHECK(rig.fsm.on_start_failed(Errc::browser_not_found, true, rig.now, rig.prng) ==
-          Step::give_up);
+          NextWorkerStep::give_up);
     CHECK(rig.fsm.last_start_error() == Errc::browser_not_found);
 }
 
 TEST_CASE("a crash after each start slows down, a healthy spell starts over") {
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
-    CHECK(rig.lose(LossCause::page_crashed) == Step::launch);
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch);
     Duration longest{};
     for (int i = 0; i < 30; ++i) {
         (void)rig.fsm.on_connected(rig.now);
@@ -381,15 +382,15 @@ TEST_CASE("a crash after each start slows down, a healthy spell starts over") {
     CHECK(longest <= 10s);
     (void)rig.fsm.on_connected(rig.now);
     rig.now += 60s;
-    CHECK(rig.lose(LossCause::page_crashed) == Step::launch); // at once again
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch); // at once again
 }
 
 TEST_CASE("a worker can be stopped in every state, and nothing wakes it afterwards") {
-    Rig idle;
-    CHECK(idle.fsm.stop() == Step::nothing);
+    WorkerRig idle;
+    CHECK(idle.fsm.stop() == NextWorkerStep::nothing);
     CHECK(idle.fsm.state() == State::stopped);
 
-    Rig rig;
+    WorkerRig rig;
     (void)rig.fsm.start(rig.now);
     SECTION("launching") {}
     SECTION("ready") { (void)rig.fsm.on_connected(rig.now); }
@@ -398,14 +399,14 @@ TEST_CASE("a worker can be stopped in every state, and nothing wakes it afterwar
         (void)rig.lose(LossCause::process_exited);
         REQUIRE(rig.fsm.state() == State::waiting);
     }
-    CHECK(rig.fsm.stop() == Step::close);
+    CHECK(rig.fsm.stop() == NextWorkerStep::close);
     CHECK(rig.fsm.deadline() == never);
-    CHECK(rig.fsm.on_connected(rig.now) == Step::unexpected);
-    CHECK(rig.lose(LossCause::process_exited) == Step::unexpected);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::unexpected);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::unexpected);
     CHECK(rig.fsm.on_start_failed(Errc::browser_launch_failed, true, rig.now, rig.prng) ==
-          Step::unexpected);
-    CHECK(rig.fsm.on_stopped() == Step::nothing);
+          NextWorkerStep::unexpected);
+    CHECK(rig.fsm.on_stopped() == NextWorkerStep::nothing);
     CHECK(rig.fsm.state() == State::stopped);
-    CHECK(rig.fsm.on_stopped() == Step::unexpected);
-    CHECK(rig.fsm.start(rig.now) == Step::unexpected);
+    CHECK(rig.fsm.on_stopped() == NextWorkerStep::unexpected);
+    CHECK(rig.fsm.start(rig.now) == NextWorkerStep::unexpected);
 }

@@ -22,7 +22,7 @@ namespace {
 const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 
 /// What a host left, and what another one starts with.
-struct Scene {
+struct ResumeScene {
     core::StateCore state{};
     ResourcePoolConfig config{};
     std::vector<OrphanedOperation> orphans{};
@@ -61,8 +61,8 @@ ModelSpec mlp(std::string name = "mlp") {
 }
 
 /// Submitted, and given to worker 0 so often.
-OrphanedOperation orphan(Scene& scene, std::uint64_t id, bool is_idempotent, std::uint32_t attempts,
-                         Payload payload) {
+OrphanedOperation orphan(ResumeScene& scene, std::uint64_t id, bool is_idempotent,
+                         std::uint32_t attempts, Payload payload) {
     scene.left(OperationSubmitted{.id = {id},
                                   .operation = "echo",
                                   .is_idempotent = is_idempotent,
@@ -78,7 +78,7 @@ OrphanedOperation orphan(Scene& scene, std::uint64_t id, bool is_idempotent, std
 } // namespace
 
 TEST_CASE("a new state gets the workers and models of the configuration") {
-    Scene scene;
+    ResumeScene scene;
     scene.config.browsers[0].count = 2;
     scene.config.models = {mlp()};
     REQUIRE(scene.resume() == Errc::ok);
@@ -91,7 +91,7 @@ TEST_CASE("a new state gets the workers and models of the configuration") {
 }
 
 TEST_CASE("a model that only the state knows is registered again, one that has changed anew") {
-    Scene scene;
+    ResumeScene scene;
     scene.left(ModelRegistered{facade::state_of(mlp("kept"))});
     scene.left(ModelRegistered{facade::state_of(mlp("changed"))});
     scene.left(ModelRegistered{facade::state_of(mlp("same"))});
@@ -109,7 +109,7 @@ TEST_CASE("a model that only the state knows is registered again, one that has c
 }
 
 TEST_CASE("a model that cannot be registered again is left out, with a warning that says why") {
-    Scene scene;
+    ResumeScene scene;
     ModelSpec gone = mlp("gone");
     gone.file = models_dir / "no-such.onnx";
     ModelState odd = facade::state_of(mlp());
@@ -126,7 +126,7 @@ TEST_CASE("a model that cannot be registered again is left out, with a warning t
 }
 
 TEST_CASE("a slot keeps its history if the same kind of browser lives there, else it starts anew") {
-    Scene scene;
+    ResumeScene scene;
     for (std::uint32_t i = 0; i < 3; ++i)
         scene.left(BrowserAdded{{.id = WorkerId{i},
                                  .connection = ConnectionStatus::lost,
@@ -149,7 +149,7 @@ TEST_CASE("a slot keeps its history if the same kind of browser lives there, els
 }
 
 TEST_CASE("after an orderly stop the order of providers counts again") {
-    Scene scene;
+    ResumeScene scene;
     scene.left(BrowserAdded{{.id = WorkerId{0},
                              .connection = ConnectionStatus::stopped,
                              .settings = {{"model.mlp", "wasm"}}}});
@@ -158,7 +158,7 @@ TEST_CASE("after an orderly stop the order of providers counts again") {
 }
 
 TEST_CASE("a browser that seems to live has nothing loaded in the new host") {
-    Scene scene;
+    ResumeScene scene;
     scene.config.models = {mlp()};
     scene.left(BrowserAdded{{.id = WorkerId{0},
                              .connection = ConnectionStatus::disconnected,
@@ -172,7 +172,7 @@ TEST_CASE("a browser that seems to live has nothing loaded in the new host") {
 }
 
 TEST_CASE("operations are executed again if they may be and their request was kept") {
-    Scene scene;
+    ResumeScene scene;
     scene.ran_at(FaultToleranceLevel::critical);
     const Payload kept = facade::keep(Request::echo({}), 1000);
     scene.orphans = {orphan(scene, 3, true, 1, kept),
@@ -205,7 +205,7 @@ TEST_CASE("operations are executed again if they may be and their request was ke
 
 // A request that kills its host must not kill each host that comes after it.
 TEST_CASE("what has been executed as often as it may be is not executed by another host") {
-    Scene scene;
+    ResumeScene scene;
     scene.ran_at(FaultToleranceLevel::medium);
     scene.config.max_attempts = 2;
     const auto kept = [](std::uint32_t attempts_max) {
@@ -239,7 +239,7 @@ TEST_CASE("what has been executed as often as it may be is not executed by anoth
 // Its newest records may be missing, among them that of an operation's start.
 TEST_CASE("below level critical nothing is taken for never sent") {
     for (const bool is_known : {true, false}) {
-        Scene scene;
+        ResumeScene scene;
         if (is_known) scene.ran_at(FaultToleranceLevel::high);
         else scene.left(BrowserAdded{{.id = WorkerId{0}, .generation = {1}}});
         scene.config.fault_tolerance.level = FaultToleranceLevel::critical; // of the new host
@@ -263,7 +263,7 @@ TEST_CASE("below level critical nothing is taken for never sent") {
 }
 
 TEST_CASE("each browser says under which level it runs") {
-    Scene scene;
+    ResumeScene scene;
     scene.ran_at(FaultToleranceLevel::critical);
     scene.config.browsers[0].count = 2;
     scene.config.fault_tolerance.level = FaultToleranceLevel::high;
@@ -276,7 +276,7 @@ TEST_CASE("each browser says under which level it runs") {
 }
 
 TEST_CASE("a state whose ids leave no room is not gone on from") {
-    Scene scene;
+    ResumeScene scene;
     scene.left(OperationSubmitted{.id = {(1ULL << 53) - 1}, .operation = "echo"});
     CHECK(scene.resume() == Errc::storage_damaged);
     CHECK_FALSE(scene.diagnostics.message.empty());

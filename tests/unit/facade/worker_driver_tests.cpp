@@ -26,7 +26,7 @@ class DeafListener final : public io::BridgeListener {
 };
 
 /// A worker whose browser was never started, and what it reports.
-class Scene {
+class DriverScene {
 public:
     [[nodiscard]] const std::vector<core::Event>& reports() const { return reports_; }
 
@@ -77,7 +77,7 @@ private:
 } // namespace
 
 TEST_CASE("an answer to a question that was never asked means nothing") {
-    Scene scene;
+    DriverScene scene;
     wire::Ready ready;
     wire::RunResult result;
     wire::RemoteError error;
@@ -91,7 +91,7 @@ TEST_CASE("an answer to a question that was never asked means nothing") {
 }
 
 TEST_CASE("a page that had a GPU and has a software adapter now is reloaded, not used") {
-    Scene scene;
+    DriverScene scene;
     scene.greet(true);
     CHECK(std::get<core::WorkerConnected>(scene.reports().back()).generation == Generation{});
     scene.start(RecoveryRung::replace_compute);
@@ -104,7 +104,7 @@ TEST_CASE("a page that had a GPU and has a software adapter now is reloaded, not
 }
 
 TEST_CASE("what a browser that was started anew has, is what there is") {
-    Scene scene;
+    DriverScene scene;
     scene.greet(true, true);
     scene.start(RecoveryRung::replace_compute);
     scene.greet_anew(true, true); // it never had more
@@ -113,7 +113,7 @@ TEST_CASE("what a browser that was started anew has, is what there is") {
 
 TEST_CASE(
     "a loss that was seen is told as it was seen, and one that was not, as it must have been") {
-    Scene scene;
+    DriverScene scene;
     scene.hear(wire::PageEvent{.type = "device_lost", .message = "the driver was reset"});
     CHECK(std::get<core::WorkerLost>(scene.reports().back()).cause == core::LossCause::device_lost);
     const BrowserFailure seen = scene.failure(core::LossCause::device_lost);

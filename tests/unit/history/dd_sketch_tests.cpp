@@ -24,7 +24,7 @@ constexpr std::size_t value_count = 1'000'000;
 double uniform(Prng& prng) {
     return (static_cast<double>(prng.next() >> 11) + 0.5) / static_cast<double>(1ULL << 53);
 }
-double normal(Prng& prng) {
+double gaussian(Prng& prng) {
     constexpr double two_pi = 6.283185307179586;
     const double radius = std::sqrt(-2 * std::log(uniform(prng)));
     return radius * std::cos(two_pi * uniform(prng));
@@ -33,7 +33,7 @@ double normal(Prng& prng) {
 /// Half of the requests meet a warm model, half a cold one.
 double bimodal(Prng& prng) {
     const bool is_cold = prng.ratio(1, 2);
-    return std::max(0.001, (is_cold ? 900.0 : 12.0) * (1 + 0.1 * normal(prng)));
+    return std::max(0.001, (is_cold ? 900.0 : 12.0) * (1 + 0.1 * gaussian(prng)));
 }
 
 struct Shape {
@@ -42,7 +42,7 @@ struct Shape {
 };
 const std::vector<Shape> shapes{
     {"uniform", [](Prng& prng) { return 1 + 99 * uniform(prng); }},
-    {"log-normal", [](Prng& prng) { return 20 * std::exp(normal(prng)); }},
+    {"log-gaussian", [](Prng& prng) { return 20 * std::exp(gaussian(prng)); }},
     {"bimodal", bimodal},
 };
 

@@ -2,6 +2,7 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/core/sliding_sketch.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -10,13 +11,12 @@
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace std::chrono_literals;
 using core::Prng;
 using core::SlidingSketch;
 
 namespace {
-
-constexpr TimePoint start{100h};
 
 std::uint64_t successes(const SlidingSketch& sketch, HistoryWindow window, TimePoint now) {
     return sketch.counts(window, now).successes;

@@ -4,6 +4,7 @@
 #include "everpool/core/variates.hpp"
 #include "everpool/performance_history_tracker.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,12 +13,12 @@
 #include <string>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace std::chrono_literals;
 using core::Prng;
 
 namespace {
 
-constexpr TimePoint start{100h};
 const SeriesKey on_firefox{"bert", BrowserType::firefox, "webgpu", "inference"};
 const SeriesKey on_chromium{"bert", BrowserType::chromium, "webgpu", "inference"};
 

@@ -3,17 +3,16 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/performance_history_tracker.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
+#include "tracker_series.hpp"
 
 #include <chrono>
 
 using namespace everpool;
+using namespace everpool::tests;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr TimePoint start{100h};
-const SeriesKey bert{"bert", BrowserType::firefox, "webgpu", "inference"};
-const SeriesKey vit{"vit", BrowserType::chromium, "wasm", "inference"};
 
 /// One operation a second for half an hour; `base_ms(i)` and 5 % noise.
 template <class Base>

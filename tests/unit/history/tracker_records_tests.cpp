@@ -4,6 +4,8 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/performance_history_tracker.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
+#include "tracker_series.hpp"
 
 #include <chrono>
 #include <cmath>
@@ -14,13 +16,10 @@
 #include <vector>
 
 using namespace everpool;
+using namespace everpool::tests;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr TimePoint start{100h};
-const SeriesKey bert{"bert", BrowserType::firefox, "webgpu", "inference"};
-const SeriesKey vit{"vit", BrowserType::chromium, "wasm", "inference"};
 
 OperationMetrics took(Duration duration) { return {.duration = duration}; }
 

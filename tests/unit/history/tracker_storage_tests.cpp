@@ -5,6 +5,8 @@
 #include "everpool/history/bytes.hpp"
 #include "everpool/performance_history_tracker.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
+#include "tracker_series.hpp"
 
 #include <boost/json.hpp>
 
@@ -18,14 +20,12 @@
 #include <vector>
 
 using namespace everpool;
+using namespace everpool::tests;
 using namespace std::chrono_literals;
 using core::Prng;
 
 namespace {
 
-constexpr TimePoint start{100h};
-const SeriesKey bert{"bert", BrowserType::firefox, "webgpu", "inference"};
-const SeriesKey vit{"vit", BrowserType::chromium, "wasm", "inference"};
 constexpr HistoryWindow windows[] = {HistoryWindow::minute, HistoryWindow::hour, HistoryWindow::day,
                                      HistoryWindow::since_start};
 

@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// A PATH of two directories of its own, and what is put there.
-class Scene {
+class DiscoveryScene {
 public:
-    Scene() {
+    DiscoveryScene() {
         std::string name = (fs::temp_directory_path() / "everpool-test-XXXXXX").string();
         REQUIRE(::mkdtemp(name.data()) != nullptr);
         root_ = name;
@@ -30,12 +30,12 @@ public:
         old_path_ = path == nullptr ? "" : path;
         ::setenv("PATH", (first().string() + ":" + second().string()).c_str(), 1);
     }
-    ~Scene() {
+    ~DiscoveryScene() {
         ::setenv("PATH", old_path_.c_str(), 1);
         fs::remove_all(root_);
     }
-    Scene(const Scene&) = delete;
-    Scene& operator=(const Scene&) = delete;
+    DiscoveryScene(const DiscoveryScene&) = delete;
+    DiscoveryScene& operator=(const DiscoveryScene&) = delete;
 
     [[nodiscard]] fs::path first() const { return root_ / "first"; }
     [[nodiscard]] fs::path second() const { return root_ / "second"; }
@@ -90,8 +90,8 @@ std::string name_in_path(BrowserType type) {
 TEST_CASE("a browser that is nowhere is not found, and all that was searched is named") {
     const BrowserType type = absent_browser();
     if (type == BrowserType::chromium) return;
-    const Scene scene;
-    const Scene::Found found = Scene::find(type);
+    const DiscoveryScene scene;
+    const DiscoveryScene::Found found = DiscoveryScene::find(type);
     CHECK(found.ec == Errc::browser_not_found);
     CHECK(found.executable.empty());
     for (const std::string_view candidate : browser::candidates_of(type).executables)
@@ -102,52 +102,52 @@ TEST_CASE("a browser that is nowhere is not found, and all that was searched is 
 TEST_CASE("the PATH is searched from its beginning, for programs only") {
     const BrowserType type = absent_browser();
     if (type == BrowserType::chromium) return;
-    const Scene scene;
+    const DiscoveryScene scene;
     const std::string name = name_in_path(type);
 
     fs::create_directory(scene.first() / name);
-    CHECK(Scene::find(type).ec == Errc::browser_not_found);
+    CHECK(DiscoveryScene::find(type).ec == Errc::browser_not_found);
     fs::remove(scene.first() / name);
 
-    Scene::put(scene.first() / name, program, false);
-    CHECK(Scene::find(type).ec == Errc::browser_not_found);
+    DiscoveryScene::put(scene.first() / name, program, false);
+    CHECK(DiscoveryScene::find(type).ec == Errc::browser_not_found);
 
-    Scene::put(scene.second() / name, program);
-    CHECK(Scene::find(type).executable == scene.second() / name);
+    DiscoveryScene::put(scene.second() / name, program);
+    CHECK(DiscoveryScene::find(type).executable == scene.second() / name);
 
-    Scene::put(scene.first() / name, program);
-    CHECK(Scene::find(type).executable == scene.first() / name);
+    DiscoveryScene::put(scene.first() / name, program);
+    CHECK(DiscoveryScene::find(type).executable == scene.first() / name);
 }
 
 TEST_CASE("a script is passed over, and named if nothing else is found") {
     const BrowserType type = absent_browser();
     if (type == BrowserType::chromium) return;
-    const Scene scene;
+    const DiscoveryScene scene;
     const fs::path wrapper = scene.first() / name_in_path(type);
-    Scene::put(wrapper, script);
-    const Scene::Found found = Scene::find(type);
+    DiscoveryScene::put(wrapper, script);
+    const DiscoveryScene::Found found = DiscoveryScene::find(type);
     CHECK(found.ec == Errc::browser_not_found);
     CHECK(found.diagnostics.message.find(wrapper.string() + " is a script") != std::string::npos);
 
     const fs::path real = scene.second() / name_in_path(type);
-    Scene::put(real, program);
-    CHECK(Scene::find(type).executable == real);
+    DiscoveryScene::put(real, program);
+    CHECK(DiscoveryScene::find(type).executable == real);
 }
 
 TEST_CASE("an executable that the user names is taken as it is, a script too") {
-    const Scene scene;
+    const DiscoveryScene scene;
     const fs::path wrapper = scene.first() / "my-browser";
-    Scene::put(wrapper, script);
-    CHECK(Scene::find(BrowserType::chromium, wrapper).executable == wrapper);
-    CHECK(Scene::find(BrowserType::firefox, wrapper).executable == wrapper);
+    DiscoveryScene::put(wrapper, script);
+    CHECK(DiscoveryScene::find(BrowserType::chromium, wrapper).executable == wrapper);
+    CHECK(DiscoveryScene::find(BrowserType::firefox, wrapper).executable == wrapper);
 }
 
 TEST_CASE("an executable that the user names and that is none is refused by its name") {
-    const Scene scene;
+    const DiscoveryScene scene;
     const fs::path text = scene.first() / "notes.txt";
-    Scene::put(text, "not a program", false);
+    DiscoveryScene::put(text, "not a program", false);
     for (const fs::path& file : {text, scene.first(), scene.first() / "nothing"}) {
-        const Scene::Found found = Scene::find(BrowserType::firefox, file);
+        const DiscoveryScene::Found found = DiscoveryScene::find(BrowserType::firefox, file);
         CHECK(found.ec == Errc::browser_not_found);
         CHECK(found.diagnostics.message ==
               "firefox: '" + file.string() + "' is not an executable file");
@@ -156,19 +156,19 @@ TEST_CASE("an executable that the user names and that is none is refused by its 
 }
 
 TEST_CASE("an empty PATH is searched as well") {
-    const Scene scene;
+    const DiscoveryScene scene;
     ::setenv("PATH", "", 1);
     const BrowserType type = absent_browser();
     if (type == BrowserType::chromium) return;
-    CHECK(Scene::find(type).ec == Errc::browser_not_found);
+    CHECK(DiscoveryScene::find(type).ec == Errc::browser_not_found);
     ::unsetenv("PATH");
-    CHECK(Scene::find(type).ec == Errc::browser_not_found);
+    CHECK(DiscoveryScene::find(type).ec == Errc::browser_not_found);
 }
 
 TEST_CASE("what is found of this machine's browsers is a program, not a script") {
     for (const BrowserType type :
          {BrowserType::chromium, BrowserType::chrome, BrowserType::edge, BrowserType::firefox}) {
-        const Scene::Found found = Scene::find(type);
+        const DiscoveryScene::Found found = DiscoveryScene::find(type);
         if (found.ec) continue;
         CAPTURE(found.executable);
         std::ifstream file(found.executable, std::ios::binary);
@@ -191,7 +191,7 @@ TEST_CASE("a browser whose WebDriver is missing is not found, and the words name
     CHECK(diagnostics.message.find("'/nonexistent/driver'") != std::string::npos);
     CHECK(diagnostics.remedy.find("webdriver.driver") != std::string::npos);
 
-    const Scene empty_path;
+    const DiscoveryScene empty_path;
     spec.type = BrowserType::edge; // no distribution puts its driver into /usr/bin
     spec.webdriver = {.capabilities_json = "{}"};
     if (fs::exists("/usr/bin/msedgedriver")) return;

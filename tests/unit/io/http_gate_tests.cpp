@@ -6,7 +6,7 @@ namespace everpool::io {
 namespace {
 
 /// A gate with one worker, and a request that it lets pass.
-struct Scene {
+struct GateScene {
     LiveTokens tokens;
     std::string token{tokens.mint(WorkerId{4})};
     HttpGate gate{"127.0.0.1:8080", "http://127.0.0.1:8080", tokens};
@@ -25,7 +25,7 @@ struct Scene {
 };
 
 TEST_CASE("a good upgrade is recognised with its worker and channel") {
-    Scene scene;
+    GateScene scene;
     HttpVerdict verdict = scene.gate.judge(scene.request);
     CHECK(verdict.refusal == HttpRefusal::none);
     CHECK(verdict.route == HttpRoute::socket);
@@ -39,7 +39,7 @@ TEST_CASE("a good upgrade is recognised with its worker and channel") {
 }
 
 TEST_CASE("each lock alone keeps the gate closed") {
-    Scene scene;
+    GateScene scene;
     SECTION("Host") {
         scene.request.host = "127.0.0.1:8081";
         CHECK(scene.refusal() == HttpRefusal::host);
@@ -72,7 +72,7 @@ TEST_CASE("each lock alone keeps the gate closed") {
 }
 
 TEST_CASE("the Host is judged before anything else is revealed") {
-    Scene scene;
+    GateScene scene;
     scene.request.host = "evil.example";
     for (const std::string& target :
          {std::string("/w/x/"), scene.target, std::string("/everpool/page.js")}) {
@@ -82,7 +82,7 @@ TEST_CASE("the Host is judged before anything else is revealed") {
 }
 
 TEST_CASE("a target that is no absolute path is refused") {
-    Scene scene;
+    GateScene scene;
     scene.request.is_upgrade = false;
     for (const char* target : {"", "*", "http://127.0.0.1:8080/everpool/page.js", "?/"}) {
         scene.request.target = target;
@@ -91,7 +91,7 @@ TEST_CASE("a target that is no absolute path is refused") {
 }
 
 TEST_CASE("files are routed by where they lie, without their query") {
-    Scene scene;
+    GateScene scene;
     scene.request.is_upgrade = false;
     scene.request.target = "/everpool/page.js?v=1";
     CHECK(scene.gate.judge(scene.request).route == HttpRoute::shared_file);

@@ -16,14 +16,14 @@ using io::PendingCommands;
 
 namespace {
 
-struct Scene {
+struct CommandScene {
     struct Done {
         std::string command;
         error_code ec;
         Diagnostics diagnostics;
         boost::json::value result;
     };
-    explicit Scene(std::chrono::milliseconds timeout = 10s)
+    explicit CommandScene(std::chrono::milliseconds timeout = 10s)
         : commands(std::make_shared<PendingCommands>(context.get_executor(), timeout)) {}
 
     std::uint64_t add(const char* method) {
@@ -41,7 +41,7 @@ struct Scene {
 } // namespace
 
 TEST_CASE("an answer goes to the command with its number, and to no other") {
-    Scene scene;
+    CommandScene scene;
     const auto first = scene.add("first");
     const auto second = scene.add("second");
     CHECK(first != second);
@@ -56,7 +56,7 @@ TEST_CASE("an answer goes to the command with its number, and to no other") {
 }
 
 TEST_CASE("a refusal carries the engine's words, apart from ours and escaped") {
-    Scene scene;
+    CommandScene scene;
     scene.commands->fail(scene.add("Page.navigate"), Errc::browser_launch_failed, "was refused",
                          "no\nsuch \x1b[31mpage");
     REQUIRE(scene.done.size() == 1);
@@ -69,7 +69,7 @@ TEST_CASE("a refusal carries the engine's words, apart from ours and escaped") {
 
 TEST_CASE(
     "a command that is not answered in time is unresponsive, and its late answer is dropped") {
-    Scene scene(1ms);
+    CommandScene scene(1ms);
     const auto id = scene.add("slow");
     scene.context.run();
     REQUIRE(scene.done.size() == 1);
@@ -79,20 +79,20 @@ TEST_CASE(
 }
 
 TEST_CASE("an answered command's time limit does not keep the event loop") {
-    Scene scene(1h);
+    CommandScene scene(1h);
     CHECK(scene.commands->complete(scene.add("quick"), {}));
     scene.context.run(); // returns, because nothing is waited for
     CHECK(scene.done.size() == 1);
 }
 
 TEST_CASE("when the channel goes, all that wait are told, in order, with the cause") {
-    Scene scene;
+    CommandScene scene;
     (void)scene.add("first");
     (void)scene.add("second");
     scene.commands->fail_all(Errc::protocol_error);
     REQUIRE(scene.done.size() == 2);
     CHECK(scene.done[0].command == "first");
-    for (const Scene::Done& done : scene.done) {
+    for (const CommandScene::Done& done : scene.done) {
         CHECK(done.ec == Errc::worker_lost);
         CHECK(done.diagnostics.last_cause == Errc::protocol_error);
     }
@@ -103,7 +103,7 @@ TEST_CASE("when the channel goes, all that wait are told, in order, with the cau
 
 // A handler that asks again each time would otherwise be answered for ever.
 TEST_CASE("a command that is added while the others are cut off is not cut off with them") {
-    Scene scene;
+    CommandScene scene;
     (void)scene.commands->add("first", [&](error_code, Diagnostics, const boost::json::value&) {
         (void)scene.add("again");
     });
@@ -112,7 +112,7 @@ TEST_CASE("a command that is added while the others are cut off is not cut off w
 }
 
 TEST_CASE("a handler may drop the commands it belongs to") {
-    Scene scene;
+    CommandScene scene;
     int called = 0;
     const auto drop = [&](error_code, Diagnostics, const boost::json::value&) {
         ++called;
@@ -125,7 +125,7 @@ TEST_CASE("a handler may drop the commands it belongs to") {
 }
 
 TEST_CASE("forgotten commands call nobody") {
-    Scene scene(1ms);
+    CommandScene scene(1ms);
     const auto id = scene.add("first");
     scene.commands->clear();
     CHECK_FALSE(scene.commands->complete(id, {}));

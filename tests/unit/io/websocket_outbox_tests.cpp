@@ -18,12 +18,12 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 /// An outbox and the other end of its socket.
-struct Scene {
+struct OutboxScene {
     asio::io_context context;
     tcp::socket peer{context};
     std::shared_ptr<WebSocketOutbox> outbox;
 
-    explicit Scene(std::uint64_t bytes_max = 64 << 20) {
+    explicit OutboxScene(std::uint64_t bytes_max = 64 << 20) {
         tcp::acceptor acceptor(context, {asio::ip::address_v4::loopback(), 0});
         peer.connect(acceptor.local_endpoint());
         outbox = std::make_shared<WebSocketOutbox>(WebSocketOutbox::Socket(acceptor.accept()),
@@ -58,7 +58,7 @@ struct Scene {
 };
 
 TEST_CASE("a message is framed as the standard says, at every length") {
-    Scene scene;
+    OutboxScene scene;
     const auto header = [&](std::size_t bytes) {
         const std::string text(bytes, 'x');
         REQUIRE_FALSE(scene.push(text));
@@ -76,7 +76,7 @@ TEST_CASE("a message is framed as the standard says, at every length") {
 }
 
 TEST_CASE("a burst of small messages goes out in two writes") {
-    Scene scene;
+    OutboxScene scene;
     for (int i = 0; i < 500; ++i) REQUIRE_FALSE(scene.push("0123456789"));
     CHECK(scene.read(500 * 12).substr(0, 12) == "\x82\x0a"
                                                 "0123456789");
@@ -86,7 +86,7 @@ TEST_CASE("a burst of small messages goes out in two writes") {
 }
 
 TEST_CASE("a large message is not copied and keeps its owner until it is out") {
-    Scene scene;
+    OutboxScene scene;
     auto owner = std::make_shared<std::string>(8 << 20, 'L');
     REQUIRE_FALSE(scene.push(*owner, owner));
     CHECK(owner.use_count() == 2);
@@ -99,14 +99,14 @@ TEST_CASE("a large message is not copied and keeps its owner until it is out") {
 }
 
 TEST_CASE("a small message's owner is not kept") {
-    Scene scene;
+    OutboxScene scene;
     auto owner = std::make_shared<std::string>("payload");
     REQUIRE_FALSE(scene.push(*owner, owner));
     CHECK(owner.use_count() == 1);
 }
 
 TEST_CASE("beyond its limit the outbox refuses, and nothing of the message is sent") {
-    Scene scene(1000);
+    OutboxScene scene(1000);
     CHECK(scene.push(std::string(1001, 'x')) == Errc::queue_full);
     CHECK_FALSE(scene.push(std::string(900, 'a')));
     CHECK(scene.push(std::string(900, 'b')) == Errc::queue_full);
@@ -117,7 +117,7 @@ TEST_CASE("beyond its limit the outbox refuses, and nothing of the message is se
 }
 
 TEST_CASE("after stop() what was not begun is forgotten, and Beast's frame still goes out") {
-    Scene scene;
+    OutboxScene scene;
     REQUIRE_FALSE(scene.push("begun")); // written at once
     REQUIRE_FALSE(scene.push("not begun"));
     scene.outbox->stop();
@@ -147,7 +147,7 @@ TEST_CASE("after stop() what was not begun is forgotten, and Beast's frame still
 }
 
 TEST_CASE("a failed write closes the socket, is remembered, and ends what waits") {
-    Scene scene;
+    OutboxScene scene;
     scene.peer.set_option(asio::socket_base::linger(true, 0));
     auto owner = std::make_shared<std::string>(32 << 20, 'L');
     REQUIRE_FALSE(scene.push(*owner, owner));

@@ -10,7 +10,7 @@ using everpool::test::some_log;
 
 namespace {
 
-Manifest sample() {
+Manifest sample_manifest() {
     Manifest manifest{.log = some_log(),
                       .number = 12,
                       .first_segment = 4,
@@ -29,7 +29,7 @@ Manifest sample() {
     return manifest;
 }
 
-FormatError judge(std::span<const std::byte> file) {
+FormatError judge_manifest(std::span<const std::byte> file) {
     Manifest manifest;
     return decode_manifest(file, manifest);
 }
@@ -39,15 +39,15 @@ FormatError judge_sealed(std::vector<std::byte> file) {
     store(&file[56], crc32c_extend(crc32c(std::span(file).first(56)),
                                    std::span(file).subspan(file_header_bytes)));
     detail::seal_file_header(file.data());
-    return judge(file);
+    return judge_manifest(file);
 }
 
 } // namespace
 
 TEST_CASE("a manifest is read back as it was written") {
     Manifest manifest;
-    REQUIRE(decode_manifest(encode_manifest(sample()), manifest) == FormatError::ok);
-    CHECK(manifest == sample());
+    REQUIRE(decode_manifest(encode_manifest(sample_manifest()), manifest) == FormatError::ok);
+    CHECK(manifest == sample_manifest());
     const Manifest empty{.log = some_log(), .checkpoints = {}, .cuts = {}};
     REQUIRE(decode_manifest(encode_manifest(empty), manifest) == FormatError::ok);
     CHECK(manifest == empty); // what was in it before is gone
@@ -55,7 +55,7 @@ TEST_CASE("a manifest is read back as it was written") {
 }
 
 TEST_CASE("a manifest stands where the diagram says") {
-    const auto file = encode_manifest(sample());
+    const auto file = encode_manifest(sample_manifest());
     CHECK(file.size() == 64 + 4 * 32 + 2 * 32);
     CHECK(std::string_view(reinterpret_cast<const char*>(file.data()), 8) == "EVPMAN\r\n");
     CHECK(load<std::uint32_t>(&file[8]) == 1);
@@ -76,45 +76,45 @@ TEST_CASE("a manifest stands where the diagram says") {
 }
 
 TEST_CASE("every bit flipped in a manifest is found") {
-    auto file = encode_manifest(sample());
+    auto file = encode_manifest(sample_manifest());
     for (std::size_t bit = 0; bit < file.size() * 8; ++bit) {
         file[bit / 8] ^= std::byte{1} << bit % 8;
         CAPTURE(bit);
-        REQUIRE(judge(file) == FormatError::damaged);
+        REQUIRE(judge_manifest(file) == FormatError::damaged);
         file[bit / 8] ^= std::byte{1} << bit % 8;
     }
     std::printf("  bits of a manifest flipped: %zu tried, all found\n", file.size() * 8);
 }
 
 TEST_CASE("a manifest cut off anywhere, or with a byte too much, is damaged") {
-    const auto file = encode_manifest(sample());
-    CHECK(judge({}) == FormatError::absent);
-    CHECK(judge(std::vector<std::byte>(file.size())) == FormatError::absent);
+    const auto file = encode_manifest(sample_manifest());
+    CHECK(judge_manifest({}) == FormatError::absent);
+    CHECK(judge_manifest(std::vector<std::byte>(file.size())) == FormatError::absent);
     for (std::size_t count = 1; count < file.size(); ++count) {
         const std::vector<std::byte> cut(file.begin(),
                                          file.begin() + static_cast<std::ptrdiff_t>(count));
-        REQUIRE(judge(cut) == FormatError::damaged);
+        REQUIRE(judge_manifest(cut) == FormatError::damaged);
     }
     auto longer = file;
     longer.emplace_back();
-    CHECK(judge(longer) == FormatError::damaged);
+    CHECK(judge_manifest(longer) == FormatError::damaged);
     CHECK(judge_sealed(longer) == FormatError::damaged);
 }
 
 TEST_CASE("a manifest of a newer version says so, and another kind of file does") {
-    auto file = encode_manifest(sample());
+    auto file = encode_manifest(sample_manifest());
     store(&file[8], std::uint32_t{2});
     CHECK(judge_sealed(file) == FormatError::newer_version);
     detail::seal_file_header(file.data());
     file.resize(100); // whatever comes after the header
-    CHECK(judge(file) == FormatError::newer_version);
-    CHECK(judge(encode_checkpoint_header({.log = some_log(), .lsn = {1}}, {})) ==
+    CHECK(judge_manifest(file) == FormatError::newer_version);
+    CHECK(judge_manifest(encode_checkpoint_header({.log = some_log(), .lsn = {1}}, {})) ==
           FormatError::not_ours);
 }
 
 TEST_CASE("a manifest that contradicts itself is damaged, even with the right checksums") {
     const auto with = [](std::size_t at, auto value) {
-        auto file = encode_manifest(sample());
+        auto file = encode_manifest(sample_manifest());
         store(&file[at], value);
         return judge_sealed(std::move(file));
     };
@@ -135,7 +135,7 @@ TEST_CASE("a manifest that contradicts itself is damaged, even with the right ch
 }
 
 TEST_CASE("a manifest has its limits, and at them it is whole") {
-    Manifest large = sample();
+    Manifest large = sample_manifest();
     large.checkpoints.resize(manifest_checkpoints_max, large.checkpoints.back());
     large.cuts.clear();
     large.next_segment = manifest_cuts_max + 1;

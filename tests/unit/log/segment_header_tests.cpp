@@ -8,11 +8,11 @@ using everpool::test::some_log;
 
 namespace {
 
-const SegmentHeader sample{.log = some_log(),
-                           .index = 0x0102'0304'0506'0708,
-                           .first = {77},
-                           .synced = {70},
-                           .chain = 0xdead'beef};
+const SegmentHeader sample_header{.log = some_log(),
+                                  .index = 0x0102'0304'0506'0708,
+                                  .first = {77},
+                                  .synced = {70},
+                                  .chain = 0xdead'beef};
 
 /// After a field was changed on purpose: what a writer would have made.
 void seal(std::span<std::byte> header) { detail::seal_file_header(header.data()); }
@@ -20,22 +20,23 @@ void seal(std::span<std::byte> header) { detail::seal_file_header(header.data())
 } // namespace
 
 TEST_CASE("a segment's header is read back as it was written") {
-    const auto bytes = encode_segment_header(sample);
+    const auto bytes = encode_segment_header(sample_header);
     SegmentHeader header;
     REQUIRE(decode_segment_header(bytes, header) == FormatError::ok);
-    CHECK(header == sample);
-    CHECK(decode_segment_header(bytes, sample.log, sample.index, header) == FormatError::ok);
+    CHECK(header == sample_header);
+    CHECK(decode_segment_header(bytes, sample_header.log, sample_header.index, header) ==
+          FormatError::ok);
 }
 
 TEST_CASE("a segment's header stands where the diagram says, and nothing stands behind it") {
-    const auto bytes = encode_segment_header(sample);
+    const auto bytes = encode_segment_header(sample_header);
     const std::string_view magic(reinterpret_cast<const char*>(bytes.data()), 8);
     CHECK(magic == "EVPLOG\r\n");
     CHECK(load<std::uint32_t>(&bytes[8]) == 1);
     CHECK(load<std::uint32_t>(&bytes[12]) == 0);
-    CHECK(std::equal(sample.log.bytes.begin(), sample.log.bytes.end(),
+    CHECK(std::equal(sample_header.log.bytes.begin(), sample_header.log.bytes.end(),
                      reinterpret_cast<const std::uint8_t*>(&bytes[16])));
-    CHECK(load<std::uint64_t>(&bytes[32]) == sample.index);
+    CHECK(load<std::uint64_t>(&bytes[32]) == sample_header.index);
     CHECK(load<std::uint64_t>(&bytes[40]) == 77);
     CHECK(load<std::uint64_t>(&bytes[48]) == 70);
     CHECK(load<std::uint32_t>(&bytes[56]) == 0xdead'beef);
@@ -44,7 +45,7 @@ TEST_CASE("a segment's header stands where the diagram says, and nothing stands 
 }
 
 TEST_CASE("every bit flipped in a segment's header is found") {
-    auto bytes = encode_segment_header(sample);
+    auto bytes = encode_segment_header(sample_header);
     SegmentHeader header;
     for (std::size_t bit = 0; bit < file_header_bytes * 8; ++bit) {
         bytes[bit / 8] ^= std::byte{1} << bit % 8;
@@ -55,7 +56,7 @@ TEST_CASE("every bit flipped in a segment's header is found") {
 }
 
 TEST_CASE("a header cut off is damaged, and one that was never written is absent") {
-    const auto bytes = encode_segment_header(sample);
+    const auto bytes = encode_segment_header(sample_header);
     SegmentHeader header;
     CHECK(decode_segment_header({}, header) == FormatError::absent);
     for (std::size_t count = 1; count < file_header_bytes; ++count)
@@ -67,7 +68,7 @@ TEST_CASE("a header cut off is damaged, and one that was never written is absent
 }
 
 TEST_CASE("a segment of a newer version says so, whatever else it holds") {
-    auto bytes = encode_segment_header(sample);
+    auto bytes = encode_segment_header(sample_header);
     store(&bytes[8], segment_version + 1);
     store(&bytes[12], std::uint32_t{99}); // its own business
     seal(bytes);
@@ -79,10 +80,11 @@ TEST_CASE("a segment of a newer version says so, whatever else it holds") {
 }
 
 TEST_CASE("another kind of file, another log's segment and another segment are not taken for it") {
-    auto bytes = encode_segment_header(sample);
+    auto bytes = encode_segment_header(sample_header);
     SegmentHeader header;
-    CHECK(decode_segment_header(bytes, some_log(2), sample.index, header) == FormatError::foreign);
-    CHECK(decode_segment_header(bytes, sample.log, sample.index + 1, header) ==
+    CHECK(decode_segment_header(bytes, some_log(2), sample_header.index, header) ==
+          FormatError::foreign);
+    CHECK(decode_segment_header(bytes, sample_header.log, sample_header.index + 1, header) ==
           FormatError::foreign);
     bytes[3] = std::byte{'X'};
     seal(bytes);
@@ -91,7 +93,7 @@ TEST_CASE("another kind of file, another log's segment and another segment are n
 
 TEST_CASE("a header that contradicts itself is damaged, even with the right checksum") {
     const auto with = [](std::size_t at, std::uint64_t value) {
-        auto bytes = encode_segment_header(sample);
+        auto bytes = encode_segment_header(sample_header);
         store(&bytes[at], value);
         seal(bytes);
         SegmentHeader header;

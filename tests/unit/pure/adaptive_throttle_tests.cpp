@@ -2,6 +2,7 @@
 #include "everpool/adaptive_throttle.hpp"
 #include "everpool/core/prng.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -10,11 +11,11 @@
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr TimePoint start{1h};
 constexpr std::uint64_t lucky = UINT64_MAX; ///< never refused
 
 double refused_share(const AdaptiveThrottle& throttle, TimePoint now) {

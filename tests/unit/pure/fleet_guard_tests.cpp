@@ -4,6 +4,7 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/fleet_guard.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -14,11 +15,10 @@
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr TimePoint now{1h};
 
 double admitted_share(const FleetGuard& guard) {
     core::Prng prng(1);
@@ -31,22 +31,22 @@ double admitted_share(const FleetGuard& guard) {
 
 TEST_CASE("Envoy 27066: of three hosts at 67 % at most two are out, counted after the ejection") {
     FleetGuard guard({.member_count = 3, .max_ejected_percent = 67});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected);
-    CHECK(guard.report_unhealthy(2, now) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, start) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(2, start) == Ejection::refused_share);
     CHECK(guard.ejected_count() == 2);
     CHECK(guard.may_use(2));
 }
 
 TEST_CASE("Envoy 26877: a limit of 10 % of three hosts ejects none, not one") {
     FleetGuard guard({.member_count = 3, .max_ejected_percent = 10});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::refused_share);
     CHECK(guard.may_use(0));
 }
 
 TEST_CASE("Envoy 17504: the only host there is stays in") {
     FleetGuard guard({.member_count = 1});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::refused_share);
     CHECK(guard.may_use(0));
     CHECK(guard.admits(0));
 }
@@ -55,7 +55,7 @@ TEST_CASE("Envoy 3263: when everybody fails at once, not everybody is ejected") 
     for (std::size_t count = 1; count <= 64; ++count) {
         CAPTURE(count);
         FleetGuard guard({.member_count = count, .max_ejected_percent = 100, .panic_percent = 0});
-        for (std::size_t i = 0; i < count; ++i) (void)guard.report_unhealthy(i, now);
+        for (std::size_t i = 0; i < count; ++i) (void)guard.report_unhealthy(i, start);
         std::size_t usable = 0;
         for (std::size_t i = 0; i < count; ++i) usable += guard.may_use(i) ? 1 : 0;
         CHECK(usable >= 1);
@@ -73,7 +73,7 @@ TEST_CASE("the share is that after the ejection, and is never rounded up") {
     for (const auto& row : table) {
         CAPTURE(row.members, row.percent);
         FleetGuard guard({.member_count = row.members, .max_ejected_percent = row.percent});
-        for (std::size_t i = 0; i < row.members; ++i) (void)guard.report_unhealthy(i, now);
+        for (std::size_t i = 0; i < row.members; ++i) (void)guard.report_unhealthy(i, start);
         CHECK(guard.ejected_count() == row.out);
     }
 }
@@ -86,8 +86,8 @@ TEST_CASE("no config takes everybody out: the last member in use stays") {
                           .min_healthy_count = 0,
                           .panic_percent = 0});
         for (std::size_t i = 0; i + 1 < count; ++i)
-            CHECK(guard.report_unhealthy(i, now) == Ejection::ejected);
-        CHECK(guard.report_unhealthy(count - 1, now) == Ejection::refused_healthy);
+            CHECK(guard.report_unhealthy(i, start) == Ejection::ejected);
+        CHECK(guard.report_unhealthy(count - 1, start) == Ejection::refused_healthy);
         CHECK(guard.may_use(count - 1));
         CHECK(guard.ejected_count() == count - 1);
     }
@@ -95,31 +95,31 @@ TEST_CASE("no config takes everybody out: the last member in use stays") {
 
 TEST_CASE("istio 20135: so many healthy members stay in, whatever the share says") {
     FleetGuard guard({.member_count = 4, .max_ejected_percent = 100, .min_healthy_count = 3});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_healthy);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, start) == Ejection::refused_healthy);
     CHECK(guard.may_use(1));
     guard.report_healthy(0);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected); // three others are healthy now
+    CHECK(guard.report_unhealthy(1, start) == Ejection::ejected); // three others are healthy start
 }
 
 TEST_CASE("the healthy ones that must stay do not include who is ill but was kept in") {
     FleetGuard guard({.member_count = 4, .max_ejected_percent = 25, .min_healthy_count = 3});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_share);
-    CHECK(guard.report_unhealthy(2, now) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, start) == Ejection::refused_share);
+    CHECK(guard.report_unhealthy(2, start) == Ejection::refused_share);
     CHECK(guard.healthy_count() == 1);
     guard.report_healthy(0);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::refused_healthy); // 2 is ill as well
+    CHECK(guard.report_unhealthy(1, start) == Ejection::refused_healthy); // 2 is ill as well
     guard.report_healthy(2);
-    CHECK(guard.report_unhealthy(1, now) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(1, start) == Ejection::ejected);
 }
 
 TEST_CASE("one ejection per interval, so that its effect is seen before the next") {
     FleetGuard guard({.member_count = 10, .min_interval = 10s});
-    CHECK(guard.report_unhealthy(0, now) == Ejection::ejected);
-    CHECK(guard.report_unhealthy(0, now) == Ejection::already_ejected);
-    CHECK(guard.report_unhealthy(1, now + 9s) == Ejection::refused_pace);
-    CHECK(guard.report_unhealthy(1, now + 10s) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::ejected);
+    CHECK(guard.report_unhealthy(0, start) == Ejection::already_ejected);
+    CHECK(guard.report_unhealthy(1, start + 9s) == Ejection::refused_pace);
+    CHECK(guard.report_unhealthy(1, start + 10s) == Ejection::ejected);
 }
 
 TEST_CASE("in panic all members are used, or none, or the healthy ones for their share") {
@@ -129,7 +129,7 @@ TEST_CASE("in panic all members are used, or none, or the healthy ones for their
         auto guard = std::make_unique<FleetGuard>(config);
         CHECK_FALSE(guard->is_panicking());
         for (std::size_t i = 0; i < 3; ++i)
-            CHECK(guard->report_unhealthy(i, now) == Ejection::ejected);
+            CHECK(guard->report_unhealthy(i, start) == Ejection::ejected);
         CHECK(guard->is_panicking());
         return guard;
     };
@@ -152,7 +152,7 @@ TEST_CASE("brpc 709: after an outage calls are thinned to q/n until enough have 
     FleetGuard guard(
         {.member_count = 4, .max_ejected_percent = 75, .panic_percent = 0, .recovered_count = 3});
     CHECK(admitted_share(guard) == 1.0);
-    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, start);
     CHECK(guard.is_recovering());
     CHECK(admitted_share(guard) == Approx(1.0 / 3).margin(0.02));
     guard.report_healthy(0);
@@ -165,19 +165,19 @@ TEST_CASE("brpc 709: after an outage calls are thinned to q/n until enough have 
 TEST_CASE("brpc 1874: after a total outage some calls pass, or nobody would see that it is over") {
     // Without panic: the share of one of the three that are needed.
     FleetGuard guard({.member_count = 3, .panic_percent = 0, .recovered_count = 3});
-    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 3; ++i) (void)guard.report_unhealthy(i, start);
     CHECK(guard.healthy_count() == 0);
     CHECK(admitted_share(guard) == Approx(1.0 / 3).margin(0.02));
     // In panic, where only the healthy ones are used: the share of one of four.
     FleetGuard panicking({.member_count = 4, .panic_mode = PanicMode::use_healthy});
-    for (std::size_t i = 0; i < 4; ++i) (void)panicking.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 4; ++i) (void)panicking.report_unhealthy(i, start);
     CHECK(admitted_share(panicking) == Approx(0.25).margin(0.02));
 }
 
 TEST_CASE("a total outage in panic tries everything, so that a recovery can be seen at all") {
     FleetGuard guard({.member_count = 2, .recovered_count = 2});
-    (void)guard.report_unhealthy(0, now);
-    (void)guard.report_unhealthy(1, now);
+    (void)guard.report_unhealthy(0, start);
+    (void)guard.report_unhealthy(1, start);
     CHECK(guard.healthy_count() == 0);
     CHECK(admitted_share(guard) == 1.0);
     CHECK(guard.may_use(0));
@@ -186,7 +186,7 @@ TEST_CASE("a total outage in panic tries everything, so that a recovery can be s
 
 TEST_CASE("a fleet of sixty-four, and a config out of its range") {
     FleetGuard guard({.member_count = 64});
-    for (std::size_t i = 0; i < 64; ++i) (void)guard.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 64; ++i) (void)guard.report_unhealthy(i, start);
     CHECK(guard.ejected_count() == 32);
     CHECK_THROWS_WITH(FleetGuard({.member_count = 65}), Catch::Contains("member_count"));
     CHECK_THROWS_WITH(FleetGuard({.member_count = 0}), Catch::Contains("member_count"));
@@ -210,13 +210,13 @@ TEST_CASE("breakers report to the guard as they open and close") {
             }}));
     const auto fail = [&](std::size_t i) {
         for (int call = 0; call < 4; ++call)
-            breakers[i]->try_acquire(now).record(Outcome::failure, now);
+            breakers[i]->try_acquire(start).record(Outcome::failure, start);
     };
     fail(0);
     fail(1);
     CHECK(guard.ejected_count() == 1);
     CHECK(guard.healthy_count() == 1);
-    const TimePoint after = now + 31s;
+    const TimePoint after = start + 31s;
     for (int probe = 0; probe < 3; ++probe)
         breakers[0]->try_acquire(after).record(Outcome::success, after);
     CHECK(guard.may_use(0));
@@ -227,14 +227,14 @@ TEST_CASE("breakers report to the guard as they open and close") {
 TEST_CASE("a member that is kept in gets calls though its own breaker is open") {
     FleetGuard guard({.member_count = 3, .panic_percent = 0});
     CHECK_FALSE(guard.overrides_breaker(0)); // healthy: its breaker knows best, as in a ramp
-    REQUIRE(guard.report_unhealthy(0, now) == Ejection::ejected);
+    REQUIRE(guard.report_unhealthy(0, start) == Ejection::ejected);
     CHECK_FALSE(guard.overrides_breaker(0)); // out: only its breaker's probes
-    REQUIRE(guard.report_unhealthy(1, now) == Ejection::refused_share);
+    REQUIRE(guard.report_unhealthy(1, start) == Ejection::refused_share);
     CHECK(guard.overrides_breaker(1));
     guard.report_healthy(1);
     CHECK_FALSE(guard.overrides_breaker(1));
     FleetGuard panicking({.member_count = 3, .panic_percent = 50});
-    for (std::size_t i = 0; i < 3; ++i) (void)panicking.report_unhealthy(i, now);
+    for (std::size_t i = 0; i < 3; ++i) (void)panicking.report_unhealthy(i, start);
     for (std::size_t i = 0; i < 3; ++i) CHECK(panicking.overrides_breaker(i));
 }
 
@@ -258,10 +258,10 @@ TEST_CASE("a fleet whose breakers all open still serves, and recovers by their p
         }
         return served;
     };
-    for (int call = 0; call < 4; ++call) CHECK(serve(now, Outcome::failure) == 3);
+    for (int call = 0; call < 4; ++call) CHECK(serve(start, Outcome::failure) == 3);
     CHECK(guard.healthy_count() == 0);
-    for (int call = 0; call < 10; ++call) CHECK(serve(now + 1s, Outcome::failure) == 2);
-    for (int call = 0; call < 3; ++call) (void)serve(now + 31s, Outcome::success);
+    for (int call = 0; call < 10; ++call) CHECK(serve(start + 1s, Outcome::failure) == 2);
+    for (int call = 0; call < 3; ++call) (void)serve(start + 31s, Outcome::success);
     CHECK(guard.healthy_count() == 3);
     CHECK(guard.ejected_count() == 0);
 }
@@ -276,7 +276,7 @@ TEST_CASE("however many threads report at once, never more are out than may be")
             for (int i = 0; i < 20'000; ++i) {
                 const auto member = static_cast<std::size_t>(prng.below(8));
                 if (prng.ratio(1, 3)) guard.report_healthy(member);
-                else (void)guard.report_unhealthy(member, now);
+                else (void)guard.report_unhealthy(member, start);
                 std::size_t out = guard.ejected_count(), seen = most.load();
                 while (out > seen && !most.compare_exchange_weak(seen, out)) {}
             }

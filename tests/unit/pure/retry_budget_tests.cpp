@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/retry_budget.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <chrono>
 #include <thread>
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr TimePoint start{1h};
 
 int spend_all(RetryBudget& budget, TimePoint now) {
     int count = 0;

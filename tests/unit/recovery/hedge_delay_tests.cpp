@@ -4,6 +4,7 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/core/variates.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -12,12 +13,12 @@
 #include <stdexcept>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace everpool::core;
 using namespace std::chrono_literals;
 
 namespace {
 
-const TimePoint start{1h};
 const HedgeConfig defaults;
 
 } // namespace

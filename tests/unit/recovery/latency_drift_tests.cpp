@@ -3,6 +3,7 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/core/variates.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <chrono>
 #include <cmath>
@@ -10,12 +11,11 @@
 #include <stdexcept>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace everpool::core;
 using namespace std::chrono_literals;
 
 namespace {
-
-const TimePoint start{1h};
 
 /// A worker whose run times vary by a factor e^spread about a level, and now and then by far more.
 struct Worker {

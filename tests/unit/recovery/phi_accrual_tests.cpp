@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/phi_accrual.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <chrono>
 #include <cmath>
 #include <stdexcept>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace everpool::core;
 using namespace std::chrono_literals;
 
 namespace {
-
-const TimePoint start{1h};
 
 long double exact_phi(long double z) { return -std::log10(0.5L * std::erfc(z / std::sqrt(2.0L))); }
 

@@ -8,6 +8,7 @@
 #include "everpool/core/prng.hpp"
 #include "everpool/core/variates.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -17,12 +18,11 @@
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace everpool::core;
 using namespace std::chrono_literals;
 
 namespace {
-
-const TimePoint start{1h};
 
 /// How a worker and its machine behave. Times are in milliseconds, in exponential distributions
 /// unless they are pauses, which have a length between two bounds.

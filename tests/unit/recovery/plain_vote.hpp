@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace plain_vote {
@@ -25,6 +26,12 @@ using Number = long double;
 inline VoteReport count(const Answers& answers, const VoteOptions& options = {}) {
     std::vector<std::span<const Tensor>> spans(answers.begin(), answers.end());
     return core::count_votes(spans, options);
+}
+
+/// An answer of one tensor.
+inline std::vector<Tensor> floats(std::vector<float> values) {
+    const auto size = static_cast<std::int64_t>(values.size());
+    return {Tensor::of<float>("y", {size}, std::move(values))};
 }
 
 /// The value of a binary16, from its definition.

@@ -2,6 +2,7 @@
 #include "everpool/core/trust.hpp"
 #include "plain_vote.hpp"
 #include "support/catch.hpp"
+#include "support/start_time.hpp"
 
 #include <array>
 #include <chrono>
@@ -9,12 +10,11 @@
 #include <vector>
 
 using namespace everpool;
+using everpool::tests::start;
 using namespace everpool::core;
 using namespace std::chrono_literals;
 
 namespace {
-
-const TimePoint start{1h};
 
 std::vector<Tensor> answer(float value) { return {Tensor::of<float>("y", {1}, {value})}; }
 

@@ -13,16 +13,12 @@ using namespace everpool;
 using namespace everpool::core;
 using plain_vote::Answers;
 using plain_vote::count;
+using plain_vote::floats;
 
 namespace {
 
 constexpr float none = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
-
-std::vector<Tensor> floats(std::vector<float> values) {
-    const auto size = static_cast<std::int64_t>(values.size());
-    return {Tensor::of<float>("y", {size}, std::move(values))};
-}
 
 Tensor halves(std::vector<std::uint16_t> bits) {
     const auto size = static_cast<std::int64_t>(bits.size());

@@ -17,13 +17,9 @@ using namespace everpool;
 using core::Prng;
 using plain_vote::Answers;
 using plain_vote::count;
+using plain_vote::floats;
 
 namespace {
-
-std::vector<Tensor> floats(std::vector<float> values) {
-    const auto size = static_cast<std::int64_t>(values.size());
-    return {Tensor::of<float>("y", {size}, std::move(values))};
-}
 
 bool is_near(double a, double b) {
     if (std::isinf(a) && b > 3.4e38) return true; // it is counted in the elements' type

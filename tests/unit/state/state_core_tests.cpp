@@ -10,8 +10,6 @@ using core::StateCore;
 
 namespace {
 
-constexpr WorkerId w0{0}, w1{1};
-constexpr RequestId r1{1}, r2{2};
 const std::string bert = "bert";
 
 bool contains(const std::string& text, std::string_view part) {

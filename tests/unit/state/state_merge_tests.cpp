@@ -12,9 +12,6 @@ using core::StateCore;
 
 namespace {
 
-constexpr WorkerId w0{0}, w1{1};
-constexpr RequestId r1{1}, r2{2};
-
 StateCore copy_of(StateCore& core) {
     StateCore copy;
     Diagnostics diagnostics;

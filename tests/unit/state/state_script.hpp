@@ -20,6 +20,8 @@ namespace everpool::state_tests {
 
 using namespace std::chrono_literals;
 
+inline constexpr WorkerId w0{0}, w1{1};
+inline constexpr RequestId r1{1}, r2{2};
 inline constexpr WallTime noon{std::chrono::seconds(1'800'000'000)};
 
 /// A transaction of these changes, to be committed next.

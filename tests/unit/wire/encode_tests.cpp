@@ -14,7 +14,7 @@ void check_limit(std::size_t limit, Errc refusal, Make make) {
     CHECK(name_of(encode_outcome(make(limit + 1))) == name_of(refusal));
 }
 
-std::string letters(std::size_t count) { return std::string(count, 'x'); }
+std::string plain_letters(std::size_t count) { return std::string(count, 'x'); }
 
 TEST_CASE("a frame begins with its prefix and ends at a multiple of 8") {
     const Bytes frame = encoded(Ping{5});
@@ -49,7 +49,7 @@ TEST_CASE("payloads are not copied: the frame points to the tensors' bytes") {
 TEST_CASE("a frame's memory is used again, and nothing of the last message is left in it") {
     EncodedFrame frame;
     Run large;
-    large.operation = letters(1000);
+    large.operation = plain_letters(1000);
     large.tensors = {bytes_tensor("a", 3), bytes_tensor("b", 5)};
     REQUIRE(encode(large, Limits{}, frame) == Errc::ok);
     const char* const memory = frame.head.data();
@@ -66,22 +66,26 @@ TEST_CASE("a frame's memory is used again, and nothing of the last message is le
 TEST_CASE("names, texts, lists and shapes are as long as their limits and not longer") {
     const Limits limits;
     const std::size_t names = limits.name_bytes_max, texts = limits.text_bytes_max;
-    check_limit(names, Errc::message_too_large, [](auto n) { return UnloadModel{1, letters(n)}; });
-    check_limit(names, Errc::message_too_large,
-                [](auto n) { return Hello{Channel::data, "", 1, 1, "", "", letters(n), {}}; });
+    check_limit(names, Errc::message_too_large, [](auto n) {
+        return UnloadModel{1, plain_letters(n)};
+    });
+    check_limit(names, Errc::message_too_large, [](auto n) {
+        return Hello{Channel::data, "", 1, 1, "", "", plain_letters(n), {}};
+    });
     check_limit(names, Errc::message_too_large, [](auto n) {
         Run run;
-        run.tensors = {bytes_tensor(letters(n), 1)};
+        run.tensors = {bytes_tensor(plain_letters(n), 1)};
         return run;
     });
     check_limit(names, Errc::message_too_large, [](auto n) {
         Hello hello;
-        hello.capabilities.emplace().webgpu = {true, "", "", "", "", false, {{letters(n), 1}}};
+        hello.capabilities.emplace().webgpu = {
+            true, "", "", "", "", false, {{plain_letters(n), 1}}};
         return hello;
     });
-    check_limit(texts, Errc::message_too_large, [](auto n) { return Bye{letters(n)}; });
+    check_limit(texts, Errc::message_too_large, [](auto n) { return Bye{plain_letters(n)}; });
     check_limit(texts, Errc::message_too_large, [](auto n) {
-        return RemoteError{1, 1, Errc::cancelled, letters(n)};
+        return RemoteError{1, 1, Errc::cancelled, plain_letters(n)};
     });
     check_limit(limits.list_count_max, Errc::message_too_large, [](auto n) {
         return LoadModel{1, "m", "u", 1, std::vector<Provider>(n, Provider::wasm)};
@@ -121,7 +125,7 @@ TEST_CASE("a header is as long as its limit and not longer") {
         Run run;
         const std::size_t rest =
             header_text(encoded(run)).size() + sizeof R"("parameters":{"a":""},)" - 1;
-        run.parameters = R"({"a":")" + letters(bytes - rest) + "\"}";
+        run.parameters = R"({"a":")" + plain_letters(bytes - rest) + "\"}";
         return run;
     });
 }

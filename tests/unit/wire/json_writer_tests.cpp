@@ -12,7 +12,7 @@
 namespace everpool::wire {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string written(std::string_view text) {
     std::string out;
     JsonWriter(out).quote(text);
     return out.substr(1); // without the brace that opens the object
@@ -42,18 +42,18 @@ TEST_CASE("an object may be empty") {
 }
 
 TEST_CASE("text is escaped as JSON.stringify does it, and no more") {
-    CHECK(quoted("") == "\"\"");
-    CHECK(quoted("say \"hi\" \\ /") == R"("say \"hi\" \\ /")");
-    CHECK(quoted("\b\t\n\f\r") == R"("\b\t\n\f\r")");
-    CHECK(quoted(std::string("\0\x01\x0b\x1f", 4)) == R"("\u0000\u0001\u000b\u001f")");
-    CHECK(quoted("\x7f\xc3\xbc\xf0\x9f\x98\x80") == "\"\x7f\xc3\xbc\xf0\x9f\x98\x80\"");
+    CHECK(written("") == "\"\"");
+    CHECK(written("say \"hi\" \\ /") == R"("say \"hi\" \\ /")");
+    CHECK(written("\b\t\n\f\r") == R"("\b\t\n\f\r")");
+    CHECK(written(std::string("\0\x01\x0b\x1f", 4)) == R"("\u0000\u0001\u000b\u001f")");
+    CHECK(written("\x7f\xc3\xbc\xf0\x9f\x98\x80") == "\"\x7f\xc3\xbc\xf0\x9f\x98\x80\"");
 }
 
 TEST_CASE("whatever text is written is read back the same") {
     for (int first = 0; first < 128; ++first)
         for (int second = 0; second < 128; ++second) {
             const std::string text{static_cast<char>(first), static_cast<char>(second)};
-            const auto value = boost::json::parse(quoted(text));
+            const auto value = boost::json::parse(written(text));
             if (value.as_string() != boost::json::string_view(text)) FAIL(first << ' ' << second);
         }
     SUCCEED();

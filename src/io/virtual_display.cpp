@@ -17,7 +17,7 @@ namespace {
 
 /// $1: the directory, $2: the server, then the child and its arguments. The server chooses a free
 /// number and tells it; the shell then becomes the child, so that the group's leader is that.
-constexpr char script[] = R"(
+constexpr char shell_script[] = R"(
 directory=$1 server=$2
 shift 2
 mkfifo -m 600 "$directory/display" || exit 1
@@ -62,7 +62,7 @@ void put_on_display(ChildOptions& child, const fs::path& directory, const fs::pa
     }
     write_secret(directory / "xauthority");
     std::vector<std::string> arguments{"-c",
-                                       script,
+                                       shell_script,
                                        "everpool-display",
                                        directory.string(),
                                        server.string(),

@@ -128,7 +128,8 @@ const std::vector<Provider> wasm{Provider::wasm}, webgpu{Provider::webgpu};
 
 } // namespace
 
-TEST_CASE("faults that end something cost no answer") {
+// These two in the long form: ctest has every one of their faults three times in scenario_recovery.
+TEST_CASE("faults that end something cost no answer", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
     Drill drill(of(type), wasm);
@@ -152,7 +153,7 @@ TEST_CASE("a page that dies is reloaded, and the second sign of its death is no 
     }
 }
 
-TEST_CASE("faults that hang something are found, and cost no answer") {
+TEST_CASE("faults that hang something are found, and cost no answer", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
     Drill drill(of(type), wasm);

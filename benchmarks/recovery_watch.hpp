@@ -51,6 +51,11 @@ public:
         return out;
     }
 
+    [[nodiscard]] std::vector<everpool::PoolEvent> losses_since(std::size_t mark) {
+        const std::scoped_lock lock(mutex_);
+        return after(mark).losses;
+    }
+
 private:
     [[nodiscard]] Aftermath after(std::size_t mark) const {
         using Kind = everpool::PoolEvent::Kind;

@@ -2,6 +2,7 @@
 // seen, how soon the caller has an answer and the pool its capacity, beside what the browser itself
 // takes for the same steps. See README.md for what is measured how.
 // SPDX-License-Identifier: BSL-1.0
+#include "recovery_calm.hpp"
 #include "recovery_host.hpp"
 #include "recovery_overhead.hpp"
 #include "recovery_rounds.hpp"
@@ -30,6 +31,7 @@ struct Options {
     BrowserType engine{BrowserType::chromium};
     std::vector<Fault> faults{};
     std::vector<FaultToleranceLevel> levels{};
+    std::chrono::seconds calm{0}; ///< without a fault, on a busy machine
     std::size_t n{20};
     bool judges_times{true};
 };
@@ -80,6 +82,7 @@ public:
             else measure(fault);
         }
         for (const FaultToleranceLevel level : options_.levels) measure(level);
+        if (options_.calm > std::chrono::seconds{0}) measure_calm_spell();
         return is_met_;
     }
 
@@ -195,6 +198,30 @@ private:
         rows_.push_back(std::move(out));
     }
 
+    void measure_calm_spell() {
+        const CalmFigures calm = measure_calm(browser_for(Fault::browser_kill),
+                                              spec_of(mlp_, Provider::wasm), mlp_, options_.calm);
+        const LoadAccount& account = calm.account;
+        const bool is_met =
+            calm.alarms.empty() && account.lost + account.twice + account.wrong == 0;
+        is_met_ = is_met_ && is_met;
+        rows_.push_back(boost::json::object{{"name", "recovery/false_alarms"},
+                                            {"seconds", calm.duration.count()},
+                                            {"alarms", calm.alarms.size()},
+                                            {"answers", account.right},
+                                            {"lost", account.lost},
+                                            {"twice", account.twice},
+                                            {"wrong", account.wrong},
+                                            {"met", is_met},
+                                            {"rule", "alarms, lost, twice and wrong are 0"}});
+        std::fprintf(stderr, "%-22s %s: %zu in %lld s, %llu answers\n", "false alarms",
+                     is_met ? "met" : "MISSED", calm.alarms.size(),
+                     static_cast<long long>(calm.duration.count()),
+                     static_cast<unsigned long long>(account.right));
+        for (const std::string& alarm : calm.alarms)
+            std::fprintf(stderr, "    %s\n", alarm.c_str());
+    }
+
     static std::string text(const std::vector<double>& values) {
         if (values.empty()) return "-";
         return fmt::format("{:.0f}/{:.0f}", median(values), quantile(values, 0.95));
@@ -219,7 +246,8 @@ int usage(int status) {
         "--engine=E  chromium (default), chrome, edge, firefox or webkit\n"
         "--fault=F   one of those of everpool::Fault\n"
         "--level=L   the overhead of this level of fault tolerance, with no fault\n"
-        "--all       every fault and level; the default\n"
+        "--calm=S    no fault for so many seconds, with all processors busy: false alarms\n"
+        "--all       every fault and level, and 600 s of calm; the default\n"
         "--n=N       of each fault, default 20\n"
         "--smoke     three of each; no time is judged\n"
         "\n"
@@ -256,6 +284,8 @@ std::optional<Options> options_from(const std::vector<std::string_view>& argumen
             const auto level = level_from(value);
             if (!level) return std::nullopt;
             out.levels.push_back(*level);
+        } else if (argument.starts_with("--calm=")) {
+            out.calm = std::chrono::seconds{std::stoul(std::string(value))};
         } else if (argument.starts_with("--n=")) {
             out.n = std::stoul(std::string(value));
         } else if (argument != "--all") {
@@ -263,10 +293,11 @@ std::optional<Options> options_from(const std::vector<std::string_view>& argumen
         }
     }
     if (out.n == 0) return std::nullopt;
-    if (out.faults.empty() && out.levels.empty()) {
+    if (out.faults.empty() && out.levels.empty() && out.calm == std::chrono::seconds{0}) {
         using enum FaultToleranceLevel;
         out.faults.assign(everpool::all_faults.begin(), everpool::all_faults.end());
         out.levels = {low, medium, high, critical};
+        out.calm = std::chrono::seconds{out.judges_times ? 600 : 5};
     }
     return out;
 }

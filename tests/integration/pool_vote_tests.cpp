@@ -5,6 +5,7 @@
 #include "support/model_samples.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <boost/asio/use_future.hpp>
 
@@ -114,7 +115,9 @@ TEST_CASE(
     const TwiceModule module; // of no use here
     ResourcePoolConfig config = config_of(2, module);
     config.models = {spec_of(mlp, ModelFamily::text)};
+    const TemporaryDirectory state;
     config.fault_tolerance.level = FaultToleranceLevel::critical;
+    config.fault_tolerance.state_directory = state.path / "state";
     PoolUnderTest test(config);
     test.start();
     const auto difference = [&] {

@@ -2,6 +2,8 @@
 //    recovered, and the operation answered rightly in the same call.
 //     08_run_with_recovery <directory with mlp.onnx>
 // SPDX-License-Identifier: BSL-1.0
+#include <boost/asio/use_future.hpp>
+
 #include <everpool/everpool.hpp>
 #include <everpool/fault_injector.hpp>
 #include <everpool/run_with_recovery.hpp>
@@ -18,8 +20,12 @@ int main(int argc, char** argv) try {
     ResourcePool pool{runtime.get_executor(), config};
     runtime.start(pool);
 
-    FaultInjector{pool}.async_inject({.fault = Fault::wrong_answer, .worker = WorkerId{0}},
-                                     [](error_code, const FaultReport&) {});
+    const FaultReport fault =
+        FaultInjector{pool}
+            .async_inject({.fault = Fault::wrong_answer, .worker = WorkerId{0}},
+                          boost::asio::use_future)
+            .get(); // throws, if the page cannot be broken
+    std::printf("%s\n", fault.text.c_str());
     const Request request =
         Request::inference("mlp", {Tensor::of<float>("x", {1, 128}, std::vector(128, 0.5f))});
     const auto is_right = [](const Result& result) { // the model gives probabilities

@@ -28,7 +28,7 @@ struct HedgeOptions {
     Duration delay_min{std::chrono::milliseconds{5}};
 
     /// Of fewer run times nothing is concluded. They are looked at in fifties. Default 50; range 10
-    /// to 100000.
+    /// to 20000.
     std::uint32_t sample_count_min{50};
 
     /// What hedges may cost: by default one for five successes, at most 100 in a burst.

@@ -100,7 +100,7 @@ public:
     virtual ~BrowserRecoveryStrategy() = default;
     /// For statistics and people; valid as long as the strategy lives.
     [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-    /// The rung to try next; empty: it has nothing more to offer.
+    /// The rung to try next; empty: it has nothing more to offer. One that throws had nothing to offer.
     [[nodiscard]] virtual std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const = 0;
 };

@@ -49,6 +49,7 @@ void check_models(const ResourcePoolConfig& config) {
             refuse("models[].name", "unique", '\'' + model.name + "' twice");
         if (model.providers.empty())
             refuse("models[].providers", "not empty", "empty for '" + model.name + '\'');
+        check_range("models[].providers.size()", model.providers.size(), 1, 8);
         if (!model.warm_up) continue;
         for (const Tensor& input : model.warm_up->inputs)
             if (!input.is_consistent())
@@ -106,6 +107,8 @@ void check_fault_tolerance(const FaultToleranceOptions& options) {
                '\'' + escape_remote_text(options.state_directory.string(), 200) + '\'');
     if (options.level == FaultToleranceLevel::critical && options.state_directory.empty())
         refuse(directory, "given at level critical", "empty");
+    if (options.recovery_strategy > RecoveryStrategy::custom)
+        refuse("fault_tolerance.recovery_strategy", "a RecoveryStrategy", "no enumerator");
     const bool is_custom = options.recovery_strategy == RecoveryStrategy::custom;
     if (is_custom != (options.custom_strategy != nullptr))
         refuse("fault_tolerance.custom_strategy",
@@ -150,7 +153,7 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("default_timeout", config.default_timeout, 1ms, 24h);
     check_range("max_attempts", config.max_attempts, 1, 100);
     check_range("hedge.delay_min", config.hedge.delay_min, 0ms, 1min);
-    check_range("hedge.sample_count_min", config.hedge.sample_count_min, 10, 100'000);
+    check_range("hedge.sample_count_min", config.hedge.sample_count_min, 10, 20'000);
     if (!(config.hedge.quantile >= 0.5 && config.hedge.quantile <= 0.999))
         refuse("hedge.quantile", "0.5 to 0.999", fmt::format("{}", config.hedge.quantile));
     check_config(config.hedge.budget);

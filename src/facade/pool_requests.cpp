@@ -206,7 +206,9 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     meta.idempotent = request.idempotent.value_or(is_built_in(request.operation));
     meta.copies = static_cast<std::uint8_t>(
         request.redundancy.value_or(measures_of(config_.fault_tolerance.level).copies));
-    meta.may_hedge = config_.hedge.enabled && measures_of(config_.fault_tolerance.level).hedges;
+    // A hedge is a second execution.
+    meta.may_hedge =
+        config_.hedge.enabled && measures_of(config_.fault_tolerance.level).hedges && attempts > 1;
     return meta;
 }
 

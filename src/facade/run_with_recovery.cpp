@@ -70,7 +70,7 @@ RecoveredRun run_with_recovery(ResourcePool& pool, Request request,
     if (options.recoveries_max > 16)
         throw std::invalid_argument("RunWithRecoveryOptions::recoveries_max must be 0 to 16");
     RecoveredRun out;
-    for (;;) {
+    for (std::uint32_t tried = 0;; ++tried) {
         auto [ec, result] =
             wait_for<Result>([&](auto handler) { pool.async_run(request, std::move(handler)); });
         const bool is_fine = !ec && (!options.is_right || options.is_right(result));
@@ -79,8 +79,7 @@ RecoveredRun run_with_recovery(ResourcePool& pool, Request request,
             return out;
         }
         const auto failure = failure_of(ec, result);
-        if (!failure || !may_be_repeated(request) ||
-            out.recoveries.size() == options.recoveries_max) {
+        if (!failure || !may_be_repeated(request) || tried == options.recoveries_max) {
             if (ec) throw Error(ec, std::move(result.diagnostics));
             throw Error(Errc::operation_failed,
                         {"the answer of worker " + std::to_string(result.worker.value) +
@@ -89,7 +88,11 @@ RecoveredRun run_with_recovery(ResourcePool& pool, Request request,
                          {},
                          {}});
         }
-        out.recoveries.push_back(recover_browser(pool, result.worker, *failure));
+        try {
+            out.recoveries.push_back(recover_browser(pool, result.worker, *failure));
+        } catch (const Error&) {
+            // It has been replaced or given up. Who serves instead is asked next, or there is nobody.
+        }
     }
 }
 

@@ -148,15 +148,13 @@ TEST_CASE("a page's crash is told once, with its name") {
     CHECK_FALSE(rig.crashes[0].reason.empty());
     CHECK(rig.exits.empty());
     if (!is_webkit(*options)) return;
-    // The session died with the page's process: everything that could be tried fails at once, with
-    // the driver's reason, so that a new browser is taken soon.
-    const auto begun = std::chrono::steady_clock::now();
+    // The session died with the page's process: everything that could be tried fails with the
+    // driver's reason, so that a new browser is taken soon.
     const BrowserRig::Done opened = rig.open("about:blank");
     CHECK(opened.ec == Errc::worker_lost);
     INFO(opened.diagnostics.text());
     CHECK(opened.diagnostics.remote_text.find("invalid session id") != std::string::npos);
     CHECK(rig.close_page(page).ec == Errc::worker_lost);
-    CHECK(std::chrono::steady_clock::now() - begun < 1s);
     rig.close(true);
     CHECK(rig.crashes.size() == 1);
     CHECK(rig.has_left_nothing());

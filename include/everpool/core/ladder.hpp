@@ -166,15 +166,19 @@ private:
     }
     [[nodiscard]] std::optional<RecoveryRung> ask(LossCause cause, BrowserType browser,
                                                   RecoveryRung smallest) const {
-        const auto wanted = with_.strategy->next({.category = category_of(cause),
-                                                  .browser = browser,
-                                                  .family = with_.family,
-                                                  .smallest = smallest,
-                                                  .start = std::max(smallest, start_),
-                                                  .available = with_.rungs,
-                                                  .tried = tried()});
-        if (!wanted) return std::nullopt;
-        return with_.rungs.at_least(std::max(*wanted, smallest));
+        try {
+            const auto wanted = with_.strategy->next({.category = category_of(cause),
+                                                      .browser = browser,
+                                                      .family = with_.family,
+                                                      .smallest = smallest,
+                                                      .start = std::max(smallest, start_),
+                                                      .available = with_.rungs,
+                                                      .tried = tried()});
+            if (!wanted) return std::nullopt;
+            return with_.rungs.at_least(std::max(*wanted, smallest));
+        } catch (...) { // a host's own strategy; the worker is recovered without its advice
+            return std::nullopt;
+        }
     }
     void note(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
         const Duration took = std::max(Duration{}, now - began_);

@@ -130,7 +130,7 @@ private:
         step.took = now - found->since;
         open.steps.erase(found);
         // One that others were faster than has neither succeeded nor failed.
-        if (code != Errc::cancelled || step.rival.is_none())
+        if (code != Errc::cancelled || (step.rival.is_none() && open.record.replaced_by.is_none()))
             by_rung_[static_cast<std::size_t>(step.rung)].add(code == Errc::ok, step.took);
     }
 

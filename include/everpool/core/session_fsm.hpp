@@ -319,6 +319,7 @@ private:
         Channel& compute = at(WorkerChannel::compute);
         compute.heard_at = now;
         compute.detector.on_sign_of_life(now);
+        compute.detector.end_busy(); // what was granted to those before
         if (in_flight_ != 0) compute.detector.begin_busy(now, run_time());
     }
 

@@ -321,7 +321,10 @@ private:
             const RecoveryRung first =
                 ladder_.begin(cause, shape_.browser(), now, intensity_.note(now));
             // What had to be changed once need not be for ever; but not because it broke at once.
-            if (replaces_browser(first) && was_healthy) shape_.reset();
+            if (replaces_browser(first) && was_healthy) {
+                if (shape_.form() != WorkerForm{}) rejected_.clear();
+                shape_.reset();
+            }
         } else {
             ++failed_starts_;
             last_start_error_ = code;

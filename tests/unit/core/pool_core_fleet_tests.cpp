@@ -198,3 +198,20 @@ TEST_CASE("escalation goes no further than the strategy") {
     REQUIRE(path.size() == 1);
     CHECK(path.front().rung == RecoveryRung::restart_browser);
 }
+
+TEST_CASE("a strategy that throws has nothing to offer, and the worker comes back without it") {
+    class Broken final : public BrowserRecoveryStrategy {
+        [[nodiscard]] std::string_view name() const noexcept override { return "broken"; }
+        [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation&) const override {
+            throw std::runtime_error("a bug of the host's");
+        }
+    };
+    CoreConfig c = CoreRig::workers(1);
+    c.strategy = std::make_shared<Broken>();
+    CoreRig rig(c);
+    rig.start();
+    CHECK(only<StartWorker>(rig.lose(w0, LossCause::page_crashed)).rung ==
+          RecoveryRung::reload_page);
+    rig.make_ready(w0);
+    CHECK(rig.state(w0) == WorkerState::ready);
+}

@@ -273,7 +273,7 @@ TEST_CASE("an operation of which nothing is known has as long again as its calle
     SECTION("while it is silent, it may compute") {
         rig.is_compute_silent = true;
         rig.session.on_abandoned(rig.now);
-        CHECK_FALSE(rig.run(29s));
+        CHECK_FALSE(rig.run(26s));
     }
     SECTION("another such operation, whose caller is patient, has its time first") {
         rig.session.on_sent(1, std::nullopt, 1h, rig.now);

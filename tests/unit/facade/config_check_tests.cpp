@@ -214,6 +214,12 @@ TEST_CASE("a model without a provider, or with an impossible warm-up, is refused
     CHECK(names(complaint([](auto& c) {
                     c.models.resize(1);
                     c.models[0].name = "m";
+                    c.models[0].providers.assign(9, Provider::wasm);
+                }),
+                "models[].providers.size()"));
+    CHECK(names(complaint([](auto& c) {
+                    c.models.resize(1);
+                    c.models[0].name = "m";
                     auto input = everpool::Tensor::of<float>("x", {2}, {1, 2});
                     input.shape = {5};
                     c.models[0].warm_up = everpool::WarmUp{{input}, {}};

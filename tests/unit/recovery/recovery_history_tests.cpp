@@ -156,6 +156,7 @@ TEST_CASE("of a parallel recovery the path tells who tried what, and who was fir
                                "restart_browser by worker 1 failed after 200 ms, "
                                "restart_browser by worker 1 ok after 700 ms");
         CHECK(record.replaced_by == rival);
+        CHECK(scene.history.of(RecoveryRung::new_page).attempts == 0); // neither helped nor failed
         CHECK(record.outcome == RecoveryOutcome::recovered);
     }
     SECTION("the worker itself") {

@@ -87,6 +87,8 @@ inline bool PoolCore::handle(const ModelWarmedUp& event, Turn& turn) {
 inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
     if (!is_current(event)) return false;
     if (on_canary_answer(event.worker, event.model, false, turn)) return true;
+    if (workers_[event.worker.value].fsm.is_step_in_vain(event.model))
+        return lose(event.worker, LossCause::wrong_answer, turn);
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_rejected(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;

@@ -67,7 +67,8 @@ public:
     ///   stopping, stopped, failed   no deadline (but of retire()); final but for stopping -> stopped, and for
     ///                               start_instead_of(), by which a dormant slot becomes a rival
     ///   A rejected model stays rejected in later lives of the same form: the driver says so only
-    ///   for reasons that a restart would not cure.
+    ///   for reasons that a restart would not cure. One that was served before is not rejected
+    ///   while other steps are left: is_step_in_vain().
     enum class State : std::uint8_t {
         idle,
         launching,
@@ -92,6 +93,7 @@ public:
           backoff_(config.restart_delay_min, config.restart_delay_max,
                    config.restart_healthy_after),
           rejected_(config.model_count),
+          proved_(config.model_count),
           ready_models_(config.model_count),
           model_count_(config.model_count) {}
 
@@ -109,6 +111,7 @@ public:
         backoff_.reset();
         intensity_.reset();
         rejected_.clear();
+        proved_.clear();
         is_held_ = false;
         failed_starts_ = 0;
         last_cause_ = other.last_cause_;
@@ -131,10 +134,17 @@ public:
     NextWorkerStep on_model_warmed_up(ModelId model, TimePoint now) {
         if (!is_asked_of(model) || !is_warming_up_) return NextWorkerStep::unexpected;
         ready_models_.insert(model);
+        proved_.insert(model);
         ++model_.value;
         return prepare_next(now);
     }
 
+    /// A model that this slot has served cannot be loaded, or answers wrongly: what was made anew has
+    /// not helped, and the next step is to be taken. False at the last one: better to serve the others.
+    [[nodiscard]] bool is_step_in_vain(ModelId model) const noexcept {
+        return is_asked_of(model) && proved_.contains(model) &&
+               failed_starts_ + 1 < start_count_max_;
+    }
     NextWorkerStep on_model_rejected(ModelId model, TimePoint now) {
         if (!is_asked_of(model)) return NextWorkerStep::unexpected;
         rejected_.insert(model);
@@ -351,7 +361,7 @@ private:
     RestartIntensity intensity_;
     std::uint32_t start_count_max_;
     Backoff backoff_;
-    ModelSet rejected_, ready_models_;
+    ModelSet rejected_, proved_, ready_models_;
     std::uint32_t model_count_;
 
     State state_{State::idle};

@@ -3,6 +3,10 @@
 #include "core_rig.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
 
 using namespace everpool;
 using namespace everpool::core;

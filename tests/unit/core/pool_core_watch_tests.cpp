@@ -62,6 +62,34 @@ TEST_CASE("a worker whose known answer is another one now loses what it has, and
     CHECK(rig.core.stats().canaries_wrong == 1);
 }
 
+TEST_CASE("a worker that is still wrong after a step is not cured, and the next step is taken") {
+    CoreConfig config = with_model(1);
+    config.restart_delay_min = config.restart_delay_max = 1ms;
+    CoreRig rig(config);
+    rig.start();
+    rig.pass_alive(10s);
+    Actions seen = rig.send(ModelRejected{w0, {1}, m0, Errc::model_rejected});
+    std::vector<RecoveryRung> path;
+    while (rig.state(w0) != WorkerState::ready && rig.state(w0) != WorkerState::failed) {
+        for (const StartWorker& start : all<StartWorker>(seen)) path.push_back(start.rung);
+        if (all<StartWorker>(seen).empty()) {
+            seen = rig.pass(1ms);
+            continue;
+        }
+        const Generation life = rig.generation(w0);
+        rig.send(WorkerConnected{w0, life});
+        rig.send(ModelLoaded{w0, life, m0});
+        seen = rig.send(ModelRejected{w0, life, m0, Errc::model_rejected});
+    }
+    REQUIRE(path.size() > 2);
+    CHECK(path.front() == RecoveryRung::replace_compute);
+    CHECK(path.at(1) > path.front());
+    // The last step has no next one: it serves what it can, and says what it cannot.
+    CHECK(rig.state(w0) == WorkerState::ready);
+    CHECK(all<Notice>(seen).front().what == Notice::What::model_rejected);
+    CHECK(only<Complete>(rig.submit({.id = {1}, .model = m0})).code == Errc::model_rejected);
+}
+
 TEST_CASE("an answer to a canary that was not asked means nothing") {
     CoreRig rig(with_model(1));
     rig.start();

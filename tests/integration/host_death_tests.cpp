@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/browser.hpp"
 #include "support/catch.hpp"
+#include "support/processes.hpp"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -18,29 +19,15 @@
 #include <vector>
 
 namespace fs = std::filesystem;
+using everpool::tests::processes_of;
 using namespace std::chrono_literals;
 
 namespace {
 
-/// Everything that runs with `directory` in its environment: children of the browsers included,
-/// whichever process group they went to.
-std::vector<int> processes_of(const std::string& directory) {
-    std::vector<int> out;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-        std::ifstream file(entry.path() / "environ", std::ios::binary);
-        const std::string text{std::istreambuf_iterator<char>(file), {}};
-        if (text.find("HOME=" + directory) != std::string::npos)
-            out.push_back(std::stoi(entry.path().filename().string()));
-    }
-    return out;
-}
-
 std::set<std::string> nests() {
     std::set<std::string> out;
     std::error_code ignored;
-    const fs::path common =
-        fs::temp_directory_path() / ("everpool-" + std::to_string(::geteuid()));
+    const fs::path common = fs::temp_directory_path() / ("everpool-" + std::to_string(::geteuid()));
     for (const auto& entry : fs::directory_iterator(common, ignored))
         if (entry.is_directory()) out.insert(entry.path().string());
     return out;

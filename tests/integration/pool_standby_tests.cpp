@@ -39,18 +39,6 @@ std::string home_of(int pid) {
     return environment.substr(begin, environment.find('\0', begin) - begin);
 }
 
-/// Every process with that home. \pre not empty
-std::vector<int> processes_at(const std::string& home) {
-    std::vector<int> out;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-        const std::string name = entry.path().filename().string();
-        if (!std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }))
-            continue;
-        if (home_of(std::stoi(name)) == home) out.push_back(std::stoi(name));
-    }
-    return out;
-}
-
 /// Lets the pool work until this is so; fails the test if it does not become so.
 template <class Condition>
 void work_until(PoolUnderTest& test, Condition is_so) {
@@ -150,6 +138,7 @@ TEST_CASE("a page that hangs is contested by three; the winner stays, and nothin
     const WorkerSnapshot victim = test.pool().snapshot().workers.at(0);
     const std::string home = home_of(victim.process_id);
     REQUIRE_FALSE(home.empty());
+    const auto directory = std::filesystem::path(home).parent_path();
     FaultInjector faults(test.pool());
     (void)faults
         .async_inject({.fault = Fault::renderer_stop, .worker = victim.worker},
@@ -172,7 +161,7 @@ TEST_CASE("a page that hangs is contested by three; the winner stays, and nothin
     CHECK(last.front().path.size() >= 2);
     WARN(last.front().text());
     if (last.front().replaced_by != WorkerId::none()) // crash handlers go a little later
-        work_until(test, [&] { return processes_at(home).empty(); });
+        work_until(test, [&] { return processes_of(directory).empty(); });
     test.stop();
 }
 

@@ -127,6 +127,7 @@ TEST_CASE("a WebKit that is killed comes back, and leaves nothing in the end") {
         run_through(test, mlp, [&] { REQUIRE(::kill(browsers[0], SIGKILL) == 0); });
         (void)test.wait_for(is_back);
         processes = processes_of(common_directory());
+        REQUIRE_FALSE(processes.empty());
         run_through(test, mlp, [] {});
         test.stop();
     }

@@ -6,6 +6,7 @@
 #include "io/bridge.hpp"
 #include "io/browser.hpp"
 #include "support/catch.hpp"
+#include "support/processes.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -21,27 +22,6 @@
 #include <vector>
 
 namespace everpool::tests {
-
-/// A file of /proc about a process; empty if there is none.
-inline std::string proc_file(int pid, const char* name) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/" + name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// Every process that was started with this directory in its environment, whatever its group:
-/// a browser's own, its zygotes, its crash handlers.
-inline std::vector<int> processes_of(const std::filesystem::path& directory) {
-    std::vector<int> out;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-        const std::string name = entry.path().filename().string();
-        if (!std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }))
-            continue;
-        const int pid = std::stoi(name);
-        if (proc_file(pid, "environ").find(directory.string() + "/home") != std::string::npos)
-            out.push_back(pid);
-    }
-    return out;
-}
 
 class BrowserRig final : io::BrowserListener, io::BridgeListener {
 public:

@@ -1,0 +1,41 @@
+// The processes that a browser consists of, as /proc has them.
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace everpool::tests {
+
+/// A file of /proc about a process; empty if there is none.
+inline std::string proc_file(int pid, const char* name) {
+    std::ifstream in("/proc/" + std::to_string(pid) + "/" + name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Every process that was started with something below this directory in its environment or on its
+/// command line, whatever its group: a browser's own, its zygotes, its crash handlers. (Chromium's
+/// children write their command line over their environment.)
+inline std::vector<int> processes_of(const std::filesystem::path& directory) {
+    const std::string below = directory.string() + '/';
+    std::vector<int> out;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+        const std::string name = entry.path().filename().string();
+        if (!std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }))
+            continue;
+        const int pid = std::stoi(name);
+        if (proc_file(pid, "environ").find(below) != std::string::npos ||
+            proc_file(pid, "cmdline").find(below) != std::string::npos)
+            out.push_back(pid);
+    }
+    return out;
+}
+
+} // namespace everpool::tests

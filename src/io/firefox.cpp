@@ -177,7 +177,8 @@ void Firefox::async_execute(PageId page, PageThread thread, std::string script, 
         [weak = weak_self<Firefox>(), script = std::move(script), handler = std::move(handler)](
             error_code ec, const Diagnostics& diagnostics, const json::value& result) {
             const auto self = weak.lock();
-            if (!self || !self->bidi_) return;
+            if (!self) return;
+            if (!self->bidi_) return self->complete_as_lost(handler);
             const auto* realms =
                 result.is_object() ? result.get_object().if_contains("realms") : nullptr;
             if (!ec && (realms == nullptr || !realms->is_array() || realms->get_array().empty()))

@@ -150,6 +150,8 @@ export class Inference {
       try {
         const made = await this.#attempt(model, file, option);
         on_progress('create', 1, 1);
+        // Its WebNN works again: what it refuses from now on is the model's fault.
+        if (option.name === 'webnn') this.#has_lost_context = false;
         return made;
       } catch (thrown) {
         if (thrown instanceof OperationError) throw thrown;

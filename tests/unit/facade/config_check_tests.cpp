@@ -214,7 +214,7 @@ TEST_CASE("a model without a provider, or with an impossible warm-up, is refused
     CHECK(names(complaint([](auto& c) {
                     c.models.resize(1);
                     c.models[0].name = "m";
-                    c.models[0].providers.assign(9, Provider::wasm);
+                    c.models[0].providers.assign(9, everpool::Provider::wasm);
                 }),
                 "models[].providers.size()"));
     CHECK(names(complaint([](auto& c) {

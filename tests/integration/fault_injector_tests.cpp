@@ -91,7 +91,8 @@ public:
 
 private:
     static ResourcePoolConfig with(ResourcePoolConfig config, Duration start_timeout) {
-        config.start_timeout = start_timeout;
+        // Of a page as well: how soon it is back is scenario_recovery's to measure.
+        config.start_timeout = config.page_start_timeout = start_timeout;
         return config;
     }
 

@@ -26,8 +26,8 @@ function(everpool_program name)
     add_executable(${name} ${arg_SOURCES})
     everpool_compile_options(${name})
     target_link_libraries(${name} PRIVATE ${arg_LINK})
-    # Preset `asan` compiles without optimisation, in half the time. What links everpool::core alone
-    # computes (simulations, property tests) and would then run for minutes.
+    # The sanitizers' presets compile without optimisation, in half the time. What links everpool::core
+    # alone computes (simulations, property tests) and would then run for minutes.
     if(NOT "everpool::everpool" IN_LIST arg_LINK AND CMAKE_CXX_FLAGS_DEBUG MATCHES "-O0")
         target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O1>)
     endif()

@@ -129,7 +129,7 @@ const std::vector<Provider> wasm{Provider::wasm}, webgpu{Provider::webgpu};
 
 } // namespace
 
-// These two in the long form: ctest has every one of their faults three times in scenario_recovery.
+// In the long form is what ctest has three times of each in scenario_recovery.
 TEST_CASE("faults that end something cost no answer", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
@@ -178,7 +178,7 @@ TEST_CASE("a fault that passes by itself is waited out") {
     drill.endure(on_first(Fault::slow, severe));
 }
 
-TEST_CASE("a launch that fails is tried again") {
+TEST_CASE("a launch that fails is tried again", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
     Drill drill(of(type), wasm, 8s);
@@ -193,7 +193,7 @@ TEST_CASE("a launch that fails is tried again") {
     drill.survive(order);
 }
 
-TEST_CASE("a fault that strikes a recovery is recovered from as well") {
+TEST_CASE("a fault that strikes a recovery is recovered from as well", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
     Drill drill(of(type), wasm);
@@ -201,13 +201,13 @@ TEST_CASE("a fault that strikes a recovery is recovered from as well") {
     drill.survive(on_first(Fault::cascade));
 }
 
-TEST_CASE("a page that takes all memory costs no answer") {
+TEST_CASE("a page that takes all memory costs no answer", "[.long]") {
     Drill drill(of(BrowserType::chromium), wasm);
     drill.endure(on_first(Fault::oom, FaultIntensity::mild));
     drill.survive(on_first(Fault::oom));
 }
 
-TEST_CASE("the loss of the GPU costs no answer, the twelfth time as the first") {
+TEST_CASE("the loss of the GPU costs no answer, the twelfth time as the first", "[.long]") {
     Drill drill(of(BrowserType::chromium), webgpu);
     drill.survive(on_first(Fault::gpu_kill));
     drill.survive(on_first(Fault::device_destroy));
@@ -215,12 +215,13 @@ TEST_CASE("the loss of the GPU costs no answer, the twelfth time as the first") 
     CHECK(drill.test().count_of(Kind::worker_lost) >= 14);
 }
 
-TEST_CASE("a device that is destroyed costs no answer in Firefox") {
+TEST_CASE("a device that is destroyed costs no answer in Firefox", "[.long]") {
     Drill drill(of(BrowserType::firefox), webgpu);
     drill.survive(on_first(Fault::device_destroy));
 }
 
-TEST_CASE("an endless shader is found by its deadline, and no browser is restarted for it") {
+TEST_CASE("an endless shader is found by its deadline, and no browser is restarted for it",
+          "[.long]") {
     Drill drill(of(BrowserType::chromium), webgpu);
     const auto browsers = [&] {
         std::vector<int> out;

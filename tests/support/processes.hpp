@@ -6,6 +6,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <string>
 #include <system_error>
@@ -13,10 +14,14 @@
 
 namespace everpool::tests {
 
-/// A file of /proc about a process; empty if there is none.
+/// A file of /proc about a process; empty if there is none, or if it ends while it is read.
 inline std::string proc_file(int pid, const char* name) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/" + name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    try {
+        return {std::istreambuf_iterator<char>(in), {}};
+    } catch (const std::ios_base::failure&) { // libstdc++ throws what read() refuses
+        return {};
+    }
 }
 
 /// Every process that was started with something below this directory in its environment or on its

@@ -41,8 +41,18 @@ public:
         options.directory = nest_.make_directory();
         options.nest = &nest_;
         directory = options.directory;
-        REQUIRE_FALSE(bridge_.listen());
+        REQUIRE_FALSE(bridge_->listen());
         browser_ = io::make_browser(context_.get_executor(), std::move(options), *this);
+    }
+
+    BrowserRig(const BrowserRig&) = delete;
+    BrowserRig& operator=(const BrowserRig&) = delete;
+    /// What the bridge says to its connections at the end is sent before the event loop is gone.
+    ~BrowserRig() {
+        browser_.reset();
+        bridge_.reset();
+        context_.restart();
+        context_.run_for(std::chrono::seconds{1});
     }
 
     /// Runs the event loop until this is true. Fails the test if it does not become so in time.
@@ -77,7 +87,7 @@ public:
     io::PageId open_worker_page() {
         ++generation_.value;
         hellos.clear();
-        const Done done = open(bridge_.admit(WorkerId{0}, generation_));
+        const Done done = open(bridge_->admit(WorkerId{0}, generation_));
         INFO(done.diagnostics.text());
         REQUIRE_FALSE(done.ec);
         run_until([&] { return hellos.size() == 2; });
@@ -89,7 +99,7 @@ public:
         ++generation_.value;
         hellos.clear();
         std::optional<Done> done;
-        browser_->async_reload_page(page, bridge_.admit(WorkerId{0}, generation_), into(done));
+        browser_->async_reload_page(page, bridge_->admit(WorkerId{0}, generation_), into(done));
         CHECK_FALSE(done);
         run_until([&] { return done.has_value() && (done->ec || hellos.size() == 2); });
         return *done;
@@ -147,9 +157,10 @@ private:
 
     boost::asio::io_context context_{1};
     io::BrowserNest nest_;
-    io::Bridge bridge_{
-        context_.get_executor(),
-        io::BridgeConfig{.frame_bytes_max = 16 << 20, .write_queue_bytes_max = 32 << 20}, *this};
+    std::optional<io::Bridge> bridge_{
+        std::in_place, context_.get_executor(),
+        io::BridgeConfig{.frame_bytes_max = 16 << 20, .write_queue_bytes_max = 32 << 20},
+        static_cast<io::BridgeListener&>(*this)};
     Generation generation_{};
     std::unique_ptr<io::Browser> browser_;
 };

@@ -129,6 +129,7 @@ void require_nothing_lost(std::uint64_t kills) {
 KillTotals find_out(const Sabotage& sabotage) {
     const KillTotals totals = kill_often(40, 1, sabotage);
     print(totals, 1);
+    for (const std::string& complaint : totals.found.complaints) UNSCOPED_INFO(complaint);
     REQUIRE_FALSE(totals.found.complaints.empty());
     return totals;
 }
@@ -172,7 +173,10 @@ TEST_CASE("a host that commits what it has not announced is found out") {
 }
 
 TEST_CASE("a log that has lost its end is found out") {
-    CHECK(find_out({.remains = forget_the_end}).found.lost > 0);
+    const KillFindings found = find_out({.remains = forget_the_end}).found;
+    // Where the cut goes through a record and what follows was not acknowledged yet, nothing is
+    // lost, and the recovery is the one who tells.
+    CHECK((found.lost > 0 || found.complaints.front().starts_with("recovery: ")));
 }
 
 TEST_CASE("a recovery that decides otherwise about orphans is found out") {

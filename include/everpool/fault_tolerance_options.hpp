@@ -20,12 +20,14 @@
 #include "everpool/recovery_report.hpp"
 #include "everpool/recovery_strategy.hpp"
 #include "everpool/request.hpp"
+#include "everpool/tensor.hpp"
 #include "everpool/time.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace everpool {
 
@@ -49,6 +51,10 @@ struct RecoveredOperation {
 /// Called on the pool's strand, between the begin of async_start and the pool's destruction: be
 /// quick, never block, never throw (an exception is swallowed).
 using RecoveredListener = std::function<void(const RecoveredOperation&)>;
+
+/// Makes outputs up for a request that no worker can compute any more; see
+/// FaultToleranceOptions::simulate.
+using SimulateFunction = std::function<std::vector<Tensor>(const Request&)>;
 
 struct FaultToleranceOptions {
     /// What a pool may forget. Default medium.
@@ -75,6 +81,14 @@ struct FaultToleranceOptions {
     /// The strategy `custom`; must be given for that, and only for that. Called on the pool's
     /// strand.
     std::shared_ptr<const BrowserRecoveryStrategy> custom_strategy{};
+
+    /// The recovery level `simulation`, which is the pool's and no worker's. Where an operation
+    /// would complete with no_worker_available, because every worker that could serve it has been given
+    /// up, this is asked for outputs instead, and Result::is_simulated is set. Given the operation,
+    /// the model, the inputs and the parameters of the request; called on the pool's strand, so be
+    /// quick. If it throws, the operation fails as it would have. The state keeps the operation as
+    /// failed, since nobody executed it. Default: none, and nothing is ever simulated.
+    SimulateFunction simulate{};
 
     /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level
     /// medium on; level critical demands it.

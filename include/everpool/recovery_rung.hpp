@@ -5,6 +5,11 @@
 // rung that can cure what has failed, and climbs as long as a rung fails. Whatever the rung, a worker
 // counts as recovered only when every model has been loaded and has passed its warm-up inference
 // again; until then callers' operations go to other workers.
+//
+// Three of them no worker's recovery has. What `ping` does, detection has done before any recovery
+// begins: whoever is silent is asked once more over every channel, and who does not answer then has
+// failed. `simulation` is the pool's, when no worker is left: FaultToleranceOptions::simulate.
+// `other_machine` waits for workers on other machines.
 #pragma once
 
 #include <array>
@@ -28,7 +33,7 @@ enum class RecoveryRung : std::uint8_t {
     other_type,       ///< the browser: the next type in the model family's order of preference
     other_provider,   ///< the provider: the next in ModelSpec::providers
     other_machine,    ///< the machine
-    simulation, ///< the computation: labelled answers without one. Only if the host asked for it
+    simulation,       ///< the computation: labelled answers without one
 };
 
 inline constexpr std::size_t recovery_rung_count = 12;

@@ -179,7 +179,8 @@ public:
     }
 };
 
-/// Level simulation: labelled answers without a computation. Available only if the host asked for it.
+/// Level simulation: labelled answers without a computation. No worker has that rung, so this adds
+/// nothing to a worker's ladder; FaultToleranceOptions::simulate is what answers.
 class SimulationFallbackStrategy : public BrowserRecoveryStrategy {
 public:
     [[nodiscard]] std::string_view name() const noexcept override { return "simulation_fallback"; }

@@ -112,7 +112,7 @@ struct Vote {
 
 /// What the vote on a request was worth.
 struct Votes {
-    std::uint32_t asked{1};                      ///< answers that were asked for
+    std::uint32_t asked{1}; ///< answers that were wished for; fewer workers, fewer answers
     VoteVerdict verdict{VoteVerdict::no_quorum}; ///< no_quorum: there was one answer, if any
     std::vector<Vote> answers{};                 ///< those that were counted
     std::string text{};                          ///< VoteReport::text()
@@ -132,7 +132,10 @@ struct Result {
     std::string browser_version;       ///< "156.0.8078.79"
     std::optional<Provider> provider;  ///< really used; empty if no provider was involved
     bool is_fallback_adapter{false};   ///< WebGPU ran on a software adapter
-    std::uint32_t attempts{0};         ///< executions begun, 0 if it never left the queue
+    /// Nobody computed the outputs: FaultToleranceOptions::simulate made them up. Never set unless
+    /// the host gave that function.
+    bool is_simulated{false};
+    std::uint32_t attempts{0}; ///< executions begun, 0 if it never left the queue
     Timing timing;
     std::optional<Votes> votes; ///< if several answers were asked for
     std::string info;           ///< JSON object that an operation module added, or empty

@@ -57,6 +57,8 @@ struct ResourcePoolSnapshot {
     std::uint32_t queued{0}; ///< waiting for a worker
     std::uint32_t in_flight{0};
     std::uint64_t submitted{0}, succeeded{0}, failed{0}, redispatched{0};
+    std::uint64_t simulated{
+        0}; ///< of `succeeded`: answers that FaultToleranceOptions::simulate gave
     std::uint64_t hedged{0}, hedges_won{0}; ///< second workers asked; and those that were first
     std::uint64_t votes{0};                 ///< requests that a vote has decided
     std::uint64_t dissents{0};              ///< answers that were outvoted

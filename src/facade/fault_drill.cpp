@@ -71,6 +71,12 @@ BrowserPart part_of(Fault fault) noexcept {
     }
 }
 
+/// By signals to its processes, which are this host's only if the browser is.
+bool needs_process(Fault fault) noexcept {
+    return !is_by_script(fault) && fault != Fault::page_crash && fault != Fault::socket_drop &&
+           fault != Fault::gpu_hang;
+}
+
 /// Chromium's family has these two as processes of their own; others do their work elsewhere.
 bool has_part(BrowserType type, BrowserPart part) noexcept {
     return part == BrowserPart::browser || part == BrowserPart::page || is_chromium_family(type);
@@ -89,6 +95,7 @@ struct FaultDrill::Exercise {
     std::vector<ProcessIdentity> chosen; ///< that got the last signal
     std::size_t hits{0};
     bool is_noticed{false}; ///< the pool has seen the last one
+    TimePoint hit_at{};     ///< the last one
     TimePoint until{never};
 };
 
@@ -131,7 +138,13 @@ error_code FaultDrill::refusal_of(const FaultOrder& order, Diagnostics& why) {
                       fmt::format("there is no worker {}; there are {}", order.worker.value,
                                   ground_.worker_count()));
     WorkerDriver& worker = ground_.worker_at(order.worker);
-    if (worker.process_id() == 0)
+    const bool is_remote = !worker.spec().webdriver.endpoint.empty();
+    if (is_remote && needs_process(order.fault))
+        return refuse(Errc::invalid_request,
+                      fmt::format("worker {}'s browser runs at a WebDriver endpoint, and its "
+                                  "processes are not this host's",
+                                  order.worker.value));
+    if (!is_remote && worker.process_id() == 0)
         return refuse(Errc::no_worker_available,
                       fmt::format("worker {} has no browser now", order.worker.value),
                       "wait until it is ready");
@@ -144,7 +157,7 @@ error_code FaultDrill::refusal_of(const FaultOrder& order, Diagnostics& why) {
     if (!has_part(worker.spec().type, part))
         return missing(order.worker, why,
                        fmt::format("{} process of its own", facade::name_of(part)));
-    if (worker.processes(part).empty())
+    if (needs_process(order.fault) && worker.processes(part).empty())
         return refuse(Errc::no_worker_available,
                       fmt::format("worker {} has no {} process now", order.worker.value,
                                   facade::name_of(part)),
@@ -190,18 +203,23 @@ void FaultDrill::carry_out(const ExercisePointer& exercise) {
     case Fault::gpu_kill:
     case Fault::network_service_kill:
         hit(*exercise, order.worker, part_of(order.fault), ProcessSignal::kill);
-        return finish();
+        report_hits(exercise);
+        return forget(exercise);
     case Fault::all_browsers_kill:
         for (std::uint32_t i = 0; i < ground_.worker_count(); ++i)
             hit(*exercise, WorkerId{i}, BrowserPart::browser, ProcessSignal::kill);
-        return finish();
+        report_hits(exercise);
+        return forget(exercise);
     case Fault::browser_stop:
     case Fault::renderer_stop:
     case Fault::network_service_stop: return stop(exercise, part_of(order.fault));
     case Fault::page_crash: ground_.worker_at(order.worker).crash_page(); return finish();
     case Fault::socket_drop: ground_.cut_connections(order.worker); return finish();
     case Fault::gpu_hang: hang_gpu(*exercise); return finish();
-    case Fault::launch_failure: fail_launches(*exercise); return finish();
+    case Fault::launch_failure:
+        fail_launches(*exercise);
+        report_hits(exercise);
+        return forget(exercise);
     case Fault::gpu_kill_repeated: return begin_gpu_kills(exercise);
     case Fault::cascade: return begin_cascade(exercise);
     case Fault::slow: return begin_slowness(exercise);
@@ -226,9 +244,17 @@ void FaultDrill::hit(Exercise& exercise, WorkerId worker, BrowserPart part, Proc
     ++exercise.hits;
 }
 
+/// A process may have ended by itself since it was looked for.
+void FaultDrill::report_hits(const ExercisePointer& exercise) {
+    if (!exercise->report.processes.empty()) return done(exercise);
+    exercise->report.diagnostics.message = "there was no process left to strike";
+    exercise->report.diagnostics.remedy = "wait until a worker is ready";
+    done(exercise, Errc::no_worker_available);
+}
+
 void FaultDrill::stop(const ExercisePointer& exercise, BrowserPart part) {
     hit(*exercise, exercise->order.worker, part, ProcessSignal::stop);
-    done(exercise);
+    report_hits(exercise);
     switch (exercise->order.intensity) {
     case FaultIntensity::mild: return after(exercise, 500ms, &FaultDrill::let_go_on);
     case FaultIntensity::moderate: return after(exercise, 5s, &FaultDrill::let_go_on);
@@ -287,7 +313,8 @@ void FaultDrill::fail_launches(Exercise& exercise) {
 void FaultDrill::begin_gpu_kills(const ExercisePointer& exercise) {
     hit(*exercise, exercise->order.worker, BrowserPart::gpu, ProcessSignal::kill);
     exercise->is_noticed = false;
-    exercise->until = later(now(), look_limit);
+    exercise->hit_at = now();
+    exercise->until = later(exercise->hit_at, look_limit);
     after(exercise, look_interval, &FaultDrill::kill_gpu_again);
 }
 
@@ -304,7 +331,7 @@ void FaultDrill::kill_gpu_again(const ExercisePointer& exercise) {
     const bool is_ready = ground_.state_of(worker) == WorkerState::ready;
     // The browser starts another GPU process at once. One that is killed before the pool has seen the
     // loss of the one before it would be the same loss.
-    exercise->is_noticed |= !is_ready || now() > exercise->until - look_limit + notice_limit;
+    exercise->is_noticed |= !is_ready || now() - exercise->hit_at > notice_limit;
     const bool is_back = is_dead && exercise->is_noticed && is_ready &&
                          !ground_.worker_at(worker).processes(BrowserPart::gpu).empty();
     if (is_back) return begin_gpu_kills(exercise);

@@ -64,6 +64,7 @@ private:
     void carry_out(const ExercisePointer& exercise);
 
     void hit(Exercise& exercise, WorkerId worker, io::BrowserPart part, io::ProcessSignal signal);
+    void report_hits(const ExercisePointer& exercise);
     void stop(const ExercisePointer& exercise, io::BrowserPart part);
     void run_script(const ExercisePointer& exercise);
     void hang_gpu(const Exercise& exercise);

@@ -25,10 +25,26 @@ constexpr std::optional<core::LossCause> loss_of_domain(FailureDomain domain) no
     return std::nullopt;
 }
 
+constexpr core::LossCause loss_of_process(FailureDomain process) noexcept {
+    switch (process) {
+    case FailureDomain::compute:
+    case FailureDomain::page: return core::LossCause::page_crashed;
+    case FailureDomain::gpu: return core::LossCause::device_lost;
+    case FailureDomain::network_service: return core::LossCause::connection_closed;
+    case FailureDomain::operation:
+    case FailureDomain::browser:
+    case FailureDomain::machine: break;
+    }
+    return core::LossCause::process_exited;
+}
+
 /// Empty: it concerns one operation, and the worker is fine.
 inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure) noexcept {
     using enum core::LossCause;
     const auto& evidence = failure.evidence;
+    if (const auto* exited = std::get_if<ProcessExited>(&evidence))
+        return loss_of_process(exited->process);
+    if (std::holds_alternative<LaunchFailed>(evidence)) return process_exited;
     if (std::holds_alternative<PageCrashed>(evidence)) return page_crashed;
     if (std::holds_alternative<PageNavigated>(evidence)) return connection_closed;
     if (std::holds_alternative<AdapterBecameFallback>(evidence)) return software_adapter;

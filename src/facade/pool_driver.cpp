@@ -37,6 +37,8 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
         for (const BrowserSpec& spec : specs) types.push_back(spec.type);
     }
     out.model_count = static_cast<std::uint32_t>(config.models.size());
+    for (std::uint32_t i = 0; i < out.model_count; ++i)
+        if (!config.models[i].warm_up) out.models_without_answer.push_back(ModelId{i});
     out.work_count = work_count(config);
     std::size_t providers = 1;
     for (const ModelSpec& model : config.models)

@@ -214,6 +214,7 @@ private:
     Errc check_against_model(Pending& pending);
     Result result_of(Pending& pending, const core::Complete& done);
     void explain(Pending& pending, const core::Complete& done) const;
+    bool simulate(Pending& pending, Result& result);
     template <class Waiting, class... Results>
     void complete(Waiting&& waiting, Results... results) {
         waiting.complete(executor_, std::move(results)...);

@@ -200,15 +200,15 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
     meta.work = work_of(config_, pending.run.operation, pending.model);
-    const std::uint32_t attempts =
-        request.max_attempts != 0 ? request.max_attempts : config_.max_attempts;
+    const FaultToleranceMeasures& measures = measures_of(config_.fault_tolerance.level);
+    const std::uint32_t attempts = !measures.retries           ? 1
+                                   : request.max_attempts != 0 ? request.max_attempts
+                                                               : config_.max_attempts;
     meta.max_attempts = static_cast<std::uint8_t>(attempts);
     meta.idempotent = request.idempotent.value_or(is_built_in(request.operation));
-    meta.copies = static_cast<std::uint8_t>(
-        request.redundancy.value_or(measures_of(config_.fault_tolerance.level).copies));
+    meta.copies = static_cast<std::uint8_t>(request.redundancy.value_or(measures.copies));
     // A hedge is a second execution.
-    meta.may_hedge =
-        config_.hedge.enabled && measures_of(config_.fault_tolerance.level).hedges && attempts > 1;
+    meta.may_hedge = config_.hedge.enabled && measures.hedges && attempts > 1;
     return meta;
 }
 
@@ -319,6 +319,7 @@ void PoolDriver::finish(const core::Complete& action, error_code storage) {
     requests_.erase(found);
     error_code code = action.code == Errc::ok ? error_code{} : error_code(action.code);
     Result result = result_of(pending, action);
+    if (action.code == Errc::no_worker_available && simulate(pending, result)) code = {};
     if (result.votes) tell_dissent(action.request, *result.votes, action.code);
     if (storage && !code) {
         code = storage;

@@ -41,7 +41,7 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
 /// What belongs to a lease is not repeated elsewhere, so neither by another host.
 KeptRequest PoolDriver::kept(const Request& request, LeaseId lease) const {
     const FaultToleranceOptions& options = config_.fault_tolerance;
-    if (options.level == FaultToleranceLevel::none) return {};
+    if (!measures_of(options.level).keeps_state) return {};
     const bool is_of_use = !options.state_directory.empty() && lease == LeaseId{};
     const std::size_t bytes_max = is_of_use ? options.request_bytes_kept : 0;
     return {digest_of(request.inputs), keep(request, bytes_max)};
@@ -56,7 +56,7 @@ std::shared_ptr<BrowserStateManager> PoolDriver::state() const {
 
 error_code PoolDriver::open_state(const std::vector<BrowserSpec>& browsers,
                                   Diagnostics& diagnostics) {
-    if (config_.fault_tolerance.level == FaultToleranceLevel::none) return {};
+    if (!measures_of(config_.fault_tolerance.level).keeps_state) return {};
     auto state = std::make_shared<BrowserStateManager>(manager_config(config_, browsers.size()));
     {
         const std::scoped_lock lock(state_mutex_);

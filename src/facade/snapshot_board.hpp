@@ -23,7 +23,7 @@ public:
     struct Counters {
         std::atomic<std::uint32_t> queued{0}, in_flight{0};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
-        std::atomic<std::uint64_t> stale_ignored{0};
+        std::atomic<std::uint64_t> stale_ignored{0}, simulated{0};
         std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
         std::atomic<Errc> state_trouble{Errc::ok};
@@ -60,6 +60,7 @@ public:
         out.failed = get(counters.failed);
         out.redispatched = get(counters.redispatched);
         out.stale_ignored = get(counters.stale_ignored);
+        out.simulated = get(counters.simulated);
         out.hedged = get(counters.hedged);
         out.hedges_won = get(counters.hedges_won);
         out.votes = get(counters.votes);

@@ -52,13 +52,7 @@ public:
     [[nodiscard]] PoolUnderTest& test() noexcept { return test_; }
 
     std::pair<error_code, FaultReport> inject(const FaultOrder& order) {
-        FaultInjector injector{test_.pool()};
-        auto done = std::make_shared<std::promise<std::pair<error_code, FaultReport>>>();
-        auto future = done->get_future();
-        injector.async_inject(order, [done](error_code ec, FaultReport report) {
-            done->set_value({ec, std::move(report)});
-        });
-        return future.get();
+        return test_.inject(order);
     }
 
     /// Injects, and waits until a worker that was lost is ready again, and callers are served.
@@ -129,7 +123,7 @@ const std::vector<Provider> wasm{Provider::wasm}, webgpu{Provider::webgpu};
 
 } // namespace
 
-// In the long form is what ctest has three times of each in scenario_recovery.
+// In the long form is what scenario_recovery has in ctest: all of Chromium's, six of Firefox's.
 TEST_CASE("faults that end something cost no answer", "[.long]") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
@@ -264,11 +258,7 @@ TEST_CASE("a page that gives wrong numbers does so until it is recovered") {
         return largest_difference(answer.result.outputs, mlp.samples[1].outputs);
     };
     CHECK(difference() <= 1e-4);
-    FaultInjector injector{test.pool()};
-    (void)injector
-        .async_inject(on_first(Fault::wrong_answer, FaultIntensity::moderate),
-                      boost::asio::use_future)
-        .get();
+    REQUIRE_FALSE(test.inject(on_first(Fault::wrong_answer, FaultIntensity::moderate)).first);
     // It takes effect a moment later; once it has, no answer is right any more.
     for (int i = 0; i < 1000 && difference() <= 1e-3; ++i) {}
     for (int i = 0; i < 10; ++i) CHECK(difference() > 1e-3);
@@ -303,9 +293,5 @@ TEST_CASE("what cannot be done is refused with the reason") {
 TEST_CASE("a pool that does not run is not broken") {
     const auto mlp = load_model_samples(models_dir, "mlp");
     PoolUnderTest test(pool_of(of(BrowserType::chromium), mlp, wasm));
-    FaultInjector injector{test.pool()};
-    auto ended = std::make_shared<std::promise<error_code>>();
-    injector.async_inject(on_first(Fault::browser_kill),
-                          [ended](error_code ec, const FaultReport&) { ended->set_value(ec); });
-    CHECK(ended->get_future().get() == Errc::pool_not_running);
+    CHECK(test.inject(on_first(Fault::browser_kill)).first == Errc::pool_not_running);
 }

@@ -1,11 +1,8 @@
 // A worker is late, and another one is asked as well.
 // SPDX-License-Identifier: BSL-1.0
-#include "everpool/fault_injector.hpp"
 #include "support/catch.hpp"
 #include "support/model_samples.hpp"
 #include "support/pool_under_test.hpp"
-
-#include <boost/asio/use_future.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -35,21 +32,12 @@ TEST_CASE("while one browser stands still for half a second, the other one answe
     };
     // So many, that the pool knows how long they take.
     for (int i = 0; i < 300; ++i) run();
-    FaultInjector injector{test.pool()};
     const auto won = [&] { return test.pool().snapshot().hedges_won; };
     const std::uint64_t won_before = won();
-    const auto stand_still = [&] {
-        (void)injector
-            .async_inject({.fault = Fault::worker_loop,
-                           .worker = WorkerId{0},
-                           .intensity = FaultIntensity::mild,
-                           .launch_failure = {}},
-                          boost::asio::use_future)
-            .get();
-    };
     // The first of these may be over before the loop has begun; none is wrong, and none is lost.
     const auto begin = std::chrono::steady_clock::now();
-    stand_still();
+    const FaultOrder stand_still{.fault = Fault::worker_loop, .intensity = FaultIntensity::mild};
+    REQUIRE_FALSE(test.inject(stand_still).first);
     while (won() == won_before &&
            std::chrono::steady_clock::now() - begin < std::chrono::seconds{20})
         run();

@@ -208,6 +208,44 @@ TEST_CASE("a pool destroyed while it stops does not ask a state that it has clos
     CHECK(state.orphans().empty());
 }
 
+TEST_CASE("what no worker can compute any more is simulated if the host wants that, and says so") {
+    const bool is_wanted = GENERATE(true, false);
+    ResourcePoolConfig config = chromiums(1);
+    config.browsers.at(0).executable = "/bin/false";
+    config.restart_count_max = 1;
+    std::vector<std::string> asked;
+    const Tensor x = Tensor::of<float>("x", {1}, std::vector<float>{7});
+    if (is_wanted)
+        config.fault_tolerance.simulate = [&](const Request& request) {
+            asked.push_back(request.operation);
+            if (request.inputs.empty()) throw std::runtime_error("nothing to go by");
+            return request.inputs;
+        };
+    PoolOnThisThread test(config);
+    REQUIRE(test.start());
+    const auto run = [&](Request request) {
+        std::optional<std::pair<error_code, Result>> answer;
+        test.pool().async_run(std::move(request), [&](error_code ec, Result result) {
+            answer.emplace(ec, std::move(result));
+        });
+        return test.wait_for(answer);
+    };
+    const auto [ec, result] = run(Request::echo({x}));
+    CHECK(ec == (is_wanted ? error_code{} : error_code(Errc::no_worker_available)));
+    CHECK(result.is_simulated == is_wanted);
+    CHECK(result.worker.is_none());
+    CHECK_FALSE(result.provider);
+    CHECK(result.outputs.size() == (is_wanted ? 1 : 0));
+    const auto [refusal, refused] = run(Request::echo({}));
+    CHECK(refusal == Errc::no_worker_available);
+    CHECK_FALSE(refused.is_simulated);
+    const bool is_said = refused.diagnostics.remedy.find("nothing to go by") != std::string::npos;
+    CHECK(is_said == is_wanted);
+    CHECK(asked.size() == (is_wanted ? 2 : 0));
+    CHECK(test.pool().snapshot().simulated == (is_wanted ? 1 : 0));
+    test.stop();
+}
+
 TEST_CASE("a host that stops working while its pool stops leaves no browser") {
     int browser = 0;
     {

@@ -1,13 +1,10 @@
 // Several browsers answer one request, and a vote decides.
 // SPDX-License-Identifier: BSL-1.0
-#include "everpool/fault_injector.hpp"
 #include "support/catch.hpp"
 #include "support/model_samples.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 #include "support/temporary_directory.hpp"
-
-#include <boost/asio/use_future.hpp>
 
 #include <filesystem>
 #include <string>
@@ -41,13 +38,18 @@ public:
     }
 };
 
-ResourcePoolConfig config_of(std::uint32_t chromiums, const ModuleFile& module) {
+ResourcePoolConfig two_engines(std::uint32_t chromiums) {
     BrowserSpec chromium, firefox;
     chromium.type = BrowserType::chromium;
     chromium.count = chromiums;
     firefox.type = BrowserType::firefox;
     ResourcePoolConfig config;
     config.browsers = {chromium, firefox};
+    return config;
+}
+
+ResourcePoolConfig config_of(std::uint32_t chromiums, const ModuleFile& module) {
+    ResourcePoolConfig config = two_engines(chromiums);
     config.modules = {module.spec()};
     return config;
 }
@@ -112,8 +114,7 @@ TEST_CASE(
     "a page that was patched while it ran, to give a model's numbers a tenth off, is outvoted") {
     const auto mlp =
         load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
-    const TwiceModule module; // of no use here
-    ResourcePoolConfig config = config_of(2, module);
+    ResourcePoolConfig config = two_engines(2);
     config.models = {spec_of(mlp, ModelFamily::text)};
     const TemporaryDirectory state;
     config.fault_tolerance.level = FaultToleranceLevel::critical;
@@ -128,17 +129,8 @@ TEST_CASE(
         return largest_difference(answer.result.outputs, mlp.samples[1].outputs);
     };
     CHECK(difference() <= 1e-4);
-    const auto patch = [&](FaultIntensity intensity) {
-        FaultInjector injector{test.pool()};
-        (void)injector
-            .async_inject({.fault = Fault::wrong_answer,
-                           .worker = WorkerId{0},
-                           .intensity = intensity,
-                           .launch_failure = {}},
-                          boost::asio::use_future)
-            .get();
-    };
-    patch(FaultIntensity::moderate);
+    const FaultOrder patch{.fault = Fault::wrong_answer, .intensity = FaultIntensity::moderate};
+    REQUIRE_FALSE(test.inject(patch).first);
     // The patch takes effect some milliseconds after it was sent, and none of these may be wrong.
     bool is_found = false;
     for (int i = 0; i < 1000 && !is_found; ++i) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "everpool/everpool.hpp"
+#include "everpool/fault_injector.hpp"
 #include "support/model_samples.hpp"
 
 #include <chrono>
@@ -76,6 +77,17 @@ public:
     }
 
     Answer run(Request request) { return submit(std::move(request)).get(); }
+
+    /// Breaks something, and waits until that has been done.
+    std::pair<error_code, FaultReport> inject(const FaultOrder& order) {
+        auto promise = std::make_shared<std::promise<std::pair<error_code, FaultReport>>>();
+        auto future = promise->get_future();
+        FaultInjector injector{pool_};
+        injector.async_inject(order, [promise](error_code ec, FaultReport report) {
+            promise->set_value({ec, std::move(report)});
+        });
+        return future.get();
+    }
 
     /// Waits until an event for which `wanted` is true has come, whether before or after the call.
     PoolEvent wait_for(const std::function<bool(const PoolEvent&)>& wanted,

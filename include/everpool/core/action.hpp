@@ -19,7 +19,6 @@ struct WorkerForm {
     std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
     std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for the failure
     std::uint8_t providers_skipped{0}; ///< of each model's list; the last one is never skipped
-    bool is_simulated{false};
     friend bool operator==(const WorkerForm&, const WorkerForm&) = default;
 };
 

@@ -4,6 +4,7 @@
 // A lost buffer or a driver that rounds wrongly does not fail, it answers. So a ready worker runs one
 // model's warm-up inference again from time to time, whose answer is known: on the path that callers'
 // operations take, behind those that are there, the models in turn. One question is under way at most.
+// Of a model that came without a warm-up no answer is known, and none is asked for.
 //
 // Its answer has no deadline of its own: it waits its turn. But if nothing at all comes from the worker
 // for `patience`, it will not come either.
@@ -38,11 +39,12 @@ public:
     [[nodiscard]] bool is_due(TimePoint now) const noexcept { return !model_ && now >= deadline_; }
     /// Not now: the worker is somebody's own.
     void postpone(TimePoint now) noexcept { wait(now); }
-    /// \return what to ask for: the next of those; empty: there is none, and nothing is asked
-    std::optional<ModelId> ask(const ModelSet& ready, TimePoint now) noexcept {
+    /// \return what to ask for: the next one in both sets; empty: there is none, so nothing is asked
+    std::optional<ModelId> ask(const ModelSet& ready, const ModelSet& known,
+                               TimePoint now) noexcept {
         for (std::uint32_t i = 0; i < model_count_ && !model_; ++i) {
             const ModelId candidate{(next_ + i) % model_count_};
-            if (ready.contains(candidate)) model_ = candidate;
+            if (ready.contains(candidate) && known.contains(candidate)) model_ = candidate;
         }
         if (!model_) {
             wait(now);

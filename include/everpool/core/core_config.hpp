@@ -44,6 +44,10 @@ struct CoreConfig {
     /// Registered models; their ids are 0 to model_count - 1. At most 65536.
     std::uint32_t model_count{0};
 
+    /// Those of them that have no warm-up inference: what they should answer is not known, so no
+    /// canary asks for it. Each < model_count.
+    std::vector<ModelId> models_without_answer{};
+
     /// Kinds of work that differ in their run times, see RequestMeta::work. 1 to 65536.
     std::uint32_t work_count{1};
 
@@ -176,6 +180,9 @@ inline void check_core_config(const CoreConfig& config) {
           "standby_count must be less than worker_browsers has entries");
     check(config.rival_count <= 64, "rival_count must be at most 64");
     check(config.model_count <= 65536, "model_count must be at most 65536");
+    for (const ModelId model : config.models_without_answer)
+        check(model.value < config.model_count,
+              "models_without_answer must be below model_count each");
     check(is_in(config.max_in_flight_per_worker, 1, 1024),
           "max_in_flight_per_worker must be 1 to 1024");
     check(is_in(config.queue_count_max, 1, 1'000'000), "queue_count_max must be 1 to 1000000");

@@ -297,6 +297,7 @@ private:
 
     // pool_core_supervision.hpp: several workers at once
     void note_start_failure(WorkerId, RecoveryRung, StartFailure, Turn&);
+    void tell_prober(Turn&) const;
     void release_fleet(WorkerId ready, Turn&);
     void end_probing(WorkerId, Turn&);
     [[nodiscard]] bool is_standby_wanted(ModelId) const noexcept;
@@ -326,6 +327,7 @@ private:
     RunTimes run_times_; ///< by RequestMeta::work
     Slowness slowness_;
     std::vector<std::uint16_t> work_of_model_; ///< that was done with it last
+    ModelSet models_known_;                    ///< whose warm-up has a known answer
     RunQueue queue_;
     LeaseTable leases_;
     DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;

@@ -38,9 +38,12 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
       run_times_(config_.work_count, config_.hedge.quantile),
       slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
       work_of_model_(config_.model_count),
+      models_known_(config_.model_count),
       queue_(config_.model_count),
       leases_(config_.lease_count_max),
       hedge_budget_(std::make_unique<RetryBudget>(config_.hedge_budget)) {
+    for (std::uint32_t i = 0; i < config_.model_count; ++i) models_known_.insert(ModelId{i});
+    for (const ModelId model : config_.models_without_answer) models_known_.erase(model);
     if (!config_.strategy) config_.strategy = std::make_shared<ProgressiveRecoveryManager>();
     const std::size_t count = config_.worker_browsers.size();
     workers_.reserve(count + config_.rival_count);

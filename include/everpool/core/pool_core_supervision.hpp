@@ -28,18 +28,21 @@ namespace everpool::core {
 
 // --- the fleet -----------------------------------------------------------------------------------
 
+/// \pre the fleet fails
+inline void PoolCore::tell_prober(Turn& turn) const {
+    const auto& [prober, why] = *fleet_.trouble();
+    say(turn, Notice{.what = Notice::What::fleet_failing,
+                     .worker = prober,
+                     .generation = workers_[prober.value].fsm.generation(),
+                     .cause = why.cause,
+                     .code = why.code});
+}
+
 /// If that was the last one to fail like all the others, one goes on trying and the others wait.
 inline void PoolCore::note_start_failure(WorkerId id, RecoveryRung rung, StartFailure why,
                                          Turn& turn) {
     if (!replaces_browser(rung)) return;
-    if (fleet_.on_start_failed(id, why, turn.now)) {
-        const WorkerId prober = fleet_.trouble()->prober;
-        say(turn, Notice{.what = Notice::What::fleet_failing,
-                         .worker = prober,
-                         .generation = workers_[prober.value].fsm.generation(),
-                         .cause = why.cause,
-                         .code = why.code});
-    }
+    if (fleet_.on_start_failed(id, why, turn.now)) tell_prober(turn);
     if (!fleet_.trouble()) return;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         if (fleet_.may_start(WorkerId{i})) continue;
@@ -72,6 +75,7 @@ inline void PoolCore::end_probing(WorkerId id, Turn& turn) {
             follow(WorkerId{i}, workers_[i].fsm.give_up(code), turn);
         }
     } else if (fleet_.trouble()) {
+        tell_prober(turn);
         const WorkerId next = fleet_.trouble()->prober;
         follow(next, workers_[next.value].fsm.release(turn.now), turn);
     }
@@ -156,7 +160,7 @@ inline bool PoolCore::wins(WorkerId id, Turn& turn) {
     for (std::uint32_t i = 0; i < config_.model_count; ++i) {
         if (!worker.served.contains(ModelId{i}) || rival.fsm.serves(ModelId{i})) continue;
         release_fleet(id, turn); // browsers start, after all
-        dismiss(id, turn);
+        leave_contest(id, turn);
         flush_unservable(turn);
         return false;
     }
@@ -191,7 +195,7 @@ inline void PoolCore::dismiss_rivals_of(WorkerId id, Turn& turn) {
         if (workers_[i].rival_of == id) dismiss(WorkerId{i}, turn);
 }
 
-/// It has been given up. The last one to be given up takes the worker with it.
+/// It has been given up, or is of no use. The last one to leave takes the worker with it.
 inline void PoolCore::leave_contest(WorkerId id, Turn& turn) {
     if (workers_[id.value].role != WorkerRole::rival) return;
     const WorkerId whose = workers_[id.value].rival_of;

@@ -12,7 +12,7 @@ inline void PoolCore::ask_canary(WorkerId id, Turn& turn) {
     // Who has a lease has the worker for himself.
     if (worker.lease != no_slot || worker.reserved_for != no_slot)
         return worker.canary.postpone(turn.now);
-    const auto model = worker.canary.ask(worker.fsm.ready_models(), turn.now);
+    const auto model = worker.canary.ask(worker.fsm.ready_models(), models_known_, turn.now);
     if (!model) return;
     worker.session.on_canary_sent(run_times_.expected(work_of_model_[model->value]), turn.now);
     ++stats_.canaries;

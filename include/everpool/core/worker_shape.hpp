@@ -45,7 +45,6 @@ public:
             form_.providers_skipped =
                 static_cast<std::uint8_t>((form_.providers_skipped + 1) % provider_count_max_);
             break;
-        case RecoveryRung::simulation: form_.is_simulated = true; break;
         default: break;
         }
     }

@@ -148,6 +148,8 @@ TEST_CASE("when the one that tries fails for a reason of its own, the next one t
     CHECK(rig.state(w0) == WorkerState::failed);
     CHECK(starts_of(actions, w1) == 1);
     CHECK(rig.core.fleet_trouble()->prober == w1);
+    REQUIRE(notices(actions, What::fleet_failing).size() == 1);
+    CHECK(notices(actions, What::fleet_failing).front().worker == w1);
 }
 
 TEST_CASE("a stop ends the waiting of a fleet that fails") {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core_rig.hpp"
 
+#include <algorithm>
+
 using namespace everpool;
 using namespace everpool::core;
 
@@ -182,6 +184,24 @@ TEST_CASE(
     CHECK(failed == std::vector<WorkerId>{r1, w0});
     CHECK(rig.role(w0) == WorkerRole::active);
     CHECK(rig.role(r1) == WorkerRole::dormant);
+}
+
+TEST_CASE("a worker that is given up is told of when its last rival is ready without its models") {
+    CoreConfig c = parallel(2);
+    c.restart_count_max = 1;
+    Contest rig(c);
+    rig.lose(w0, LossCause::process_exited);
+    rig.lose(w0, LossCause::process_exited);
+    REQUIRE(rig.state(w0) == WorkerState::failed);
+    rig.send(WorkerConnected{r1, {1}});
+    rig.send(ModelLoaded{r1, {1}, m0});
+    rig.send(ModelWarmedUp{r1, {1}, m0});
+    const Actions actions = rig.send(ModelRejected{r1, {1}, m1, Errc::provider_unavailable});
+    CHECK(rig.role(r1) == WorkerRole::dormant);
+    const auto told = all<Notice>(actions);
+    CHECK(std::ranges::count_if(told, [](const Notice& notice) {
+              return notice.what == What::worker_failed && notice.worker == w0;
+          }) == 1);
 }
 
 TEST_CASE("a stop in the middle of a contest stops everybody who takes part") {

@@ -46,6 +46,24 @@ TEST_CASE("a ready worker is asked for a known answer from time to time, and goe
     CHECK(all<WarmUpModel>(rig.pass_alive(10s)).size() == 1);
 }
 
+TEST_CASE("of a model whose answer is not known none is asked for") {
+    CoreConfig config = with_model(1);
+    config.model_count = 2;
+    config.models_without_answer = {m0};
+    CoreRig rig(config);
+    rig.start();
+    CHECK(only<WarmUpModel>(rig.pass_alive(11s)).model == m1);
+    rig.send(ModelWarmedUp{w0, {1}, m1});
+    CHECK(only<WarmUpModel>(rig.pass_alive(11s)).model == m1);
+
+    config.models_without_answer = {m0, m1};
+    CoreRig silent(config);
+    silent.start();
+    CHECK(all<WarmUpModel>(silent.pass_alive(1min)).empty());
+    config.models_without_answer = {ModelId{2}};
+    CHECK_THROWS_AS(CoreRig(config), std::invalid_argument);
+}
+
 TEST_CASE("a worker whose known answer is another one now loses what it has, and is recovered") {
     CoreConfig config = with_model(2);
     config.max_in_flight_per_worker = 4;

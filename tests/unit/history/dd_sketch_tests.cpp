@@ -42,7 +42,7 @@ struct Shape {
 };
 const std::vector<Shape> shapes{
     {"uniform", [](Prng& prng) { return 1 + 99 * uniform(prng); }},
-    {"log-gaussian", [](Prng& prng) { return 20 * std::exp(gaussian(prng)); }},
+    {"log-normal", [](Prng& prng) { return 20 * std::exp(gaussian(prng)); }},
     {"bimodal", bimodal},
 };
 

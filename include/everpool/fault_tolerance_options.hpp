@@ -83,11 +83,11 @@ struct FaultToleranceOptions {
     std::shared_ptr<const BrowserRecoveryStrategy> custom_strategy{};
 
     /// The recovery level `simulation`, which is the pool's and no worker's. Where an operation
-    /// would complete with no_worker_available, because every worker that could serve it has been given
-    /// up, this is asked for outputs instead, and Result::is_simulated is set. Given the operation,
-    /// the model, the inputs and the parameters of the request; called on the pool's strand, so be
-    /// quick. If it throws, the operation fails as it would have. The state keeps the operation as
-    /// failed, since nobody executed it. Default: none, and nothing is ever simulated.
+    /// would complete with no_worker_available, because every worker that could serve it has been
+    /// given up, this is asked for outputs instead, and Result::is_simulated is set. Given the
+    /// operation, the model, the inputs and the parameters of the request; called on the pool's
+    /// strand, so be quick. If it throws, the operation fails as it would have. The state keeps the
+    /// operation as failed, since nobody executed it. Default: none, and nothing is ever simulated.
     SimulateFunction simulate{};
 
     /// Where the state is kept; made if it is not there. Default: empty, in memory only. From level

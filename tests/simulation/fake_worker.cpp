@@ -85,7 +85,7 @@ void FakeWorker::perform(const StartWorker& action) {
         health_ = Health::silent;
         breaks(std::min(action.rung, RecoveryRung::restart_browser));
     } else if (world.chance(faults.crashed_start)) {
-        later_in_life(usual, [this] { die(); });
+        later_in_life(usual, [this] { die(with_.world.chance(1, 2)); });
     } else if (world.chance(faults.reconnect_storm)) {
         later_in_life(usual, [this] { storm(with_.world.between(1, 20)); });
     } else if (world.chance(faults.slow_start)) {
@@ -185,8 +185,10 @@ void FakeWorker::begin_next() {
 void FakeWorker::compute(const Dispatch& done) {
     World& world = with_.world;
     const FaultMenu& faults = with_.faults;
-    if (world.chance(faults.crash)) return die();
-    if (world.chance(faults.hang)) return fall_silent();
+    if (world.chance(faults.crash)) return die(world.chance(1, 2));
+    if (world.chance(faults.hang))
+        return fall_silent(
+            static_cast<Trouble>(world.between(0, static_cast<std::uint64_t>(Trouble::all_stops))));
     if (world.chance(faults.stuck)) {
         is_stuck_ = is_suspicious_ = true;
         return answer_waiting_pings();
@@ -266,17 +268,22 @@ void FakeWorker::breaks(RecoveryRung rung) {
     broken_ = std::max(broken_, rung);
 }
 
-/// The page or the process dies. What is seen of it: the socket's end, the engine's word, both in
-/// either order, or the process's exit after the socket's end.
-void FakeWorker::die() {
+void FakeWorker::strike(Trouble trouble) {
+    if (trouble == Trouble::page_dies || trouble == Trouble::browser_dies)
+        return die(trouble == Trouble::browser_dies);
+    fall_silent(trouble);
+}
+
+/// What is seen of it: the socket's end, the engine's word, both in either order, or the process's
+/// exit after the socket's end.
+void FakeWorker::die(bool is_browser) {
     World& world = with_.world;
-    const bool is_process = world.chance(1, 2);
     end_life();
     health_ = Health::dead;
-    breaks(is_process ? RecoveryRung::restart_browser : RecoveryRung::reload_page);
+    breaks(is_browser ? RecoveryRung::restart_browser : RecoveryRung::reload_page);
     const WorkerLost closed{id_, generation_, LossCause::connection_closed};
     const WorkerLost cause{id_, generation_,
-                           is_process ? LossCause::process_exited : LossCause::page_crashed};
+                           is_browser ? LossCause::process_exited : LossCause::page_crashed};
     const std::uint64_t signs = world.between(0, 3);
     if ((signs & 1) != 0)
         with_.world.after(world.skewed(10ms, 80ms), [this, closed] { with_.feed(closed); });
@@ -285,31 +292,31 @@ void FakeWorker::die() {
 }
 
 /// Nothing tells of it but the pings that stay unanswered.
-void FakeWorker::fall_silent() {
+void FakeWorker::fall_silent(Trouble trouble) {
     is_suspicious_ = true;
     health_ = Health::silent;
-    switch (with_.world.between(0, 5)) {
-    case 0: // the compute thread alone
+    switch (trouble) {
+    case Trouble::compute_hangs:
         breaks(RecoveryRung::replace_compute);
         is_compute_silent_ = true;
         break;
-    case 1: // the page's main thread alone; in some engines the other one goes on
+    case Trouble::page_hangs:
         breaks(RecoveryRung::new_page); // a busy page does not reload
         is_page_silent_ = is_page_hung_ = true;
         break;
-    case 2: // the whole page
+    case Trouble::page_stops:
         breaks(RecoveryRung::new_page);
         is_page_silent_ = is_page_hung_ = is_compute_silent_ = true;
         break;
-    case 3: // what carries the connections
+    case Trouble::network_stops:
         breaks(RecoveryRung::reload_page);
         is_page_silent_ = is_compute_silent_ = true;
         break;
-    case 4: // the browser's own process
+    case Trouble::browser_stops:
         breaks(RecoveryRung::restart_browser);
         is_browser_silent_ = true;
         break;
-    default: // all processes
+    default:
         breaks(RecoveryRung::restart_browser);
         is_page_silent_ = is_page_hung_ = is_compute_silent_ = is_browser_silent_ = true;
     }

@@ -1,7 +1,8 @@
 // Simulator: a browser, its page, its compute thread and the driver around them.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Honest where it matters to the core: operations are computed one after the other; a compute thread
+// Honest where it matters to the core, which tests/conformance/worker_conformance_tests.cpp proves
+// against real browsers: operations are computed one after the other; a compute thread
 // answers a ping after all operations that were sent before it; what is broken is cured only by the
 // rung that can, or a larger one; messages of one life arrive in order unless a
 // fault says otherwise; the driver reports everything under the generation that it was given last,
@@ -21,6 +22,18 @@
 
 namespace everpool::simulation {
 
+/// What may become of a worker beyond its operations.
+enum class Trouble : std::uint8_t {
+    compute_hangs, ///< the compute thread alone
+    page_hangs,    ///< the page's main thread alone; in some engines the other one goes on
+    page_stops,    ///< the whole page
+    network_stops, ///< what carries the connections
+    browser_stops, ///< the browser's own process
+    all_stops,     ///< all processes
+    page_dies,
+    browser_dies,
+};
+
 class FakeWorker {
 public:
     /// `highest_rung`: the largest one that the pool's strategy tries with this worker.
@@ -39,6 +52,9 @@ public:
     void perform(const core::SendCancel&);
     void perform(const core::SendPing&);
     void perform(const core::AskControl&);
+
+    /// Now, and from now on.
+    void strike(Trouble);
 
     /// Nothing has happened in this life that could make it look dead.
     [[nodiscard]] bool is_above_suspicion() const noexcept {
@@ -60,8 +76,8 @@ private:
     void compute(const core::Dispatch&);
     void answer(const core::Dispatch&, Errc);
     void breaks(RecoveryRung rung);
-    void die();
-    void fall_silent();
+    void die(bool is_browser);
+    void fall_silent(Trouble);
     /// Nothing of this life happens any more, but for what is on its way.
     void end_life();
     /// Says it to the core, after the latency and with the disturbances of a real connection.

@@ -39,7 +39,7 @@ public:
     [[nodiscard]] bool is_due(TimePoint now) const noexcept { return !model_ && now >= deadline_; }
     /// Not now: the worker is somebody's own.
     void postpone(TimePoint now) noexcept { wait(now); }
-    /// \return what to ask for: the next one in both sets; empty: there is none, so nothing is asked
+    /// \return what to ask for: the next one in both sets; empty: none, and nothing is asked
     std::optional<ModelId> ask(const ModelSet& ready, const ModelSet& known,
                                TimePoint now) noexcept {
         for (std::uint32_t i = 0; i < model_count_ && !model_; ++i) {

@@ -111,7 +111,7 @@ private:
             return "no more is asked for than is wanted";
         std::uint32_t free_workers = 0;
         for (std::uint32_t i = 0; i < core.worker_count(); ++i)
-            if (core.may_ever_take(core.workers_[i], ModelId::none()) &&
+            if (core.may_ever_take(WorkerId{i}, ModelId::none()) &&
                 !core.requests_.is_barred(first, WorkerId{i}))
                 ++free_workers;
         if (waiting > free_workers) return "no copy waits for a worker that there is not";

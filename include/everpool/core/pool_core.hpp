@@ -302,7 +302,7 @@ private:
     void end_probing(WorkerId, Turn&);
     [[nodiscard]] bool is_standby_wanted(ModelId) const noexcept;
     [[nodiscard]] bool may_take(const WorkerSlot&, ModelId, bool is_vote = false) const noexcept;
-    [[nodiscard]] bool may_ever_take(const WorkerSlot&, ModelId) const noexcept;
+    [[nodiscard]] bool may_ever_take(WorkerId, ModelId) const noexcept;
     [[nodiscard]] Slot oldest_for(WorkerId) const noexcept;
     [[nodiscard]] bool has_rivals(WorkerId) const noexcept;
     void begin_contest(WorkerId, Turn&);

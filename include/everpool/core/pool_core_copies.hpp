@@ -22,22 +22,27 @@ namespace everpool::core {
 
 // --- begin ---------------------------------------------------------------------------------------
 
-/// Not now, perhaps. Who only tries to take another's place is not counted twice.
-inline bool PoolCore::may_ever_take(const WorkerSlot& worker, ModelId model) const noexcept {
-    const bool has_place = worker.role == WorkerRole::active || worker.role == WorkerRole::standby;
-    return has_place && worker.fsm.is_hopeful() &&
-           (model.is_none() || !worker.fsm.has_rejected(model));
+/// Not now, perhaps, and not by itself: who has been given up may be replaced by a rival yet. The
+/// rival is not counted twice.
+inline bool PoolCore::may_ever_take(WorkerId id, ModelId model) const noexcept {
+    const WorkerRole role = workers_[id.value].role;
+    if (role != WorkerRole::active && role != WorkerRole::standby) return false;
+    const auto may = [model](const WorkerSlot& worker) {
+        return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
+    };
+    return may(workers_[id.value]) || std::ranges::any_of(workers_, [&](const WorkerSlot& worker) {
+               return worker.role == WorkerRole::rival && worker.rival_of == id && may(worker);
+           });
 }
 
 /// As many as asked for, and not more than there are workers that may ever serve it.
 inline std::uint8_t PoolCore::copies_for(const RequestMeta& meta) const noexcept {
     if (meta.copies <= 1 || !meta.idempotent || meta.lease.value != 0) return 1;
-    const auto count = std::count_if(workers_.begin(), workers_.end(), [&](const auto& worker) {
-        return may_ever_take(worker, meta.model);
-    });
-    const auto workers = static_cast<std::uint32_t>(std::max<std::ptrdiff_t>(count, 1));
+    std::uint32_t workers = 0;
+    for (std::uint32_t i = 0; i < worker_count(); ++i)
+        workers += may_ever_take(WorkerId{i}, meta.model) ? 1 : 0;
     return static_cast<std::uint8_t>(
-        std::min({std::uint32_t{meta.copies}, workers, std::uint32_t{copies_max}}));
+        std::clamp(workers, 1U, std::min<std::uint32_t>(meta.copies, copies_max)));
 }
 
 inline void PoolCore::submit_copies(Slot first, Turn& turn) {
@@ -114,7 +119,7 @@ inline void PoolCore::flush_barred() {
         const ModelId model = requests_[first].meta.model;
         std::size_t free_workers = 0;
         for (std::uint32_t i = 0; i < worker_count(); ++i)
-            if (may_ever_take(workers_[i], model) && !requests_.is_barred(first, WorkerId{i}))
+            if (may_ever_take(WorkerId{i}, model) && !requests_.is_barred(first, WorkerId{i}))
                 ++free_workers;
         for (const Slot slot : requests_.copies_of(first)) {
             if (requests_[slot].state != RequestState::waiting) continue;

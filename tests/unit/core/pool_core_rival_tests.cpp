@@ -204,6 +204,20 @@ TEST_CASE("a worker that is given up is told of when its last rival is ready wit
           }) == 1);
 }
 
+TEST_CASE("what several were asked waits for the rivals of those that have been given up") {
+    CoreConfig c = parallel();
+    c.restart_count_max = 1;
+    Contest rig(c);
+    CHECK(all<Dispatch>(rig.submit({.id = {1}, .copies = 2})).size() == 2);
+    for (const WorkerId id : {w0, w1}) rig.lose(id, LossCause::process_exited);
+    for (const WorkerId id : {w0, w1})
+        CHECK(all<Complete>(rig.lose(id, LossCause::process_exited)).empty());
+    REQUIRE(rig.state(w0) == WorkerState::failed);
+    REQUIRE(rig.state(w1) == WorkerState::failed);
+    CHECK(only<Dispatch>(rig.make_ready(r1)).worker == r1);
+    CHECK(only<Dispatch>(rig.make_ready(r2)).worker == r2);
+}
+
 TEST_CASE("a stop in the middle of a contest stops everybody who takes part") {
     Contest rig;
     rig.lose(w0, LossCause::page_hung);

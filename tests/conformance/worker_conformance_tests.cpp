@@ -1,0 +1,251 @@
+// What PoolCore counts on in a worker, of real browsers and of the simulator's: whatever the core
+// survives there is worth as much as that one is like these.
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/core/event_text.hpp"
+#include "fake_subject.hpp"
+#include "real_subject.hpp"
+#include "support/catch.hpp"
+
+#include <array>
+#include <memory>
+#include <optional>
+
+namespace everpool::tests {
+namespace {
+
+using core::LossCause;
+
+constexpr WorkerId worker{0};
+constexpr ModelId model{0};
+
+enum class Kind : std::uint8_t { fake, chromium, firefox };
+
+std::string_view name_of(Kind kind) {
+    return kind == Kind::fake ? "fake" : kind == Kind::chromium ? "chromium" : "firefox";
+}
+
+std::unique_ptr<WorkerSubject> make(Kind kind) {
+    if (kind == Kind::fake) return std::make_unique<FakeSubject>(7);
+    return std::make_unique<RealSubject>(kind == Kind::chromium ? BrowserType::chromium
+                                                                : BrowserType::firefox);
+}
+
+/// What the core does to a worker, step by step.
+class Trial {
+public:
+    explicit Trial(Kind kind) : subject_(make(kind)) {}
+
+    [[nodiscard]] WorkerSubject& subject() noexcept { return *subject_; }
+    [[nodiscard]] Generation generation() const noexcept { return generation_; }
+
+    /// \return whether it has connected
+    bool start(RecoveryRung rung, LossCause cause = LossCause::process_exited,
+               Duration limit = 60s) {
+        ++generation_.value;
+        subject_->perform(core::StartWorker{
+            .worker = worker, .generation = generation_, .rung = rung, .cause = cause});
+        return subject_->comes(core::WorkerConnected{worker, generation_}, limit);
+    }
+    /// It loads the model, is right about it, and works.
+    void proves_itself() {
+        subject_->perform(core::LoadModel{worker, generation_, model});
+        REQUIRE(subject_->comes(core::ModelLoaded{worker, generation_, model}));
+        subject_->perform(core::WarmUpModel{worker, generation_, model});
+        REQUIRE(subject_->comes(core::ModelWarmedUp{worker, generation_, model}));
+        const RequestId request = dispatch();
+        REQUIRE(subject_->comes(answer(request, Errc::ok)));
+    }
+
+    RequestId dispatch() {
+        const RequestId request{++requests_};
+        subject_->perform(core::Dispatch{worker, generation_, request, 1});
+        return request;
+    }
+    [[nodiscard]] core::Replied answer(RequestId request, Errc code) const {
+        return {worker, generation_, request, 1, code};
+    }
+    core::PongArrived ping(wire::Channel channel) {
+        subject_->perform(core::SendPing{worker, generation_, channel, ++questions_});
+        return {worker, generation_, channel, questions_};
+    }
+    core::ControlAnswered ask(core::ControlQuestion question) {
+        subject_->perform(core::AskControl{worker, generation_, question, ++questions_});
+        return {worker, generation_, question, questions_};
+    }
+    /// Where in the order of events it stands.
+    template <class Event>
+    std::ptrdiff_t place(const Event& event) {
+        return std::ranges::find(subject_->events(), core::Event(event)) -
+               subject_->events().begin();
+    }
+
+private:
+    std::unique_ptr<WorkerSubject> subject_;
+    Generation generation_{0};
+    std::uint64_t requests_{0}, questions_{0};
+};
+
+/// How a trouble shows, and what ends it. Empty: engines differ in that.
+struct Symptoms {
+    Trouble trouble;
+    std::optional<bool> compute, page;   ///< it answers pings
+    bool browser;                        ///< it answers over the control channel
+    std::optional<bool> page_by_control; ///< the page does, asked that way
+    RecoveryRung cure;
+    LossCause cause; ///< for which the core would choose it
+    std::optional<RecoveryRung> too_small{};
+};
+
+constexpr std::array hangs{
+    Symptoms{Trouble::compute_hangs, false, true, true, true, RecoveryRung::replace_compute,
+             LossCause::compute_hung},
+    Symptoms{Trouble::page_hangs, std::nullopt, false, true, false, RecoveryRung::new_page,
+             LossCause::page_hung, RecoveryRung::reload_page},
+    Symptoms{Trouble::page_stops, false, false, true, false, RecoveryRung::new_page,
+             LossCause::page_hung, RecoveryRung::replace_compute},
+    Symptoms{Trouble::network_stops, false, false, true, true, RecoveryRung::reload_page,
+             LossCause::network_hung},
+    Symptoms{Trouble::browser_stops, true, true, false, false, RecoveryRung::restart_browser,
+             LossCause::browser_hung},
+    Symptoms{Trouble::all_stops, false, false, false, false, RecoveryRung::restart_browser,
+             LossCause::browser_hung},
+};
+
+Kind any_kind() { return GENERATE(Kind::fake, Kind::chromium, Kind::firefox); }
+
+} // namespace
+
+TEST_CASE("a worker connects, loads, proves itself and answers, each once and in this order") {
+    const Kind kind = any_kind();
+    CAPTURE(name_of(kind));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    CHECK(trial.subject().events().size() == 4);
+}
+
+TEST_CASE("operations are computed one after the other, and each is answered once") {
+    const Kind kind = any_kind();
+    CAPTURE(name_of(kind));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    std::vector<RequestId> requests;
+    for (int i = 0; i < 4; ++i) requests.push_back(trial.dispatch());
+    for (const RequestId request : requests)
+        REQUIRE(trial.subject().comes(trial.answer(request, Errc::ok)));
+    for (std::size_t i = 1; i < requests.size(); ++i)
+        CHECK(trial.place(trial.answer(requests[i - 1], Errc::ok)) <
+              trial.place(trial.answer(requests[i], Errc::ok)));
+    CHECK(trial.subject().all<core::Replied>().size() == 5);
+}
+
+TEST_CASE("a busy compute thread answers a ping after its operation, and the page at once") {
+    const Kind kind = any_kind();
+    CAPTURE(name_of(kind));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    // The first says that it is at work: it takes its operations in order.
+    const RequestId first = trial.dispatch(), second = trial.dispatch();
+    REQUIRE(trial.subject().comes(trial.answer(first, Errc::ok)));
+    REQUIRE(trial.subject().wait_until([] { return false; }, 20ms) == false);
+    const auto compute = trial.ping(wire::Channel::data);
+    const auto page = trial.ping(wire::Channel::control);
+    REQUIRE(trial.subject().comes(compute));
+    CHECK(trial.place(page) < trial.place(compute));
+    CHECK(trial.place(trial.answer(second, Errc::ok)) < trial.place(compute));
+}
+
+TEST_CASE("what waits is cancelled, and what runs is answered") {
+    const Kind kind = any_kind();
+    CAPTURE(name_of(kind));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    const RequestId running = trial.dispatch(), waiting = trial.dispatch();
+    trial.subject().perform(core::SendCancel{worker, trial.generation(), waiting, 1});
+    CHECK(trial.subject().comes(trial.answer(waiting, Errc::cancelled)));
+    CHECK(trial.subject().comes(trial.answer(running, Errc::ok)));
+    const RequestId last = trial.dispatch();
+    CHECK(trial.subject().comes(trial.answer(last, Errc::ok)));
+    CHECK(trial.subject().all<core::Replied>().size() == 4);
+}
+
+TEST_CASE("what hangs is silent where it hangs and nowhere else, and its rung cures it") {
+    const Kind kind = any_kind();
+    const Symptoms symptoms = GENERATE(from_range(hangs));
+    CAPTURE(name_of(kind), static_cast<int>(symptoms.trouble));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    trial.subject().forget_events();
+    if (!trial.subject().strike(symptoms.trouble)) return; // this engine has no such part
+
+    const auto compute = trial.ping(wire::Channel::data);
+    const auto page = trial.ping(wire::Channel::control);
+    const auto browser = trial.ask(core::ControlQuestion::browser);
+    const auto by_control = trial.ask(core::ControlQuestion::page);
+    WorkerSubject& subject = trial.subject();
+    if (symptoms.compute == true) CHECK(subject.comes(compute));
+    if (symptoms.page == true) CHECK(subject.comes(page));
+    if (symptoms.browser) CHECK(subject.comes(browser));
+    if (symptoms.page_by_control == true) CHECK(subject.comes(by_control));
+    // Whoever is to be silent is so for longer than any of these answers ever took.
+    (void)subject.wait_until([] { return false; }, 1s);
+    if (symptoms.compute == false) CHECK_FALSE(subject.has(compute));
+    if (symptoms.page == false) CHECK_FALSE(subject.has(page));
+    if (!symptoms.browser) CHECK_FALSE(subject.has(browser));
+    if (symptoms.page_by_control == false) CHECK_FALSE(subject.has(by_control));
+    CHECK(subject.all<core::WorkerLost>().empty()); // nothing tells but the silence
+
+    if (symptoms.too_small) CHECK_FALSE(trial.start(*symptoms.too_small, symptoms.cause, 2s));
+    REQUIRE(trial.start(symptoms.cure, symptoms.cause));
+    trial.proves_itself();
+}
+
+TEST_CASE("what dies may be told of by its sockets and by its engine, and by nothing else") {
+    const Kind kind = any_kind();
+    const bool is_browser = GENERATE(false, true);
+    CAPTURE(name_of(kind), is_browser);
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    trial.subject().forget_events();
+    REQUIRE(trial.subject().strike(is_browser ? Trouble::browser_dies : Trouble::page_dies));
+    (void)trial.subject().wait_until([] { return false; }, 1s);
+    for (const core::WorkerLost& lost : trial.subject().all<core::WorkerLost>()) {
+        INFO(core::name_of(lost.cause));
+        CHECK(lost.generation == trial.generation());
+        CHECK((lost.cause == LossCause::connection_closed ||
+               lost.cause == LossCause::page_crashed ||
+               (is_browser && lost.cause == LossCause::process_exited)));
+    }
+    const std::size_t told = trial.subject().events().size();
+    CHECK(trial.subject().all<core::WorkerLost>().size() == told);
+    (void)trial.ping(wire::Channel::data);
+    (void)trial.ping(wire::Channel::control);
+    (void)trial.subject().wait_until([] { return false; }, 500ms);
+    CHECK(trial.subject().events().size() == told);
+
+    REQUIRE((is_browser ? trial.start(RecoveryRung::restart_browser)
+                        : trial.start(RecoveryRung::reload_page, LossCause::page_crashed)));
+    trial.proves_itself();
+}
+
+TEST_CASE("a worker that was stopped says so once, and nothing after it") {
+    const Kind kind = any_kind();
+    CAPTURE(name_of(kind));
+    Trial trial(kind);
+    REQUIRE(trial.start(RecoveryRung::restart_browser));
+    trial.proves_itself();
+    trial.subject().perform(core::StopWorker{worker, trial.generation(), true});
+    REQUIRE(trial.subject().comes(core::WorkerStopped{worker, trial.generation()}));
+    trial.subject().forget_events();
+    (void)trial.ping(wire::Channel::control);
+    (void)trial.ask(core::ControlQuestion::browser);
+    (void)trial.subject().wait_until([] { return false; }, 500ms);
+    CHECK(trial.subject().events().empty());
+}
+
+} // namespace everpool::tests

@@ -61,7 +61,7 @@ void RemoteBrowser::on_begun(error_code ec, Diagnostics diagnostics, std::string
         version_ = std::move(version);
         return finish_launch({}, {});
     }
-    phase_ = Phase::closed;
+    phase_ = pages_->client().awaits_session() ? Phase::overdue : Phase::closed;
     diagnostics.message = fmt::format("{} at {}: {}", name_of(options_.spec.type),
                                       options_.spec.webdriver.endpoint, diagnostics.message);
     diagnostics.remedy = "is the driver running, does it have such a browser, and room for one?";
@@ -124,7 +124,7 @@ void RemoteBrowser::async_close(bool, Handler handler) {
     close_handlers_.push_back(std::move(handler));
     finish_launch(Errc::cancelled, {"the browser was closed while it was starting", {}, {}, {}});
     const bool is_first = !std::exchange(is_close_wanted_, true);
-    if (phase_ == Phase::running) return end_session();
+    if (phase_ == Phase::running || phase_ == Phase::overdue) return end_session();
     if (phase_ == Phase::beginning || phase_ == Phase::ending) return; // it ends by itself
     if (!is_first && close_handlers_.size() > 1) return;
     phase_ = Phase::closed;
@@ -150,10 +150,16 @@ void RemoteBrowser::finish_close() {
     phase_ = Phase::closed;
     grace_timer_.cancel();
     const auto keep = shared_from_this(); // a handler may drop us
-    if (pages_) pages_->cut(Errc::worker_lost);
+    const auto handlers = std::exchange(close_handlers_, {});
+    if (pages_ && !std::exchange(has_left_, true)) {
+        kept_handlers_ = handlers;
+        pages_->leave(Errc::worker_lost, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) std::exchange(self->kept_handlers_, {});
+        });
+    }
     std::error_code ignored;
     std::filesystem::remove_all(options_.directory, ignored);
-    for (const Handler& handler : std::exchange(close_handlers_, {})) handler({}, {});
+    for (const Handler& handler : handlers) handler({}, {});
 }
 
 void RemoteBrowser::abandon() noexcept {
@@ -161,11 +167,12 @@ void RemoteBrowser::abandon() noexcept {
     launch_handler_ = nullptr;
     // They may hold the last reference to who is destroying us.
     const auto handlers = std::exchange(close_handlers_, {});
+    const auto kept = std::exchange(kept_handlers_, {});
     phase_ = Phase::closed;
     grace_timer_.cancel();
     if (pages_) {
+        pages_->client().abandon_session(); // over the connections that there are
         pages_->forget();
-        pages_->client().abandon_session();
     }
     std::error_code ignored;
     std::filesystem::remove_all(options_.directory, ignored);

@@ -2,14 +2,21 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 //     idle -- async_launch --> beginning -- begun --> running -- async_close --> ending --> closed
-//       |                          |                                               ^
-//       |                          +-- async_close --> (begun) --------------------+
+//       |                         |  |                                             ^ ^
+//       |                         |  +-- async_close --> (begun) ------------------+ |
+//       |                         +-- too late --> overdue -- async_close -----------+
 //       +-- async_close ------------------------------------------------------------------> closed
 //
 // It is a session, not a process: nothing of it can be watched, stopped or killed here, and
 // on_browser_exited is never called. What becomes of it is seen from its page's connections, and
-// from the answers to its next command. A session that begins after its close was asked for is
-// ended as soon as it has begun, so that a grid keeps none of ours.
+// from the answers to its next command.
+//
+// A grid is to keep none of our sessions. One that begins after its close was asked for is ended as
+// soon as it has begun, and so is one that begins after its launch was given up (overdue). Ending
+// takes close_grace at most; what it has not ended by then is seen to behind the close's back, for
+// a minute at most. Until then the close's handlers are kept, though they have been called, and
+// with them whoever owns us. Who destroys us before that leaves a session that has not begun yet to
+// the endpoint's own rules: nobody has its name.
 #pragma once
 
 #include "io/browser.hpp"
@@ -45,11 +52,12 @@ public:
     [[nodiscard]] const std::string& version() const noexcept override { return version_; }
     /// By Chromium's own page for it; other engines have none, and there nothing happens.
     void crash_page(const PageId& page) override;
-    /// Ends the session too, without waiting for an answer.
+    /// Ends the session too, without waiting for an answer. After a close whose handlers are gone
+    /// there is none any more.
     void abandon() noexcept override;
 
 private:
-    enum class Phase : std::uint8_t { idle, beginning, running, ending, closed };
+    enum class Phase : std::uint8_t { idle, beginning, overdue, running, ending, closed };
 
     void on_begun(error_code ec, Diagnostics diagnostics, std::string version);
     void finish_launch(error_code ec, Diagnostics diagnostics);
@@ -63,10 +71,12 @@ private:
     BrowserListener* listener_;
     Phase phase_{Phase::idle};
     bool is_close_wanted_{false};
+    bool has_left_{false}; ///< the session is ended, or that is under way
     std::shared_ptr<WebDriverPages> pages_;
     boost::asio::steady_timer grace_timer_;
     Handler launch_handler_;
     std::vector<Handler> close_handlers_;
+    std::vector<Handler> kept_handlers_; ///< called already; see above
     std::string version_;
 };
 

@@ -103,15 +103,55 @@ public:
         for (Waiting& one : cut_off) {
             Diagnostics diagnostics = diagnostics_of(one.request, "was cut off");
             diagnostics.last_cause = cause;
-            if (!is_forgotten_) one.handler(Errc::worker_lost, std::move(diagnostics), {});
+            if (is_forgotten_) continue;
+            if (&one == &cut_off.front() && std::exchange(is_late_, false)) one.request.late({});
+            else one.handler(Errc::worker_lost, std::move(diagnostics), {});
         }
     }
 
     void forget() noexcept override {
         is_forgotten_ = is_closed_ = true;
+        is_late_ = false;
         timer_.cancel();
         drop_connection();
         waiting_.clear();
+    }
+
+    bool awaits_late_answer() const noexcept override { return is_late_; }
+    bool has_sent() const noexcept override { return is_sent_ && !waiting_.empty(); }
+
+    bool try_send_last(const char* verb, const std::string& target) noexcept override {
+        if (!connection_ || !waiting_.empty()) return false;
+        try {
+            auto& socket = connection_->socket;
+            error_code ec;
+            socket.non_blocking(true, ec);
+            // One that the driver has closed meanwhile takes the request, and loses it.
+            char byte = 0;
+            if (!ec) socket.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, ec);
+            if (ec != asio::error::would_block) return false;
+            ec = {};
+            http::write(socket, request_to(endpoint_, verb, target, {}), ec);
+            return !ec;
+        } catch (const std::exception&) {
+            return false; // no memory
+        }
+    }
+
+    void send_last(const char* verb, const std::string& target) noexcept override {
+        const auto address = address_ ? address_ : numeric_address(endpoint_);
+        if (!address) return; // nobody was ever reached, so there is nothing of ours
+        try {
+            asio::io_context context; // the strand's own may not run any more
+            tcp::socket socket(context);
+            const auto request = request_to(endpoint_, verb, target, {});
+            socket.async_connect(*address, [&](error_code ec) {
+                if (!ec) http::async_write(socket, request, [](error_code, std::size_t) {});
+            });
+            context.run_for(farewell_time);
+        } catch (const std::exception&) {
+            // No memory, no descriptors: the session ends by the driver's own rules.
+        }
     }
 
 private:
@@ -147,23 +187,43 @@ private:
     }
 
     void begin() {
-        has_retried_ = false;
-        timer_.expires_after(waiting_.front().request.timeout);
+        has_retried_ = is_sent_ = false;
+        limit(waiting_.front().request.timeout);
+        if (connection_) write();
+        else connect();
+    }
+
+    void limit(std::chrono::milliseconds time) {
+        timer_.expires_after(time);
         timer_.async_wait([weak = weak_from_this(), number = ++request_number_](error_code ec) {
             const auto self = weak.lock();
             if (self && !ec && !self->is_closed_ && self->request_number_ == number)
-                self->fail(Errc::worker_unresponsive, ec, "was not answered in time");
+                self->on_timeout();
         });
-        if (connection_) write();
-        else connect();
+    }
+
+    void on_timeout() {
+        const char* const why = "was not answered in time";
+        Waiting& one = waiting_.front();
+        if (!one.request.late || !is_sent_ || is_late_)
+            return fail(Errc::worker_unresponsive, {}, why);
+        is_late_ = true;
+        limit(limits_.patience);
+        Diagnostics diagnostics = diagnostics_of(one.request, why);
+        diagnostics.last_cause = Errc::worker_unresponsive;
+        const auto self = shared_from_this(); // the handler may drop us
+        const Handler handler = std::exchange(one.handler, {});
+        handler(Errc::worker_unresponsive, std::move(diagnostics), {});
     }
 
     void connect() {
         connection_ = std::make_shared<Connection>(strand_);
         const auto connected = on_this_connection([](BeastChannel& self, error_code ec, auto&&...) {
             if (ec) return self.fail(Errc::worker_lost, ec, "finds nobody there");
-            error_code ignored;
-            self.connection_->socket.set_option(tcp::no_delay(true), ignored);
+            error_code failed;
+            self.connection_->socket.set_option(tcp::no_delay(true), failed);
+            if (const auto address = self.connection_->socket.remote_endpoint(failed); !failed)
+                self.address_ = address;
             self.write();
         });
         if (const auto address = numeric_address(endpoint_))
@@ -181,6 +241,7 @@ private:
         Connection& to = *connection_;
         to.outgoing = request_to(endpoint_, request.verb, request.target, request.body);
         to.parser.reset();
+        is_sent_ = true;
         http::async_write(to.socket, to.outgoing,
                           on_this_connection([](BeastChannel& self, error_code ec, std::size_t) {
                               if (ec) return self.on_broken(ec);
@@ -205,8 +266,9 @@ private:
     void on_broken(error_code ec) {
         const bool has_begun = connection_->parser && connection_->parser->got_some();
         const bool is_stale = connection_->has_answered && !has_begun;
-        if (is_stale && !std::exchange(has_retried_, true)) {
+        if (is_stale && !is_late_ && !std::exchange(has_retried_, true)) {
             drop_connection();
+            is_sent_ = false;
             return connect();
         }
         const Errc code = meaning_of(ec);
@@ -235,10 +297,12 @@ private:
         timer_.cancel();
         ++request_number_;
         const auto self = shared_from_this(); // the handler may drop us
-        const Handler handler = std::move(waiting_.front().handler);
+        const Waiting done = std::move(waiting_.front());
         waiting_.pop_front();
+        const bool was_late = std::exchange(is_late_, false);
         if (!waiting_.empty()) begin();
-        handler(ec, std::move(diagnostics), std::move(answer));
+        if (was_late) done.request.late(std::move(answer));
+        else done.handler(ec, std::move(diagnostics), std::move(answer));
     }
 
     void drop_connection() noexcept {
@@ -253,11 +317,14 @@ private:
     browser::WebDriverEndpoint endpoint_;
     WebDriverLimits limits_;
     tcp::resolver resolver_;
+    std::optional<tcp::endpoint> address_;   ///< that was connected to last
     asio::steady_timer timer_;               ///< of the request under way
     std::shared_ptr<Connection> connection_; ///< null: none yet, or none any more
     std::deque<Waiting> waiting_;            ///< the first one is under way
     std::uint64_t request_number_{0};
     bool has_retried_{false};
+    bool is_sent_{false}; ///< the first one; it may have arrived
+    bool is_late_{false}; ///< the first one; its handler has been called
     bool is_closed_{false}, is_forgotten_{false};
 };
 
@@ -267,29 +334,6 @@ std::shared_ptr<WebDriverChannel> WebDriverChannel::make(asio::any_io_executor s
                                                          browser::WebDriverEndpoint endpoint,
                                                          WebDriverLimits limits) {
     return std::make_shared<BeastChannel>(std::move(strand), std::move(endpoint), limits);
-}
-
-void WebDriverChannel::send_and_forget(const browser::WebDriverEndpoint& endpoint, const char* verb,
-                                       const std::string& target) noexcept {
-    try {
-        const auto address = numeric_address(endpoint);
-        asio::io_context context;
-        tcp::socket socket(context);
-        tcp::resolver resolver(context);
-        const auto request = request_to(endpoint, verb, target, {});
-        const auto write = [&](error_code ec, auto&&...) {
-            if (!ec) http::async_write(socket, request, [](error_code, std::size_t) {});
-        };
-        if (address) socket.async_connect(*address, write);
-        else
-            resolver.async_resolve(endpoint.host, std::to_string(endpoint.port),
-                                   [&](error_code ec, const tcp::resolver::results_type& found) {
-                                       if (!ec) asio::async_connect(socket, found, write);
-                                   });
-        context.run_for(farewell_time);
-    } catch (const std::exception&) {
-        // No memory, no descriptors: the session ends by the driver's own rules.
-    }
 }
 
 } // namespace everpool::io

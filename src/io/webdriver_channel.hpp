@@ -22,24 +22,30 @@
 
 namespace everpool::io {
 
-/// What an answer may weigh, and how many requests may wait.
+/// What an answer may weigh, how many requests may wait, and for how long one that is late matters.
 struct WebDriverLimits {
     std::size_t answer_bytes_max{std::size_t{1} << 20}; ///< of its body
     std::size_t queue_count_max{256};
+    std::chrono::milliseconds patience{60'000}; ///< after a request's timeout, if it has `late`
 };
 
 class WebDriverChannel {
 public:
+    struct Answer {
+        unsigned status{0}; ///< 0: there is none
+        std::string body;
+    };
+    using LateHandler = std::function<void(Answer)>;
     /// HTTP's verb and what follows it: "POST", "/session".
     struct Request {
         const char* verb;
         std::string target; ///< the endpoint's path is put before it
         std::string body;   ///< JSON; empty for GET and DELETE
         std::chrono::milliseconds timeout;
-    };
-    struct Answer {
-        unsigned status{0};
-        std::string body;
+        /// For a request whose answer names what somebody has to end. If it has gone out and is not
+        /// answered in time, the handler is told so, but the answer is waited for, and comes here;
+        /// one with status 0 if there will be none. Nothing else is sent meanwhile.
+        LateHandler late{};
     };
     /// Errors: worker_unresponsive (not answered in time), worker_lost (nobody there, or cut off),
     /// message_too_large, protocol_error (no HTTP), queue_full. Which command it was, and why, say
@@ -49,6 +55,11 @@ public:
     virtual ~WebDriverChannel() = default;
 
     virtual void send(Request request, Handler handler) = 0;
+
+    /// A handler was told that there was no answer in time, and `late` has still to be called.
+    [[nodiscard]] virtual bool awaits_late_answer() const noexcept = 0;
+    /// A request has gone out and is not answered yet.
+    [[nodiscard]] virtual bool has_sent() const noexcept = 0;
 
     /// Closes the connection. What waits completes with worker_lost; nothing is sent any more.
     virtual void close(error_code cause) = 0;
@@ -60,10 +71,14 @@ public:
                                                   browser::WebDriverEndpoint endpoint,
                                                   WebDriverLimits limits = {});
 
-    /// For a host that is going: sends this on a connection of its own and does not wait for an
-    /// answer. Blocks for as long as it takes to connect, two seconds at most.
-    static void send_and_forget(const browser::WebDriverEndpoint& endpoint, const char* verb,
-                                const std::string& target) noexcept;
+    // For a host that is going, where nothing asynchronous may run any more. Neither waits for an
+    // answer, nor is anything to be sent afterwards.
+    /// Sends this on the connection, if there is one and it is idle; then true. Does not block.
+    [[nodiscard]] virtual bool try_send_last(const char* verb,
+                                             const std::string& target) noexcept = 0;
+    /// Sends this on a connection of its own, to the address that was connected to before: nothing
+    /// is looked up. Blocks for as long as it takes to connect, two seconds at most.
+    virtual void send_last(const char* verb, const std::string& target) noexcept = 0;
 };
 
 } // namespace everpool::io

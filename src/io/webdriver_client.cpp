@@ -84,27 +84,32 @@ std::string text_member(const json::value& value, std::string_view key) {
 }
 
 std::shared_ptr<WebDriverClient> WebDriverClient::make(boost::asio::any_io_executor strand,
-                                                       browser::WebDriverEndpoint endpoint,
+                                                       const browser::WebDriverEndpoint& endpoint,
                                                        Milliseconds command_timeout,
                                                        WebDriverLimits limits) {
     return std::shared_ptr<WebDriverClient>(
-        new WebDriverClient(std::move(strand), std::move(endpoint), command_timeout, limits));
+        new WebDriverClient(std::move(strand), endpoint, command_timeout, limits));
 }
 
 WebDriverClient::WebDriverClient(boost::asio::any_io_executor strand,
-                                 browser::WebDriverEndpoint endpoint, Milliseconds command_timeout,
-                                 WebDriverLimits limits)
-    : strand_(strand), endpoint_(std::move(endpoint)), command_timeout_(command_timeout) {
-    for (int lane = 0; lane < 3; ++lane)
-        lanes_.push_back(WebDriverChannel::make(strand, endpoint_, limits));
+                                 const browser::WebDriverEndpoint& endpoint,
+                                 Milliseconds command_timeout, WebDriverLimits limits)
+    : strand_(strand), command_timeout_(command_timeout) {
+    for (std::size_t i = 0; i <= static_cast<std::size_t>(Lane::end); ++i)
+        lanes_.push_back(WebDriverChannel::make(strand, endpoint, limits));
+}
+
+WebDriverChannel& WebDriverClient::channel_of(Lane which) const {
+    return *lanes_[static_cast<std::size_t>(which)];
 }
 
 void WebDriverClient::send(Command command, Handler handler) {
-    WebDriverChannel& channel = *lanes_.at(static_cast<std::size_t>(command.lane));
+    WebDriverChannel& channel = channel_of(command.lane);
     const std::string name = std::string(command.verb) + ' ' + command.target;
     const bool has_body = std::string_view(command.verb) == "POST";
     channel.send({command.verb, std::move(command.target),
-                  has_body ? json::serialize(command.body) : std::string(), command.timeout},
+                  has_body ? json::serialize(command.body) : std::string(), command.timeout,
+                  std::move(command.late)},
                  [weak = weak_from_this(), name, handler = std::move(handler)](
                      error_code ec, Diagnostics diagnostics, WebDriverChannel::Answer answer) {
                      if (ec) return handler(ec, std::move(diagnostics), json::value());
@@ -167,25 +172,47 @@ void WebDriverClient::new_session(json::object capabilities, Milliseconds timeou
     send({.verb = "POST",
           .target = "/session",
           .body = {{"capabilities", std::move(capabilities)}},
-          .timeout = timeout},
+          .timeout = timeout,
+          .late =
+              [weak = weak_from_this()](const WebDriverChannel::Answer& answer) {
+                  if (const auto self = weak.lock()) self->on_late_session(answer);
+              }},
          begun);
 }
 
+bool WebDriverClient::awaits_session() const noexcept {
+    return channel_of(Lane::commands).awaits_late_answer();
+}
+
+void WebDriverClient::on_late_session(const WebDriverChannel::Answer& answer) {
+    const Read read = read_answer(answer);
+    const std::string session =
+        read.code == Errc::ok ? text_member(read.value, "sessionId") : std::string();
+    if (!is_name(session)) return on_parted(); // there is nothing to end, or no word for it
+    session_ = session;
+    delete_session([](auto&&...) {});
+}
+
 void WebDriverClient::delete_session(Handler handler) {
-    send_in_session({.verb = "DELETE", .target = "", .timeout = command_timeout_},
+    if (awaits_session() || is_ending_) {
+        when_parted_.emplace_back(
+            [handler = std::move(handler)] { handler({}, {}, json::value()); });
+        return;
+    }
+    is_ending_ = true;
+    send_in_session({.lane = Lane::end, .verb = "DELETE", .timeout = command_timeout_},
                     [weak = weak_from_this(), handler = std::move(handler)](
                         error_code ec, Diagnostics diagnostics, const json::value& value) {
-                        if (const auto self = weak.lock(); self && !ec) self->session_.clear();
+                        const auto self = weak.lock();
+                        if (self && !ec) self->session_.clear();
                         handler(ec, std::move(diagnostics), value);
+                        if (self) self->on_parted();
                     });
 }
 
-void WebDriverClient::status(Handler handler) {
-    send({.lane = Lane::browser_questions,
-          .verb = "GET",
-          .target = "/status",
-          .timeout = command_timeout_},
-         std::move(handler));
+void WebDriverClient::on_parted() {
+    is_ending_ = false;
+    for (const auto& told : std::exchange(when_parted_, {})) told();
 }
 
 void WebDriverClient::navigate(const std::string& url, Handler handler) {
@@ -194,25 +221,11 @@ void WebDriverClient::navigate(const std::string& url, Handler handler) {
         std::move(handler));
 }
 
-void WebDriverClient::refresh(Handler handler) {
-    send_in_session({.verb = "POST", .target = "/refresh", .timeout = command_timeout_},
-                    std::move(handler));
-}
-
 void WebDriverClient::execute_sync(const std::string& script, Milliseconds timeout, Handler handler,
                                    Lane lane) {
     send_in_session({.lane = lane,
                      .verb = "POST",
                      .target = "/execute/sync",
-                     .body = {{"script", script}, {"args", json::array{}}},
-                     .timeout = timeout},
-                    std::move(handler));
-}
-
-void WebDriverClient::execute_async(const std::string& script, Milliseconds timeout,
-                                    Handler handler) {
-    send_in_session({.verb = "POST",
-                     .target = "/execute/async",
                      .body = {{"script", script}, {"args", json::array{}}},
                      .timeout = timeout},
                     std::move(handler));
@@ -254,15 +267,32 @@ void WebDriverClient::close(error_code cause) {
     for (const auto& lane : lanes_) lane->close(cause);
 }
 
+void WebDriverClient::leave(error_code cause, std::function<void()> done) {
+    const auto self = shared_from_this(); // a handler may drop us
+    // An end that could not be brought about is not tried again by abandon_session().
+    when_parted_.emplace_back([weak = weak_from_this(), done = std::move(done)] {
+        if (const auto again = weak.lock()) again->session_.clear();
+        done();
+    });
+    for (const Lane each : {Lane::commands, Lane::browser_questions, Lane::page_questions})
+        if (!channel_of(each).awaits_late_answer()) channel_of(each).close(cause);
+    // If there is none, that is told, and we are done as well.
+    if (!is_ending_ && !awaits_session()) delete_session([](auto&&...) {});
+}
+
 void WebDriverClient::forget() noexcept {
     is_forgotten_ = true;
+    when_parted_.clear();
     for (const auto& lane : lanes_) lane->forget();
 }
 
 void WebDriverClient::abandon_session() noexcept {
-    if (has_session())
-        WebDriverChannel::send_and_forget(endpoint_, "DELETE", "/session/" + session_);
-    session_.clear();
+    if (!has_session()) return;
+    const std::string target = "/session/" + std::exchange(session_, {});
+    if (channel_of(Lane::end).has_sent()) return; // it has been told
+    for (const auto& lane : lanes_)
+        if (lane->try_send_last("DELETE", target)) return;
+    channel_of(Lane::commands).send_last("DELETE", target);
 }
 
 } // namespace everpool::io

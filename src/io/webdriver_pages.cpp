@@ -283,6 +283,12 @@ void WebDriverPages::cut(error_code cause) {
     // What had not begun yet finds the client closed, and completes with the same.
 }
 
+void WebDriverPages::leave(error_code cause, std::function<void()> done) {
+    const auto self = shared_from_this();
+    pages_.clear();
+    client_->leave(cause, std::move(done));
+}
+
 void WebDriverPages::forget() noexcept {
     on_lost_ = nullptr;
     operations_.clear();

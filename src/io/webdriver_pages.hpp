@@ -58,6 +58,8 @@ public:
 
     /// Cuts everything off; what waits completes with worker_lost.
     void cut(error_code cause);
+    /// The same, but ends the session, now or when it comes; `done`: as WebDriverClient::leave.
+    void leave(error_code cause, std::function<void()> done);
     /// The same, but nobody is called any more.
     void forget() noexcept;
 

@@ -13,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,7 +31,7 @@ public:
     struct Reply {
         std::string bytes;        ///< as they go out, header and all
         bool closes_after{false}; ///< the connection, when they are out
-        bool is_silent{false};    ///< says nothing, ever
+        bool is_silent{false};    ///< says nothing, until answer_late
     };
     using Script = std::function<Reply(const Asked&)>;
 
@@ -56,6 +57,10 @@ public:
 
     [[nodiscard]] browser::WebDriverEndpoint endpoint() const {
         return {"127.0.0.1", acceptor_.local_endpoint().port(), ""};
+    }
+    /// Answers after all what this connection has asked last and was answered with silence.
+    void answer_late(int connection, Reply late) {
+        reply(peers_.at(static_cast<std::size_t>(connection) - 1), std::move(late));
     }
     /// Nobody can connect any more.
     void stop_listening() { acceptor_.close(); }

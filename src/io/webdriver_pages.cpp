@@ -58,6 +58,12 @@ void WebDriverPages::run_next() {
 /// Makes it the current window.
 void WebDriverPages::select(const PageId& window, Handler handler) {
     if (window == current_) return handler({}, {}); // only within operations, never within a call
+    if (held_ != 0) {
+        held_selection_ = [weak = weak_from_this(), window, handler = std::move(handler)] {
+            if (const auto self = weak.lock()) self->select(window, handler);
+        };
+        return;
+    }
     current_.clear();
     client_->switch_to_window(window,
                               [weak = weak_from_this(), window, handler = std::move(handler)](
@@ -66,6 +72,36 @@ void WebDriverPages::select(const PageId& window, Handler handler) {
                                       self->current_ = window;
                                   handler(ec, std::move(why));
                               });
+}
+
+/// Asks with this page as the current window. One that is so already is asked at once; but not
+/// before an operation that waits for the window, or it might wait for ever.
+void WebDriverPages::in_window(PageId page, Question question, Handler handler) {
+    const auto weak = weak_from_this();
+    if (page == current_ && !held_selection_) {
+        ++held_;
+        return question(Lane::page_questions,
+                        [weak, handler = std::move(handler)](error_code ec, Diagnostics why) {
+                            if (const auto self = weak.lock()) self->release();
+                            handler(ec, std::move(why));
+                        });
+    }
+    enqueue([weak, page = std::move(page), question = std::move(question),
+             handler = std::move(handler)](const std::function<void()>& done) {
+        const auto finish = [handler, done](error_code ec, Diagnostics why) {
+            handler(ec, std::move(why));
+            done();
+        };
+        if (const auto self = weak.lock())
+            self->select(page, [question, finish](error_code ec, Diagnostics why) {
+                if (ec) return finish(ec, std::move(why));
+                question(Lane::commands, finish);
+            });
+    });
+}
+
+void WebDriverPages::release() {
+    if (--held_ == 0 && held_selection_) std::exchange(held_selection_, {})();
 }
 
 void WebDriverPages::visit(PageId page, const std::string& url, Handler handler) {
@@ -187,24 +223,12 @@ void WebDriverPages::ask_for_handles() {
 }
 
 void WebDriverPages::ask_page(PageId page, Handler handler) {
-    const auto ask = [weak = weak_from_this(), handler](Lane lane, const Handler& answered) {
+    const auto ask = [weak = weak_from_this()](Lane lane, const Handler& answered) {
         if (const auto self = weak.lock())
             self->client_->execute_sync("return 1", question_timeout, without_value(answered),
                                         lane);
     };
-    if (page == current_) return ask(Lane::page_questions, handler);
-    enqueue([weak = weak_from_this(), page = std::move(page), ask,
-             handler](const std::function<void()>& done) {
-        const auto finish = [handler, done](error_code ec, Diagnostics why) {
-            handler(ec, std::move(why));
-            done();
-        };
-        if (const auto self = weak.lock())
-            self->select(page, [ask, finish](error_code ec, Diagnostics why) {
-                if (ec) return finish(ec, std::move(why));
-                ask(Lane::commands, finish);
-            });
-    });
+    in_window(std::move(page), ask, std::move(handler));
 }
 
 void WebDriverPages::execute(PageId page, PageThread thread, std::string script, Handler handler) {
@@ -216,15 +240,31 @@ void WebDriverPages::execute(PageId page, PageThread thread, std::string script,
             }
             handler(ec, std::move(why));
         });
-    ask_page(page, [weak = weak_from_this(), script = std::move(script),
-                    handler = std::move(handler)](error_code ec, Diagnostics why) {
-        // An endless script is never answered, and must not hold up the commands.
-        if (const auto self = weak.lock(); self && !ec)
-            self->client_->execute_sync(
-                "setTimeout(() => {" + script + "});", question_timeout, [](auto&&...) {},
-                Lane::page_questions);
-        handler(ec, std::move(why));
-    });
+    const auto run = [weak = weak_from_this(), script = std::move(script)] {
+        const auto self = weak.lock();
+        if (!self) return;
+        // An endless script is never answered, and must not hold up the commands. It holds the
+        // window for as long as a question may: it belongs to this page and to no other.
+        ++self->held_;
+        self->client_->execute_sync(
+            "setTimeout(() => {" + script + "});", question_timeout,
+            [weak](auto&&...) {
+                if (const auto again = weak.lock()) again->release();
+            },
+            Lane::page_questions);
+    };
+    const auto ask_and_run = [weak = weak_from_this(), run](Lane lane, const Handler& answered) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->client_->execute_sync(
+            "return 1", question_timeout,
+            [run, answered](error_code ec, Diagnostics why, const json::value&) {
+                if (!ec) run();
+                answered(ec, std::move(why));
+            },
+            lane);
+    };
+    in_window(std::move(page), ask_and_run, std::move(handler));
 }
 
 void WebDriverPages::examine() {
@@ -292,6 +332,7 @@ void WebDriverPages::leave(error_code cause, std::function<void()> done) {
 void WebDriverPages::forget() noexcept {
     on_lost_ = nullptr;
     operations_.clear();
+    held_selection_ = nullptr;
     client_->forget();
 }
 

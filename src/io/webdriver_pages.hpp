@@ -3,7 +3,9 @@
 //
 // WebDriver has one current window, which most commands mean without saying so. What is more than
 // one command (switch to the window, then navigate it) is an operation here, and operations run one
-// after the other, so that none finds another one's window.
+// after the other, so that none finds another one's window. What is asked of the page that is the
+// current window needs no switch, and does not wait for the operation under way, which may hang;
+// but it holds the window: none switches to another one until it is answered, or its time is over.
 //
 // A session ends with its last window. So it always keeps one: the one that it began with, or one
 // that is opened before the last page is closed. The next page takes that.
@@ -68,10 +70,14 @@ public:
 private:
     /// Completes when it is done, whatever became of it.
     using Operation = std::function<void(std::function<void()> done)>;
+    /// Asks something of the current window.
+    using Question = std::function<void(WebDriverClient::Lane lane, Handler answered)>;
 
     void enqueue(Operation operation);
     void run_next();
     void select(const PageId& window, Handler handler);
+    void in_window(PageId page, Question question, Handler handler);
+    void release();
     void visit(PageId page, const std::string& url, Handler handler);
     void keep_a_window(Handler handler);
     void ask_for_handles();
@@ -86,7 +92,9 @@ private:
     PageId spare_;                 ///< a window that shows nothing; empty: none
     PageId current_;               ///< empty: not known
     std::deque<Operation> operations_;
-    bool is_busy_{false}; ///< an operation is under way
+    bool is_busy_{false};                  ///< an operation is under way
+    int held_{0};                          ///< by how many questions the window is
+    std::function<void()> held_selection_; ///< of the operation under way; empty: none waits
     std::vector<Handler> asking_, asking_next_;
 };
 

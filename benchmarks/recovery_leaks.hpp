@@ -18,15 +18,10 @@ namespace scenario {
 /// The private directory of the pool that this browser belongs to.
 /// \throws std::runtime_error if it is gone: nothing could be told of what it leaves behind
 inline std::filesystem::path nest_of(int browser) {
-    const std::string environment = '\0' + everpool::tests::proc_file(browser, "environ");
-    const std::size_t at = environment.find(std::string("\0HOME=", 6));
-    if (at == std::string::npos)
+    const std::filesystem::path home = everpool::tests::home_of(browser);
+    if (home.empty())
         throw std::runtime_error("process " + std::to_string(browser) + " has no home");
-    // <nest>/<browser>/home
-    return std::filesystem::path(
-               environment.substr(at + 6, environment.find('\0', at + 6) - at - 6))
-        .parent_path()
-        .parent_path();
+    return home.parent_path().parent_path(); // <nest>/<browser>/home
 }
 
 /// Processes that have to do with it, and the directory itself. \pre not empty

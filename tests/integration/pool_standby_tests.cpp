@@ -29,16 +29,6 @@ using Kind = PoolEvent::Kind;
 
 namespace {
 
-/// What a process has as its home: the private directory of one browser.
-std::string home_of(int pid) {
-    const std::string environment = '\0' + proc_file(pid, "environ");
-    const std::string name("\0HOME=", 6);
-    const auto found = environment.find(name);
-    if (found == std::string::npos) return {};
-    const auto begin = found + name.size();
-    return environment.substr(begin, environment.find('\0', begin) - begin);
-}
-
 /// Lets the pool work until this is so; fails the test if it does not become so.
 template <class Condition>
 void work_until(PoolUnderTest& test, Condition is_so) {

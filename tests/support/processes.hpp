@@ -24,6 +24,17 @@ inline std::string proc_file(int pid, const char* name) {
     }
 }
 
+/// What a process was started with as its home; a browser's is in its private directory. Empty if
+/// it has none, or is gone.
+inline std::string home_of(int pid) {
+    const std::string environment = '\0' + proc_file(pid, "environ");
+    const std::string name("\0HOME=", 6);
+    const auto found = environment.find(name);
+    if (found == std::string::npos) return {};
+    const auto begin = found + name.size();
+    return environment.substr(begin, environment.find('\0', begin) - begin);
+}
+
 /// Every process that was started with something below this directory in its environment or on its
 /// command line, whatever its group: a browser's own, its zygotes, its crash handlers. (Chromium's
 /// children write their command line over their environment.)

@@ -1,8 +1,8 @@
 // Parts of scenario_recovery: nothing fails, on a machine that has no processor to spare.
 // SPDX-License-Identifier: BSL-1.0
 //
-// As many threads as the machine has processors do nothing but look whether they are to stop, beside two browsers under the
-// usual load. Whatever the pool takes for a loss there is a false alarm.
+// As many threads as the machine has processors do nothing but look whether they are to stop,
+// beside two browsers under the usual load. Whatever the pool takes for a loss is a false alarm.
 #pragma once
 
 #include "recovery_load.hpp"

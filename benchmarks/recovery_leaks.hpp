@@ -1,8 +1,8 @@
 // Parts of scenario_recovery: what a pool has left behind.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Every browser of a pool has its home and its profile in the pool's private directory. Each process of
-// it, whatever group it moves to, has one of them in its environment or on its command line.
+// Every browser of a pool has its home and its profile in the pool's private directory. Each of its
+// processes, whatever group it moves to, has one of them in its environment or on its command line.
 #pragma once
 
 #include "support/processes.hpp"
@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace scenario {
 
@@ -29,13 +30,16 @@ inline std::size_t count_left(const std::filesystem::path& nest) {
     return everpool::tests::processes_of(nest).size() + (std::filesystem::exists(nest) ? 1 : 0);
 }
 
-/// What is still there when `grace` is over: crash handlers notice the end of their browser by
-/// themselves, and the kernel takes a while to end processes with many mappings.
+/// What is still there at `deadline`: crash handlers notice the end of their browser by themselves,
+/// and the kernel takes a while to end processes with many mappings. Earlier if nothing is.
 inline std::size_t count_leaked(const std::filesystem::path& nest,
-                                std::chrono::seconds grace = std::chrono::seconds{3}) {
-    const auto deadline = std::chrono::steady_clock::now() + grace;
+                                std::chrono::steady_clock::time_point deadline) {
     std::size_t left = count_left(nest);
-    while (left != 0 && std::chrono::steady_clock::now() < deadline) left = count_left(nest);
+    while (left != 0 && std::chrono::steady_clock::now() < deadline) {
+        // Nobody tells of it, and to look all the time would take a processor from who cleans up.
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        left = count_left(nest);
+    }
     return left;
 }
 

@@ -1,4 +1,4 @@
-// Parts of scenario_recovery: callers that never stop asking, and an exact account of what they got.
+// Parts of scenario_recovery: callers that never stop asking, and an account of what they get.
 // SPDX-License-Identifier: BSL-1.0
 //
 // Each operation's answer is compared element by element with what is expected; each completion is
@@ -10,13 +10,13 @@
 
 #include <everpool/everpool.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -42,12 +42,22 @@ struct LoadAccount {
     std::string trouble; ///< of the first that was not right
 };
 
+struct LoadOptions {
+    std::size_t outstanding{8};
+    /// Before a request is handed over; they are numbered from 0, and each asks for the outputs of
+    /// the sample of that number, modulo their count. From any thread.
+    std::function<void(std::size_t number, everpool::Request&)> prepare{};
+    /// Of every completion, a second one of the same operation included; none after stop(). One at
+    /// a time.
+    std::function<void(std::size_t number, everpool::error_code, const everpool::Result&)> on_end{};
+};
+
 class RecoveryLoad {
 public:
-    RecoveryLoad(everpool::ResourcePool& pool, everpool::tests::ModelSamples model,
-                 std::size_t outstanding = 8)
-        : pool_(pool), model_(std::move(model)) {
-        for (std::size_t i = 0; i < outstanding; ++i) ask();
+    RecoveryLoad(everpool::ResourcePool& pool, const everpool::tests::ModelSamples& model,
+                 LoadOptions options = {})
+        : callers_(std::make_shared<Callers>(pool, model, std::move(options))) {
+        for (std::size_t i = 0; i < callers_->options.outstanding; ++i) callers_->ask();
     }
     ~RecoveryLoad() { stop(); }
     RecoveryLoad(const RecoveryLoad&) = delete;
@@ -55,81 +65,100 @@ public:
 
     /// Until `count` more answers have come. False: not within a minute.
     bool wait_for(std::uint64_t count) {
-        std::unique_lock lock(mutex_);
-        const std::uint64_t wanted = answered_ + count;
-        return changed_.wait_for(lock, std::chrono::minutes{1},
-                                 [&] { return answered_ >= wanted; });
+        std::unique_lock lock(callers_->mutex);
+        const std::uint64_t wanted = callers_->answered + count;
+        return callers_->changed.wait_for(lock, std::chrono::minutes{1},
+                                          [&] { return callers_->answered >= wanted; });
     }
 
-    /// Asks nothing more and waits for what is under way, a minute at most; what has not come is lost.
+    /// Asks nothing more and waits for what is under way, a minute at most; what has not come is
+    /// lost, also if it still comes.
     void stop() {
-        std::unique_lock lock(mutex_);
-        is_stopping_ = true;
-        changed_.wait_for(lock, std::chrono::minutes{1}, [&] { return under_way_ == 0; });
-        account_.lost += std::exchange(under_way_, 0);
+        std::unique_lock lock(callers_->mutex);
+        callers_->is_stopping = true;
+        callers_->changed.wait_for(lock, std::chrono::minutes{1},
+                                   [&] { return callers_->under_way == 0; });
+        callers_->is_over = true;
+        callers_->account.lost += std::exchange(callers_->under_way, 0);
     }
 
     [[nodiscard]] LoadAccount account() {
-        const std::scoped_lock lock(mutex_);
-        return account_;
+        const std::scoped_lock lock(callers_->mutex);
+        return callers_->account;
     }
 
 private:
-    void ask() {
-        std::size_t number = 0;
-        {
-            const std::scoped_lock lock(mutex_);
-            if (is_stopping_) return;
-            number = completions_.size();
-            completions_.push_back(0);
-            ++account_.asked;
-            ++under_way_;
-        }
-        const auto& sample = model_.samples[number % model_.samples.size()];
-        pool_.async_run(everpool::Request::inference(model_.name, sample.inputs),
-                        [this, number, submitted = Clock::now()](everpool::error_code ec,
-                                                                 const everpool::Result& result) {
-                            note(number, submitted, ec, result);
-                        });
-    }
+    /// Each handler keeps it alive: an answer that comes after all must find it. The pool is not
+    /// touched any more once this is stopping.
+    struct Callers : std::enable_shared_from_this<Callers> {
+        Callers(everpool::ResourcePool& whom, const everpool::tests::ModelSamples& what,
+                LoadOptions how)
+            : pool(whom), model(what), options(std::move(how)) {}
 
-    void note(std::size_t number, everpool::TimePoint submitted, everpool::error_code ec,
-              const everpool::Result& result) {
-        const auto& sample = model_.samples[number % model_.samples.size()];
-        const bool is_right =
-            !ec && everpool::tests::largest_difference(result.outputs, sample.outputs) <= 1e-4;
-        {
-            const std::scoped_lock lock(mutex_);
-            if (++completions_[number] > 1) {
-                ++account_.twice;
-                return;
-            }
-            --under_way_;
-            ++answered_;
-            if (is_right) ++account_.right;
-            else ++(ec ? account_.lost : account_.wrong);
-            if (!is_right && account_.trouble.empty())
-                account_.trouble = (ec ? ec.message() : std::string("a wrong answer")) + ": " +
-                                   result.diagnostics.text();
-            if (is_right && result.attempts == 1)
-                account_.compute_ms.push_back(milliseconds(result.timing.compute));
-            if (is_right && result.attempts > 1)
-                account_.moved.push_back({submitted, Clock::now()});
-            // Inside, so that who stops this does not destroy it under us.
-            changed_.notify_all();
-            if (is_stopping_) return;
-        }
-        ask();
-    }
+        void ask();
+        void note(std::size_t number, everpool::TimePoint submitted, everpool::error_code ec,
+                  const everpool::Result& result);
 
-    everpool::ResourcePool& pool_;
-    const everpool::tests::ModelSamples model_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<unsigned> completions_; ///< by operation
-    std::uint64_t answered_{0}, under_way_{0};
-    bool is_stopping_{false};
-    LoadAccount account_;
+        everpool::ResourcePool& pool;
+        const everpool::tests::ModelSamples model;
+        const LoadOptions options;
+        std::mutex mutex;
+        std::condition_variable changed;
+        std::deque<unsigned> completions; ///< by operation
+        std::uint64_t answered{0}, under_way{0};
+        bool is_stopping{false}, is_over{false};
+        LoadAccount account;
+    };
+
+    const std::shared_ptr<Callers> callers_;
 };
+
+inline void RecoveryLoad::Callers::ask() {
+    std::size_t number = 0;
+    {
+        const std::scoped_lock lock(mutex);
+        if (is_stopping) return;
+        number = completions.size();
+        completions.push_back(0);
+        ++account.asked;
+        ++under_way;
+    }
+    auto request = everpool::Request::inference(
+        model.name, model.samples[number % model.samples.size()].inputs);
+    if (options.prepare) options.prepare(number, request);
+    pool.async_run(std::move(request),
+                   [self = shared_from_this(), number, submitted = Clock::now()](
+                       everpool::error_code ec, const everpool::Result& result) {
+                       self->note(number, submitted, ec, result);
+                   });
+}
+
+inline void RecoveryLoad::Callers::note(std::size_t number, everpool::TimePoint submitted,
+                                        everpool::error_code ec, const everpool::Result& result) {
+    const auto& sample = model.samples[number % model.samples.size()];
+    const bool is_right =
+        !ec && everpool::tests::largest_difference(result.outputs, sample.outputs) <= 1e-4;
+    {
+        const std::scoped_lock lock(mutex);
+        if (is_over) return;
+        if (options.on_end) options.on_end(number, ec, result);
+        if (++completions[number] > 1) {
+            ++account.twice;
+            return;
+        }
+        --under_way;
+        ++answered;
+        if (is_right) ++account.right;
+        else ++(ec ? account.lost : account.wrong);
+        if (!is_right && account.trouble.empty())
+            account.trouble = (ec ? ec.message() : std::string("a wrong answer")) + ": " +
+                              result.diagnostics.text();
+        if (is_right && result.attempts == 1)
+            account.compute_ms.push_back(milliseconds(result.timing.compute));
+        if (is_right && result.attempts > 1) account.moved.push_back({submitted, Clock::now()});
+        changed.notify_all();
+    }
+    ask();
+}
 
 } // namespace scenario

@@ -1,7 +1,7 @@
 // Parts of scenario_recovery: what the levels of fault tolerance cost while nothing fails.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Two pools at the same time, one at level none, in turn: a block of operations each, one at a time.
+// Two pools at the same time, one at level none, in turn: a block of operations each, one by one.
 #pragma once
 
 #include "recovery_load.hpp"

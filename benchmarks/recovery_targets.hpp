@@ -10,20 +10,27 @@
 #include <fmt/format.h>
 
 #include <everpool/fault_injector.hpp>
+#include <everpool/recovery_record.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace scenario {
 
-/// What `n` rounds of one fault have shown. In ms, from the fault on.
+/// What `n` faults of one kind have shown. In ms, from the fault on.
 struct FaultFigures {
     everpool::Fault fault{};
     std::size_t n{0}, lost{0}, twice{0}, wrong{0}, leaked{0}, not_restored{0};
     std::vector<double> detect, first_answer, capacity;
     std::vector<double> restore;       ///< capacity, from the detection on
     std::vector<double> model_compute; ///< run times of the model itself, without any fault
+    std::optional<everpool::RecoveryCount> recoveries; ///< by the pool's own count
+    /// Of a host: operations that its pool had been handed and no record was left of. Nobody had
+    /// been told anything of them.
+    std::optional<std::size_t> unheard_of;
     std::string trouble;
     std::vector<std::string> paths; ///< of its recoveries
 };
@@ -64,15 +71,43 @@ inline FaultKind kind_of(everpool::Fault fault) {
     }
 }
 
-inline bool ends_browser(everpool::Fault fault, bool is_firefox) {
+/// What `n` of its row counts.
+inline std::string_view counted_by(everpool::Fault fault) {
     using enum everpool::Fault;
-    // Firefox has no part that carries the connections but the browser itself.
-    return fault == browser_kill || fault == browser_stop || fault == all_browsers_kill ||
-           (is_firefox && (fault == network_service_kill || fault == network_service_stop));
+    switch (fault) {
+    case gpu_kill_repeated: return "kills, 12 a round";
+    case all_browsers_kill: return "rounds of all browsers at once";
+    case cascade: return "rounds of 3 faults into each other";
+    default: return "faults";
+    }
 }
 
-inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors, bool is_firefox,
-                     bool judges_times) {
+/// How many of these one round is.
+inline std::size_t faults_in_round(everpool::Fault fault) {
+    return fault == everpool::Fault::gpu_kill_repeated ? 12 : 1;
+}
+
+/// Is a new browser the least that cures it? Then a cold start is what it may take, else a reload.
+inline bool ends_browser(everpool::Fault fault, everpool::BrowserType engine) {
+    using enum everpool::Fault;
+    using everpool::BrowserType;
+    switch (fault) {
+    case browser_kill:
+    case browser_stop:
+    case all_browsers_kill: return true;
+    // Firefox has no part that carries the connections but the browser itself.
+    case network_service_kill:
+    case network_service_stop: return engine == BrowserType::firefox;
+    // A WebDriver session of WebKitGTK is gone with its page's process; a page that merely hangs,
+    // or has lost its connections, is reloaded or replaced in the same session.
+    case renderer_kill:
+    case page_crash: return engine == BrowserType::webkit;
+    default: return false;
+    }
+}
+
+inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
+                     everpool::BrowserType engine, bool judges_times) {
     Verdict out;
     out.demand(row.lost + row.twice + row.wrong + row.leaked + row.not_restored == 0,
                "lost, twice, wrong, leaked and not restored are 0");
@@ -93,7 +128,7 @@ inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors, bool
                                "session = {:.0f}",
                                limit));
     } else if (kind != FaultKind::other || row.fault == everpool::Fault::all_browsers_kill) {
-        const bool is_cold = ends_browser(row.fault, is_firefox);
+        const bool is_cold = ends_browser(row.fault, engine);
         const double limit = 1.3 * median(is_cold ? floors.cold_start : floors.reload);
         out.demand(median(row.restore) <= limit,
                    fmt::format("from detection to full capacity, p50 <= 1.3 x {} and model load = "

@@ -35,6 +35,14 @@ inline std::string home_of(int pid) {
     return environment.substr(begin, environment.find('\0', begin) - begin);
 }
 
+/// By a signal. False also if it is gone.
+inline bool is_stopped(int pid) {
+    const std::string stat = proc_file(pid, "stat");
+    // "<pid> (<name>) <state> ...", and the name may have brackets and spaces of its own.
+    const auto name_end = stat.rfind(") ");
+    return name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") == 0;
+}
+
 /// Every process that was started with something below this directory in its environment or on its
 /// command line, whatever its group: a browser's own, its zygotes, its crash handlers. (Chromium's
 /// children write their command line over their environment.)

@@ -8,9 +8,11 @@
 #include "io/linux/process_group.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <utility>
 
@@ -18,6 +20,14 @@ namespace everpool::facade {
 
 using core::LossCause;
 using wire::Channel;
+
+namespace {
+
+/// Until there is another network service: some 20 ms (Chromium), and up to half a second of them.
+constexpr int network_tries = 25;
+constexpr std::chrono::milliseconds network_pause{20};
+
+} // namespace
 
 /// One browser process from launch to exit. Outlives its driver's interest in it while it is being
 /// closed; `owner` is null from then on.
@@ -78,12 +88,17 @@ void WorkerDriver::start(const core::StartWorker& action) {
     // A hung part answers nobody, and would take what is made anew down with it.
     if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
     if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
+    // Firefox closes no page whose process stands still, which only a new page needs.
+    if (action.cause == LossCause::page_hung && action.rung == RecoveryRung::new_page &&
+        spec().type == BrowserType::firefox)
+        kill_part(io::BrowserPart::page);
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
     has_crash_to_come_ =
         action.rung == RecoveryRung::reload_page && action.cause == LossCause::connection_closed;
     with_.bridge.revoke(id_);
-    if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty()) return reload_page();
+    if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty())
+        return reload_page(action.cause == LossCause::network_hung ? network_tries : 0);
     if (!replaces_browser(action.rung) && life_) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
@@ -101,15 +116,28 @@ void WorkerDriver::adjust(const core::StartWorker& action) {
     form_ = action.form;
 }
 
-void WorkerDriver::reload_page() {
+void WorkerDriver::reload_page(int more_tries) {
     life_->browser->async_reload_page(
         page_, with_.bridge.admit(id_, generation_),
-        in_this_life([which = ++reload_count_](WorkerDriver& self, error_code ec, Diagnostics why) {
+        in_this_life([which = ++reload_count_, more_tries](WorkerDriver& self, error_code ec,
+                                                           Diagnostics why) {
             if (which != self.reload_count_) return; // the page died under it, and it was repeated
             // A dying page refuses; once the engine has said that it is dead, it is asked again.
             if (self.has_crash_to_come_ && ec != Errc::worker_lost) return;
+            if (ec && ec != Errc::worker_lost && more_tries > 0)
+                return self.reload_page_soon(more_tries - 1);
             if (ec) self.start_failed(ec, std::move(why));
         }));
+}
+
+/// The network service that was just killed takes with it what it is asked meanwhile; the browser
+/// starts another one.
+void WorkerDriver::reload_page_soon(int more_tries) {
+    const auto timer = std::make_shared<boost::asio::steady_timer>(with_.strand, network_pause);
+    timer->async_wait([timer, next = in_this_life([more_tries](WorkerDriver& self) {
+                                  if (self.life_ && !self.page_.empty())
+                                      self.reload_page(more_tries);
+                              })](error_code) { next(); });
 }
 
 void WorkerDriver::kill_part(io::BrowserPart part) {

@@ -121,7 +121,8 @@ private:
     [[nodiscard]] error_code sabotage(io::BrowserOptions& options);
     [[nodiscard]] bool has_browser() const noexcept { return life_ != nullptr; }
     [[nodiscard]] io::Browser& browser() const noexcept; ///< \pre has_browser()
-    void reload_page();
+    void reload_page(int more_tries = 0);
+    void reload_page_soon(int more_tries);
     void kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();

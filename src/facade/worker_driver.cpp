@@ -23,9 +23,10 @@ using wire::Channel;
 
 namespace {
 
-/// Until there is another network service: some 20 ms (Chromium), and up to half a second of them.
-constexpr int network_tries = 25;
-constexpr std::chrono::milliseconds network_pause{20};
+/// A page whose connections are gone may be dying, and its network service may be: either refuses to
+/// be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
+constexpr int reload_tries = 100;
+constexpr std::chrono::milliseconds reload_pause{20};
 
 } // namespace
 
@@ -98,7 +99,10 @@ void WorkerDriver::start(const core::StartWorker& action) {
         action.rung == RecoveryRung::reload_page && action.cause == LossCause::connection_closed;
     with_.bridge.revoke(id_);
     if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty())
-        return reload_page(action.cause == LossCause::network_hung ? network_tries : 0);
+        return reload_page(action.cause == LossCause::connection_closed ||
+                                   action.cause == LossCause::network_hung
+                               ? reload_tries
+                               : 0);
     if (!replaces_browser(action.rung) && life_) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
@@ -122,22 +126,20 @@ void WorkerDriver::reload_page(int more_tries) {
         in_this_life([which = ++reload_count_, more_tries](WorkerDriver& self, error_code ec,
                                                            Diagnostics why) {
             if (which != self.reload_count_) return; // the page died under it, and it was repeated
-            // A dying page refuses; once the engine has said that it is dead, it is asked again.
-            if (self.has_crash_to_come_ && ec != Errc::worker_lost) return;
             if (ec && ec != Errc::worker_lost && more_tries > 0)
                 return self.reload_page_soon(more_tries - 1);
             if (ec) self.start_failed(ec, std::move(why));
         }));
 }
 
-/// The network service that was just killed takes with it what it is asked meanwhile; the browser
-/// starts another one.
+/// Unless it is begun anew until then.
 void WorkerDriver::reload_page_soon(int more_tries) {
-    const auto timer = std::make_shared<boost::asio::steady_timer>(with_.strand, network_pause);
-    timer->async_wait([timer, next = in_this_life([more_tries](WorkerDriver& self) {
-                                  if (self.life_ && !self.page_.empty())
-                                      self.reload_page(more_tries);
-                              })](error_code) { next(); });
+    const auto timer = std::make_shared<boost::asio::steady_timer>(with_.strand, reload_pause);
+    timer->async_wait(
+        [timer, next = in_this_life([which = reload_count_, more_tries](WorkerDriver& self) {
+                    if (which == self.reload_count_ && self.life_ && !self.page_.empty())
+                        self.reload_page(more_tries);
+                })](error_code) { next(); });
 }
 
 void WorkerDriver::kill_part(io::BrowserPart part) {

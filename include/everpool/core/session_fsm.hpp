@@ -242,7 +242,8 @@ private:
         explicit Channel(const CoreConfig& config)
             : detector({.ping_interval = config.ping_interval,
                         .acceptable_pause = config.acceptable_pause,
-                        .silence_max = config.ping_timeout}) {}
+                        .silence_max = config.ping_timeout,
+                        .busy_silence_min = config.ping_interval}) {} // run times are known here
         State state{State::quiet};
         TimePoint next_question_at{never};
         TimePoint heard_at{};

@@ -5,11 +5,16 @@
 // is busy, all its workers are slow, and to restart them would make it busier. So a worker counts as
 // slow only if most of the others that do the same work are not, and there is one at least. As one is
 // always the first to be found slow, the others are asked for what they did since.
+//
+// And only if it has been slow for a while. A part that hangs makes others slow (an endless loop takes
+// a processor from them), and is to be found as what it is: for a rung that cures slowness would wait
+// for the part that hangs.
 #pragma once
 
 #include "everpool/core/latency_drift.hpp"
 #include "everpool/time.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -20,6 +25,9 @@ class Slowness {
 public:
     /// Kinds of work beyond these are not watched.
     static constexpr std::size_t kinds_max = 64;
+
+    /// So long it must have been slow without a break: longer than a hang takes to be found.
+    static constexpr Duration patience = std::chrono::seconds{3};
 
     Slowness(std::size_t worker_count, std::size_t kind_count)
         : kind_count_(kind_count < kinds_max ? kind_count : kinds_max), workers_(worker_count) {}
@@ -36,11 +44,13 @@ public:
             return false;
         }
         if (watched.counts_at_alarm.empty()) {
+            watched.alarm_at = now;
             for (std::size_t i = 0; i < workers_.size(); ++i)
                 watched.counts_at_alarm.push_back(count_of(i, kind));
             return false;
         }
-        return is_its_own(worker, kind, watched.counts_at_alarm);
+        return now - watched.alarm_at >= patience &&
+               is_its_own(worker, kind, watched.counts_at_alarm);
     }
 
     /// Another life: what it was is no measure of what it will be.
@@ -54,6 +64,7 @@ public:
 private:
     struct Watched {
         LatencyDrift drift;
+        TimePoint alarm_at{};
         std::vector<std::uint64_t> counts_at_alarm; ///< by worker; empty: there is no alarm
     };
 

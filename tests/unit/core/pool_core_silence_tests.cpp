@@ -39,8 +39,21 @@ TEST_CASE("how long work takes is learnt, and what takes far longer is taken for
         CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
     }
     rig.submit(101);
-    CHECK(all<StartWorker>(rig.pass_without_compute(1900ms)).empty()); // 2 x 0.5 s, and 0.9 s
+    CHECK(all<StartWorker>(rig.pass_without_compute(1900ms)).empty()); // 2 x 0.5 s, and a second of grace
     CHECK(only<StartWorker>(rig.pass_without_compute(500ms)).cause == LossCause::compute_hung);
+}
+
+TEST_CASE("a thread that hangs in work of milliseconds is found as soon as an idle one") {
+    CoreRig rig(CoreRig::workers(1));
+    rig.start();
+    for (std::uint64_t id = 1; id <= 100; ++id) {
+        const auto sent = only<Dispatch>(rig.submit(id));
+        rig.pass_without_compute(5ms);
+        CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
+    }
+    rig.submit(101);
+    CHECK(all<StartWorker>(rig.pass_without_compute(900ms)).empty());
+    CHECK(only<StartWorker>(rig.pass_without_compute(350ms)).cause == LossCause::compute_hung);
 }
 
 TEST_CASE("a browser that is silent on its control channel is restarted though its page answers") {

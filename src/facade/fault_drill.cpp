@@ -196,6 +196,10 @@ void FaultDrill::carry_out(const ExercisePointer& exercise) {
         done(exercise);
         forget(exercise);
     };
+    const auto finish_hits = [&] {
+        report_hits(exercise);
+        forget(exercise);
+    };
     if (is_by_script(order.fault)) return run_script(exercise);
     switch (order.fault) {
     case Fault::browser_kill:
@@ -203,23 +207,18 @@ void FaultDrill::carry_out(const ExercisePointer& exercise) {
     case Fault::gpu_kill:
     case Fault::network_service_kill:
         hit(*exercise, order.worker, part_of(order.fault), ProcessSignal::kill);
-        report_hits(exercise);
-        return forget(exercise);
+        return finish_hits();
     case Fault::all_browsers_kill:
         for (std::uint32_t i = 0; i < ground_.worker_count(); ++i)
             hit(*exercise, WorkerId{i}, BrowserPart::browser, ProcessSignal::kill);
-        report_hits(exercise);
-        return forget(exercise);
+        return finish_hits();
     case Fault::browser_stop:
     case Fault::renderer_stop:
     case Fault::network_service_stop: return stop(exercise, part_of(order.fault));
     case Fault::page_crash: ground_.worker_at(order.worker).crash_page(); return finish();
     case Fault::socket_drop: ground_.cut_connections(order.worker); return finish();
     case Fault::gpu_hang: hang_gpu(*exercise); return finish();
-    case Fault::launch_failure:
-        fail_launches(*exercise);
-        report_hits(exercise);
-        return forget(exercise);
+    case Fault::launch_failure: fail_launches(*exercise); return finish_hits();
     case Fault::gpu_kill_repeated: return begin_gpu_kills(exercise);
     case Fault::cascade: return begin_cascade(exercise);
     case Fault::slow: return begin_slowness(exercise);

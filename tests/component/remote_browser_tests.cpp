@@ -4,6 +4,7 @@
 #include "io/browser.hpp"
 #include "io/webdriver_client.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
 #include "support/scripted_driver.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -51,10 +52,7 @@ struct Scene final : io::BrowserListener {
 
     template <class Condition>
     void run_until(Condition is_true) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        context.restart();
-        while (!is_true() && context.run_one_until(deadline) != 0) {}
-        REQUIRE(is_true());
+        REQUIRE(tests::run_until(context, is_true));
     }
     error_code launch() {
         std::optional<error_code> launched;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/webdriver_client.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
 #include "support/scripted_driver.hpp"
 
 #include <boost/json/parse.hpp>
@@ -67,10 +68,7 @@ struct Scene {
     }
     template <class Condition>
     void run_until(Condition is_true) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        context.restart();
-        while (!is_true() && context.run_one_until(deadline) != 0) {}
-        REQUIRE(is_true());
+        REQUIRE(tests::run_until(context, is_true));
     }
 
     boost::asio::io_context context{1};

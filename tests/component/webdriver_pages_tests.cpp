@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/webdriver_pages.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
 #include "support/scripted_driver.hpp"
 
 #include <boost/json/object.hpp>
@@ -60,10 +61,7 @@ struct Scene {
     }
     template <class Condition>
     void run_until(Condition is_true) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        context.restart();
-        while (!is_true() && context.run_one_until(deadline) != 0) {}
-        REQUIRE(is_true());
+        REQUIRE(tests::run_until(context, is_true));
     }
     void wait_for(int how_many) {
         run_until([&] { return done == how_many; });

@@ -10,6 +10,7 @@
 #include "support/catch.hpp"
 #include "support/model_samples.hpp"
 #include "support/module_file.hpp"
+#include "support/run_until.hpp"
 #include "worker_subject.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -60,10 +61,7 @@ public:
     }
 
     bool wait_until(const std::function<bool()>& is_so, Duration limit) override {
-        const auto end = std::chrono::steady_clock::now() + limit;
-        context_.restart();
-        while (!is_so() && context_.run_one_until(end) != 0) {}
-        return is_so();
+        return tests::run_until(context_, is_so, limit);
     }
 
 private:

@@ -46,6 +46,15 @@ public:
             .worker = worker, .generation = generation_, .rung = rung, .cause = cause});
         return subject_->comes(core::WorkerConnected{worker, generation_}, limit);
     }
+    /// Its first start, until it works.
+    void begin() {
+        REQUIRE(start(RecoveryRung::restart_browser));
+        proves_itself();
+    }
+    /// For what is not to come: there is nothing to wait for but time.
+    void pass(Duration duration) {
+        (void)subject_->wait_until([] { return false; }, duration);
+    }
     /// It loads the model, is right about it, and works.
     void proves_itself() {
         subject_->perform(core::LoadModel{worker, generation_, model});
@@ -119,8 +128,7 @@ TEST_CASE("a worker connects, loads, proves itself and answers, each once and in
     const Kind kind = any_kind();
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     CHECK(trial.subject().events().size() == 4);
 }
 
@@ -128,8 +136,7 @@ TEST_CASE("operations are computed one after the other, and each is answered onc
     const Kind kind = any_kind();
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     std::vector<RequestId> requests;
     for (int i = 0; i < 4; ++i) requests.push_back(trial.dispatch());
     for (const RequestId request : requests)
@@ -144,12 +151,11 @@ TEST_CASE("a busy compute thread answers a ping after its operation, and the pag
     const Kind kind = any_kind();
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     // The first says that it is at work: it takes its operations in order.
     const RequestId first = trial.dispatch(), second = trial.dispatch();
     REQUIRE(trial.subject().comes(trial.answer(first, Errc::ok)));
-    REQUIRE(trial.subject().wait_until([] { return false; }, 20ms) == false);
+    trial.pass(20ms);
     const auto compute = trial.ping(wire::Channel::data);
     const auto page = trial.ping(wire::Channel::control);
     REQUIRE(trial.subject().comes(compute));
@@ -162,8 +168,7 @@ TEST_CASE("what waits may be cancelled, and everything is answered once") {
     const Kind kind = any_kind();
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     const RequestId running = trial.dispatch(), waiting = trial.dispatch();
     trial.subject().perform(core::SendCancel{worker, trial.generation(), waiting, 1});
     CHECK(trial.subject().comes(trial.answer(running, Errc::ok)));
@@ -183,8 +188,7 @@ TEST_CASE("what hangs is silent where it hangs and nowhere else, and its rung cu
     const Symptoms symptoms = GENERATE(from_range(hangs));
     CAPTURE(name_of(kind), static_cast<int>(symptoms.trouble));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     trial.subject().forget_events();
     if (!trial.subject().strike(symptoms.trouble)) return; // this engine has no such part
 
@@ -198,7 +202,7 @@ TEST_CASE("what hangs is silent where it hangs and nowhere else, and its rung cu
     if (symptoms.browser) CHECK(subject.comes(browser));
     if (symptoms.page_by_control == true) CHECK(subject.comes(by_control));
     // Whoever is to be silent is so for longer than any of these answers ever took.
-    (void)subject.wait_until([] { return false; }, 1s);
+    trial.pass(1s);
     if (symptoms.compute == false) CHECK_FALSE(subject.has(compute));
     if (symptoms.page == false) CHECK_FALSE(subject.has(page));
     if (!symptoms.browser) CHECK_FALSE(subject.has(browser));
@@ -215,11 +219,10 @@ TEST_CASE("what dies may be told of by its sockets and by its engine, and by not
     const bool is_browser = GENERATE(false, true);
     CAPTURE(name_of(kind), is_browser);
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     trial.subject().forget_events();
     REQUIRE(trial.subject().strike(is_browser ? Trouble::browser_dies : Trouble::page_dies));
-    (void)trial.subject().wait_until([] { return false; }, 1s);
+    trial.pass(1s);
     for (const core::WorkerLost& lost : trial.subject().all<core::WorkerLost>()) {
         INFO(core::name_of(lost.cause));
         CHECK(lost.generation == trial.generation());
@@ -231,7 +234,7 @@ TEST_CASE("what dies may be told of by its sockets and by its engine, and by not
     CHECK(trial.subject().all<core::WorkerLost>().size() == told);
     (void)trial.ping(wire::Channel::data);
     (void)trial.ping(wire::Channel::control);
-    (void)trial.subject().wait_until([] { return false; }, 500ms);
+    trial.pass(500ms);
     CHECK(trial.subject().events().size() == told);
 
     REQUIRE((is_browser ? trial.start(RecoveryRung::restart_browser)
@@ -243,14 +246,13 @@ TEST_CASE("a worker that was stopped says so once, and nothing after it") {
     const Kind kind = any_kind();
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
+    trial.begin();
     trial.subject().perform(core::StopWorker{worker, trial.generation(), true});
     REQUIRE(trial.subject().comes(core::WorkerStopped{worker, trial.generation()}));
     trial.subject().forget_events();
     (void)trial.ping(wire::Channel::control);
     (void)trial.ask(core::ControlQuestion::browser);
-    (void)trial.subject().wait_until([] { return false; }, 500ms);
+    trial.pass(500ms);
     CHECK(trial.subject().events().empty());
 }
 

@@ -1,7 +1,6 @@
 // Several real browsers at once: a standby that takes over, rivals of which one wins, and a fleet of
 // which none starts.
 // SPDX-License-Identifier: BSL-1.0
-#include "everpool/fault_injector.hpp"
 #include "everpool/recovery_manager.hpp"
 #include "io/browser.hpp"
 #include "support/browser_rig.hpp"
@@ -9,8 +8,6 @@
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 #include "support/temporary_directory.hpp"
-
-#include <boost/asio/use_future.hpp>
 
 #include <signal.h>
 
@@ -137,11 +134,8 @@ TEST_CASE("a page that hangs is contested by three; the winner stays, and nothin
     const std::string home = home_of(victim.process_id);
     REQUIRE_FALSE(home.empty());
     const auto directory = std::filesystem::path(home).parent_path();
-    FaultInjector faults(test.pool());
-    (void)faults
-        .async_inject({.fault = Fault::renderer_stop, .worker = victim.worker},
-                      boost::asio::use_future)
-        .get();
+    const FaultOrder stop{.fault = Fault::renderer_stop, .worker = victim.worker};
+    REQUIRE_FALSE(test.inject(stop).first);
     (void)test.wait_for([&](const PoolEvent& event) {
         return event.kind == Kind::worker_lost && event.worker == victim.worker;
     });

@@ -7,6 +7,7 @@
 #include "io/browser.hpp"
 #include "support/catch.hpp"
 #include "support/processes.hpp"
+#include "support/run_until.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -55,10 +56,7 @@ public:
     /// Runs the event loop until this is true. Fails the test if it does not become so in time.
     template <class Condition>
     void run_until(Condition is_true) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
-        context_.restart();
-        while (!is_true() && context_.run_one_until(deadline) != 0) {}
-        REQUIRE(is_true());
+        REQUIRE(tests::run_until(context_, is_true, std::chrono::seconds{60}));
     }
 
     Done launch() {

@@ -232,6 +232,7 @@ private:
     void use_worker(WorkerId, Turn&);
     void use_all_workers(Turn&);
     bool take_one(WorkerSlot&, WorkerId, Turn&);
+    [[nodiscard]] static bool may_become_able(const WorkerSlot&, ModelId) noexcept;
     [[nodiscard]] bool is_servable(ModelId) const noexcept;
     [[nodiscard]] Errc unservable_code() const noexcept;
     void flush_unservable(Turn&);

@@ -27,11 +27,9 @@ namespace everpool::core {
 inline bool PoolCore::may_ever_take(WorkerId id, ModelId model) const noexcept {
     const WorkerRole role = workers_[id.value].role;
     if (role != WorkerRole::active && role != WorkerRole::standby) return false;
-    const auto may = [model](const WorkerSlot& worker) {
-        return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
-    };
-    return may(workers_[id.value]) || std::ranges::any_of(workers_, [&](const WorkerSlot& worker) {
-               return worker.role == WorkerRole::rival && worker.rival_of == id && may(worker);
+    return may_become_able(workers_[id.value], model) ||
+           std::ranges::any_of(workers_, [&](const WorkerSlot& worker) {
+               return worker.rival_of == id && may_become_able(worker, model);
            });
 }
 

@@ -173,11 +173,15 @@ inline void PoolCore::refuse(RequestId id, Errc code, Turn& turn) {
     say(turn, Complete{id, code, 0, WorkerId::none()});
 }
 
+/// It is not given up, and has not rejected the model.
+inline bool PoolCore::may_become_able(const WorkerSlot& worker, ModelId model) noexcept {
+    return worker.fsm.is_hopeful() && (model.is_none() || !worker.fsm.has_rejected(model));
+}
+
 /// May some worker serve it, now or later?
 inline bool PoolCore::is_servable(ModelId model) const noexcept {
     return std::any_of(workers_.begin(), workers_.end(), [&](const WorkerSlot& worker) {
-        return worker.role != WorkerRole::dormant && worker.fsm.is_hopeful() &&
-               (model.is_none() || !worker.fsm.has_rejected(model));
+        return worker.role != WorkerRole::dormant && may_become_able(worker, model);
     });
 }
 

@@ -5,6 +5,19 @@
 using namespace everpool;
 using namespace everpool::core;
 
+namespace {
+
+/// Requests 1 to 100, of each of which the compute thread says nothing but its answer.
+void work_a_hundred_times(CoreRig& rig, Duration run_time) {
+    for (std::uint64_t id = 1; id <= 100; ++id) {
+        const auto sent = only<Dispatch>(rig.submit(id));
+        rig.pass_without_compute(run_time);
+        CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
+    }
+}
+
+} // namespace
+
 TEST_CASE("a worker whose page leaves its pings unanswered is given another page") {
     CoreRig rig(CoreRig::workers(2));
     rig.start();
@@ -33,24 +46,17 @@ TEST_CASE("a compute thread that is busy for less than its own timeout is left a
 TEST_CASE("how long work takes is learnt, and what takes far longer is taken for hung") {
     CoreRig rig(CoreRig::workers(1));
     rig.start();
-    for (std::uint64_t id = 1; id <= 100; ++id) {
-        const auto sent = only<Dispatch>(rig.submit(id));
-        rig.pass_without_compute(500ms);
-        CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
-    }
+    work_a_hundred_times(rig, 500ms);
     rig.submit(101);
-    CHECK(all<StartWorker>(rig.pass_without_compute(1900ms)).empty()); // 2 x 0.5 s, and a second of grace
+    CHECK(all<StartWorker>(rig.pass_without_compute(1900ms))
+              .empty()); // 2 x 0.5 s, and a second of grace
     CHECK(only<StartWorker>(rig.pass_without_compute(500ms)).cause == LossCause::compute_hung);
 }
 
 TEST_CASE("a thread that hangs in work of milliseconds is found as soon as an idle one") {
     CoreRig rig(CoreRig::workers(1));
     rig.start();
-    for (std::uint64_t id = 1; id <= 100; ++id) {
-        const auto sent = only<Dispatch>(rig.submit(id));
-        rig.pass_without_compute(5ms);
-        CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
-    }
+    work_a_hundred_times(rig, 5ms);
     rig.submit(101);
     CHECK(all<StartWorker>(rig.pass_without_compute(900ms)).empty());
     CHECK(only<StartWorker>(rig.pass_without_compute(350ms)).cause == LossCause::compute_hung);

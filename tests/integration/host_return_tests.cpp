@@ -101,7 +101,7 @@ void check_unknown(const RecoveredOperation& one, std::string_view why) {
 }
 
 std::string summary(const std::vector<RecoveredOperation>& told,
-                    const ResourcePoolSnapshot& snapshot) {
+                    const ResourcePoolSnapshot& snapshot, const BrowserStateManager& state) {
     std::string out = "told of";
     for (const RecoveredOperation& one : told)
         out += ' ' + std::to_string(one.operation.id.value) + " (" + one.code.message() + ')';
@@ -110,6 +110,11 @@ std::string summary(const std::vector<RecoveredOperation>& told,
     for (const WorkerSnapshot& worker : snapshot.workers)
         out += ", a worker " + std::string(name_of(worker.state)) + " with " +
                std::to_string(worker.in_flight);
+    out += "; kept";
+    state.snapshot().visit_operations([&](const OperationState& one) {
+        if (one.id.value > 20)
+            out += ' ' + std::to_string(one.id.value) + ' ' + std::string(name_of(one.status));
+    });
     return out;
 }
 
@@ -266,7 +271,7 @@ TEST_CASE("a host killed in mid-run and started again resumes its models, placem
         CHECK_FALSE(state->recovery().is_new);
         CHECK(state->recovery().ending != LogEnding::corruption);
         const auto told = recovered.wait_for(5);
-        INFO(summary(told, test.pool().snapshot()));
+        INFO(summary(told, test.pool().snapshot(), *state));
         check_recovered(told, level);
         check_history(*state, level);
         check_placement(*state);

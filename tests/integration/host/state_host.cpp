@@ -58,8 +58,11 @@ Request module_request(std::uint64_t index, bool is_idempotent, std::size_t elem
 
 void ignore(error_code, const Result&) {}
 
-void wait_for(const ResourcePool& pool, std::uint32_t in_flight, std::uint32_t queued) {
-    while (pool.snapshot().in_flight < in_flight || pool.snapshot().queued < queued)
+/// What is queued says nothing of how many operations there are: at level critical each copy counts.
+void wait_for(const ResourcePool& pool, std::uint32_t in_flight, std::size_t operations) {
+    const auto state = pool.state();
+    while (pool.snapshot().in_flight < in_flight ||
+           state->snapshot().operation_count() < operations)
         std::this_thread::yield();
 }
 
@@ -72,7 +75,7 @@ void leave_unfinished(Runtime& runtime, ResourcePool& pool) {
     pool.async_run(module_request(3, true, 16 << 10), ignore); // 128 KiB
     pool.async_run(module_request(4, true), ignore);
     pool.async_run(module_request(5, false), ignore); // waits: two workers take two each
-    wait_for(pool, 4, 1);
+    wait_for(pool, 4, 20 + 5);
     if (pool.state()->flush()) std::exit(1);
     print("ready");
 }
@@ -91,7 +94,7 @@ void send_unrecorded(ResourcePool& pool) {
     pool.async_run(module_request(1, false),
                    boost::asio::bind_cancellation_slot(cancel.slot(), ignore));
     pool.async_run(module_request(2, false), ignore);
-    wait_for(pool, 1, 1);
+    wait_for(pool, 1, 2);
     if (pool.state()->flush()) std::exit(1);
     cancel.emit(boost::asio::cancellation_type::terminal);
 }

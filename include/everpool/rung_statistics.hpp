@@ -16,6 +16,7 @@
 #include "everpool/recovery_rung.hpp"
 #include "everpool/time.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -102,12 +103,14 @@ public:
 
 private:
     static constexpr double fading = 0.957603280698573647; ///< 2^(-1/16)
+    static constexpr double failures_negligible = 0.1;     ///< a failure that is 50 attempts ago
     static constexpr std::size_t category_count = 10;
     static constexpr std::size_t browser_count = 8;
     static constexpr std::size_t cell_count = category_count * browser_count * recovery_rung_count;
 
     /// Measured on Chromium 156 without a GPU, model loading included; only an opening bid, which
-    /// the first attempt replaces.
+    /// the first attempt replaces. Until then it is scaled as the measured rung below it is: a
+    /// machine or a model that makes one slow makes the larger ones slow as well.
     static constexpr std::array<double, recovery_rung_count> usual_ms{
         20, 400, 450, 500, 500, 1200, 1200, 1200, 3000, 1500, 3000, 1};
 
@@ -135,8 +138,17 @@ private:
     }
     [[nodiscard]] double expected_ms(BrowserFailureCategory category, BrowserType browser,
                                      RecoveryRung rung) const noexcept {
-        const RungRecord& record = record_of(category, browser, rung);
-        return record.attempts > 0 ? record.recent_ms : usual_ms[static_cast<std::size_t>(rung)];
+        const RungRecord& own = record_of(category, browser, rung);
+        if (own.attempts > 0) return own.recent_ms;
+        const double usual = usual_ms[static_cast<std::size_t>(rung)];
+        // Down to the ping, but not of it: that takes as long as it has to wait.
+        for (std::size_t i = static_cast<std::size_t>(rung); i-- > 1;) {
+            const RungRecord& below = record_of(category, browser, recovery_rungs[i]);
+            // What a rung took that did not help is its time limit, and says nothing of speed.
+            if (below.attempts > 0 && below.recent_failures < failures_negligible)
+                return usual * std::max(1.0, below.recent_ms / usual_ms[i]);
+        }
+        return usual;
     }
 
     std::array<RungRecord, cell_count> records_{};

@@ -173,8 +173,10 @@ public:
         return {.category = BrowserFailureCategory::resource,
                 .domain = FailureDomain::compute,
                 .retryability = Retryability::retry_other_worker,
-                .what = "operations take " + milliseconds(seen.now) + ", they used to take " +
-                        milliseconds(seen.usual)};
+                .what = seen.now == Duration{}
+                            ? "operations take far longer than they used to"
+                            : "operations take " + milliseconds(seen.now) + ", they used to take " +
+                                  milliseconds(seen.usual)};
     }
 
     Judgement operator()(const WrongAnswer& seen) const {

@@ -9,11 +9,15 @@
 // And only if it has been slow for a while. A part that hangs makes others slow (an endless loop takes
 // a processor from them), and is to be found as what it is: for a rung that cures slowness would wait
 // for the part that hangs.
+//
+// And only if that can be felt. Of operations of a fraction of a millisecond a busy machine's scheduler
+// makes some of a millisecond; that is nobody's failure, and no recovery of a second is worth it.
 #pragma once
 
 #include "everpool/core/latency_drift.hpp"
 #include "everpool/time.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +33,9 @@ public:
     /// So long it must have been slow without a break: longer than a hang takes to be found.
     static constexpr Duration patience = std::chrono::seconds{3};
 
+    /// What takes less counts as this, so that below twice this nothing is slow.
+    static constexpr Duration run_time_min = std::chrono::milliseconds{5};
+
     Slowness(std::size_t worker_count, std::size_t kind_count)
         : kind_count_(kind_count < kinds_max ? kind_count : kinds_max), workers_(worker_count) {}
 
@@ -39,7 +46,7 @@ public:
         std::vector<Watched>& kinds = workers_[worker];
         if (kinds.empty()) kinds.resize(kind_count_);
         Watched& watched = kinds[kind];
-        if (!watched.drift.add(took, now)) {
+        if (!watched.drift.add(std::max(took, run_time_min), now)) {
             watched.counts_at_alarm.clear();
             return false;
         }

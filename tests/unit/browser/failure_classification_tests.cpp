@@ -46,7 +46,7 @@ const std::vector<Row>& rows() {
         {PageCrashed{"crashed"}, {}, crash, Domain::page, other},
         {PageCrashed{"OOM"}, {}, memory, Domain::page, other},
         {ChannelsSilent{.page = ChannelAnswer::silent}, {}, timeout, Domain::page, other},
-        {ChannelsSilent{.compute = ChannelAnswer::silent, .has_operation_in_time = true},
+        {ChannelsSilent{.compute = ChannelAnswer::silent, .is_compute_in_time = true},
          {},
          unknown,
          Domain::operation,
@@ -241,6 +241,14 @@ TEST_CASE("a message is a sentence that names the browser, the failure and the m
           "a browser: no answer within 1000 ms (1500 ms so far)");
     CHECK(categorize_browser_failure(MemoryPressure{Domain::page, 300 << 20, 400 << 20}).message ==
           "a browser: the page uses 300 MiB of 400 MiB");
+}
+
+TEST_CASE("of a worker that has become slow no times are said that nobody has measured") {
+    const auto text = [](LatencyDrift seen) {
+        return categorize_browser_failure(seen, {}).message;
+    };
+    CHECK(text({10ms, 100ms}).find("operations take 100 ms") != std::string::npos);
+    CHECK(text({}).find(" ms") == std::string::npos);
 }
 
 TEST_CASE("a fingerprint tells failures apart and forgets their accidents") {

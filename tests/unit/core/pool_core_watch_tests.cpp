@@ -170,6 +170,17 @@ TEST_CASE("a worker that has become slow by its own fault finishes what it has, 
     CHECK(rig.core.stats().redispatched == 0); // nothing of its was begun anew elsewhere
 }
 
+TEST_CASE("that a worker takes milliseconds where it took a third of one is no failure") {
+    CoreRig rig(with_model(3, 0s));
+    rig.start();
+    std::uint64_t id = 0;
+    work(rig, {300us, 300us, 300us}, 60, id);
+    work(rig, {300us, 300us, 9ms}, 2000, id);
+    CHECK(rig.core.stats().workers_lost == 0);
+    work(rig, {300us, 300us, 11ms}, 2000, id);
+    CHECK(rig.core.stats().workers_lost == 1);
+}
+
 TEST_CASE("if all workers have become slow, it is the machine, and none is restarted") {
     CoreRig rig(with_model(3, 0s));
     rig.start();

@@ -157,8 +157,8 @@ struct ChannelsSilent {
     ChannelAnswer protocol{ChannelAnswer::unknown};
     /// A script that the control channel runs on the page's main thread.
     ChannelAnswer evaluate{ChannelAnswer::unknown};
-    /// An operation runs there that has not reached its deadline, so that its thread cannot answer.
-    bool has_operation_in_time{false};
+    /// It has not been silent for longer than it may be, with what it has to compute.
+    bool is_compute_in_time{false};
     friend bool operator==(const ChannelsSilent&, const ChannelsSilent&) = default;
 };
 

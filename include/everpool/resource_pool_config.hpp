@@ -103,8 +103,8 @@ struct ResourcePoolConfig {
     Duration ping_interval{std::chrono::milliseconds{100}};
 
     /// So much longer than usual any of them may be silent: a page collects garbage, a machine
-    /// schedules somebody else. Default 800 ms; range 0 to 1 h.
-    Duration acceptable_pause{std::chrono::milliseconds{800}};
+    /// schedules somebody else. Default 750 ms; range 0 to 1 h.
+    Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length counts as a hang whatever was usual. Default 3 s; range ping_interval
     /// to 1 h.

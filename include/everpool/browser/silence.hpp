@@ -103,8 +103,7 @@ constexpr Silence diagnose_silence(BrowserEngine engine, const ChannelsSilent& s
         const bool is_compute_fine = seen.compute == ChannelAnswer::answers;
         return is_compute_fine ? Silence::page_hung : detail::judge_silent_sockets(engine, seen);
     }
-    if (is_compute_silent)
-        return seen.has_operation_in_time ? Silence::busy : Silence::compute_hung;
+    if (is_compute_silent) return seen.is_compute_in_time ? Silence::busy : Silence::compute_hung;
     if (seen.evaluate == ChannelAnswer::silent) return Silence::page_hung;
     if (seen.protocol == ChannelAnswer::silent && seen.page != ChannelAnswer::answers &&
         seen.compute != ChannelAnswer::answers)

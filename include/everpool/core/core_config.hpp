@@ -83,7 +83,7 @@ struct CoreConfig {
 
     /// A channel may be silent for so much longer than it usually is before it is looked at closely:
     /// a page collects garbage, a machine schedules somebody else. 0 to 1 h.
-    Duration acceptable_pause{std::chrono::milliseconds{800}};
+    Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length is looked at closely whatever was usual. ping_interval to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};

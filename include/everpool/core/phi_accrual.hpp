@@ -157,8 +157,8 @@ public:
     /// It has proved otherwise that it lives (a result): silence starts over, nothing is learnt.
     void on_sign_of_life(TimePoint now) noexcept { alive_at_ = std::max(alive_at_, now); }
 
-    /// It has begun something during which it cannot answer, which takes `expected` at the very
-    /// most: the p99.9 of the model's run time, or the operation's own deadline. Until then and
+    /// It has begun something during which it cannot answer, which takes `expected` at most
+    /// (see RunTimes), or until the operation's own deadline. Until then and
     /// acceptable_pause more, silence is no sign of anything. Said again, the later end counts.
     void begin_busy(TimePoint now, Duration expected = {}) noexcept {
         const Duration granted = std::max(expected, config_.busy_silence_min);

@@ -1,8 +1,10 @@
-// Everpool core: how long operations of a kind take at the very most.
+// Everpool core: how long operations of a kind take at most, but for a pause.
 // SPDX-License-Identifier: BSL-1.0
 //
-// For the question whether a worker that computes is late or hung. The answer is twice the p99.9 of
-// the run times seen, and a little for the machine; before enough has been seen there is none. Old
+// For the question whether a worker that computes is late or hung. The answer is twice the p99 of the
+// run times seen, and a little for the machine; before enough has been seen there is none. The tail
+// beyond it is not doubled: there a machine schedules somebody else, for which a silent worker is
+// granted a pause in any case, and only what even that does not cover makes the answer larger. Old
 // run times fade: at 20,000 the counts are begun anew, with the limit so far as the opening bid.
 // And for the question whether it is worth while to ask another worker as well (hedge_delay.hpp).
 #pragma once
@@ -26,9 +28,9 @@ public:
     /// What a busy machine may add to any run time.
     static constexpr Duration allowance = std::chrono::milliseconds{100};
 
-    /// `late_quantile`: see late().
-    explicit RunTimes(std::size_t kind_count, double late_quantile = 0.95)
-        : kinds_(kind_count), late_quantile_(late_quantile) {}
+    /// `late_quantile`: see Usual::late. `pause`: what who waits grants beyond expected().
+    explicit RunTimes(std::size_t kind_count, double late_quantile = 0.95, Duration pause = {})
+        : kinds_(kind_count), late_quantile_(late_quantile), pause_(pause) {}
 
     /// What is usual.
     struct Usual {
@@ -43,17 +45,16 @@ public:
         const auto us = std::max<Duration::rep>(took.count() / 1000, 1);
         (void)one.sketch.add(static_cast<double>(us));
         if (one.sketch.count() < count_min || one.sketch.count() % refresh_every != 0) return;
-        const double p = one.sketch.quantile(0.999);
-        one.limit = allowance + std::chrono::microseconds(static_cast<std::int64_t>(2 * p));
-        const auto quantile = [&one](double q) {
+        const auto quantile = [&one](double q) -> Duration {
             return std::chrono::microseconds(static_cast<std::int64_t>(one.sketch.quantile(q)));
         };
+        one.limit = allowance + std::max(2 * quantile(0.99), quantile(0.999) - pause_);
         one.usual = {std::max(one.usual.count, one.sketch.count()), quantile(0.5),
                      quantile(late_quantile_)};
         if (one.sketch.count() >= count_max) one.sketch.clear();
     }
 
-    /// Empty: not known yet. \pre as record()
+    /// Together with the pause it is more than 999 of 1000 take. Empty: not known yet. \pre as record()
     [[nodiscard]] std::optional<Duration> expected(std::uint32_t kind) const noexcept {
         return kinds_[kind].limit;
     }
@@ -73,6 +74,7 @@ private:
     };
     std::vector<Kind> kinds_;
     double late_quantile_;
+    Duration pause_;
 };
 
 } // namespace everpool::core

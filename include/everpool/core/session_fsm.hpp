@@ -10,8 +10,8 @@
 //
 // How long a channel may be silent is learnt from how regularly it answers (phi_accrual.hpp). Who
 // has been silent for longer is not dead yet: all channels are asked at once, and the page's main
-// thread over the control channel besides. Who has answered when a short while is over, and who has
-// not, tells which part hangs (browser/silence.hpp).
+// thread over the control channel besides. Who has answered since, and who has not although page and
+// browser have had the time that they have on any day, tells which part hangs (browser/silence.hpp).
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
@@ -55,7 +55,7 @@ public:
     ///       ^                    |  ^                    |
     ///       +----- reset() ------+  +---- on_answer() ---+
     ///
-    ///     calm --- on_time(), a channel is suspect --> looking --- on_time(), look_time later --> hung
+    ///     calm --- on_time(), a channel is suspect --> looking --- on_time(), verdict_at() --> hung
     ///       ^                                             |
     ///       +--- all have answered, or may be busy -------+               (one for the worker)
     ///
@@ -67,12 +67,14 @@ public:
     ///   (hung is not kept: it is said, and the owner resets the session)
     enum class State : std::uint8_t { quiet, idle, asked };
 
-    /// From the suspicion to the verdict.
-    static constexpr Duration look_time = std::chrono::milliseconds{150};
+    /// From the suspicion to the verdict, at least. Page and browser have as long as they have on any
+    /// day to answer: on a loaded machine a verdict after this takes a slow browser for a dead one.
+    static constexpr Duration look_time = std::chrono::milliseconds{100};
 
     explicit SessionFsm(const CoreConfig& config)
         : channels_{Channel(config), Channel(config), Channel(config)},
           interval_(config.ping_interval),
+          acceptable_pause_(config.acceptable_pause),
           hung_operation_grace_(config.hung_operation_grace),
           unknown_run_time_(config.compute_ping_timeout),
           count_max_(config.max_in_flight_per_worker),
@@ -110,6 +112,8 @@ public:
         channel.last_answered = sequence;
         channel.heard_at = now;
         channel.detector.on_heartbeat(now);
+        if (which == WorkerChannel::control && looking_since_ && !control_heard_at_)
+            control_heard_at_ = now;
         if (sequence == channel.last_sequence) channel.state = State::idle;
         return true;
     }
@@ -126,8 +130,13 @@ public:
             channel.detector.on_host_late(lost, now);
         }
         if (looking_since_) {
-            const bool is_all_lost = lost >= now - *looking_since_;
-            looking_since_ = is_all_lost ? now : *looking_since_ + lost;
+            const auto moved = [&](TimePoint at) { return lost >= now - at ? now : at + lost; };
+            const TimePoint since = moved(*looking_since_);
+            for (Channel& channel : channels_) // who has answered has answered
+                if (channel.heard_at >= *looking_since_)
+                    channel.heard_at = std::max(channel.heard_at, since);
+            if (control_heard_at_) control_heard_at_ = moved(*control_heard_at_);
+            looking_since_ = since;
         }
         hung_at_ = later(hung_at_, lost);
         gpu_hung_at_ = later(gpu_hung_at_, lost);
@@ -149,8 +158,10 @@ public:
             page_question_ = at(WorkerChannel::control).last_sequence;
             if (at(WorkerChannel::control).state != State::quiet) return NextSessionStep::ask_page;
         }
-        if (looking_since_ && now >= later(*looking_since_, look_time)) return judge(now);
-        return NextSessionStep::nothing;
+        if (now < verdict_at()) return NextSessionStep::nothing;
+        if (!is_stale()) return judge(now);
+        look(now);
+        return on_time(now);
     }
 
     /// When to call on_time() at the latest.
@@ -161,7 +172,7 @@ public:
             first = std::min(first, channel.next_question_at);
             if (!looking_since_) first = std::min(first, channel.detector.deadline());
         }
-        return looking_since_ ? std::min(first, later(*looking_since_, look_time)) : first;
+        return std::min(first, verdict_at());
     }
 
     /// After hung.
@@ -186,7 +197,8 @@ public:
         if (in_flight_ == 0) return true;
         return in_flight_ < count_max_ && bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
     }
-    /// `expected`: nearly all operations like it are over after this time; empty: not known yet.
+    /// `expected`: nearly all operations like it are over after this time and a pause; empty: not known
+    /// yet.
     /// `allowed`: how long its caller waits for it.
     void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed,
                  TimePoint now) noexcept {
@@ -262,9 +274,38 @@ private:
         });
     }
 
+    /// Heard of since all were asked?
+    [[nodiscard]] bool has_answered(WorkerChannel which) const noexcept {
+        const Channel& channel = channels_[index(which)];
+        return channel.state == State::quiet || channel.heard_at >= *looking_since_;
+    }
+    /// The page is waited for, and if it is silent the browser as well, and then what the page says
+    /// over the control channel. The compute thread is not: whether it has had its time is judged.
+    /// Never before the answer that brings it on, for what was due long ago looks like a host that
+    /// stood still.
+    [[nodiscard]] TimePoint verdict_at() const noexcept {
+        if (!looking_since_) return never;
+        const TimePoint out = later(*looking_since_, look_time);
+        const Channel& page = channels_[index(WorkerChannel::page)];
+        const Channel& control = channels_[index(WorkerChannel::control)];
+        if (page.state == State::quiet) return out;
+        if (has_answered(WorkerChannel::page)) return std::max(out, page.heard_at);
+        const TimePoint page_had_its_time = std::max(out, page.detector.deadline());
+        if (control.state == State::quiet) return page_had_its_time;
+        return std::max(page_had_its_time, control_heard_at_ ? later(*control_heard_at_, look_time)
+                                                             : control.detector.deadline());
+    }
+    /// The page has been waited for so long that the others' answers say nothing of now.
+    [[nodiscard]] bool is_stale() const noexcept {
+        const Channel& page = channels_[index(WorkerChannel::page)];
+        return page.state != State::quiet && !has_answered(WorkerChannel::page) &&
+               page.detector.deadline() > later(*looking_since_, look_time);
+    }
+
     /// All are asked at once, whatever is due.
     void look(TimePoint now) noexcept {
         looking_since_ = now;
+        control_heard_at_.reset();
         is_page_asked_ = has_page_answered_ = false;
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
@@ -294,10 +335,14 @@ private:
         seen.page = answer_of(at(WorkerChannel::page));
         seen.compute = answer_of(at(WorkerChannel::compute));
         seen.control = answer_of(at(WorkerChannel::control));
+        if (seen.control == ChannelAnswer::silent &&
+            !at(WorkerChannel::control).detector.is_suspect(now))
+            seen.control = ChannelAnswer::unknown; // slow; it has its own time
+        // Two ways to the page's main thread: an answer by either shows that it lives.
+        const bool is_page_alive = has_page_answered_ || seen.page == ChannelAnswer::answers;
         if (seen.control != ChannelAnswer::unknown)
-            seen.evaluate = has_page_answered_ ? ChannelAnswer::answers : ChannelAnswer::silent;
-        seen.has_operation_in_time =
-            in_flight_ != 0 && !at(WorkerChannel::compute).detector.is_suspect(now);
+            seen.evaluate = is_page_alive ? ChannelAnswer::answers : ChannelAnswer::silent;
+        seen.is_compute_in_time = !at(WorkerChannel::compute).detector.is_suspect(now);
         looking_since_.reset();
         cause_ = cause_of(browser::diagnose_silence(engine_, seen));
         return cause_ ? NextSessionStep::hung : NextSessionStep::nothing;
@@ -330,10 +375,14 @@ private:
     }
     /// What nobody waits for any more must end as soon as anything like it does.
     void expect_end(TimePoint now) noexcept {
-        const Duration allowed = new_ == 0 ? known_time_ : std::max(known_time_, allowed_time_);
+        const Duration known = known_time_ + acceptable_pause_;
+        const auto end = [&](Duration unknown) {
+            const Duration most = new_ == 0 ? known : std::max(known, unknown);
+            return later(now, std::max(most, hung_operation_grace_));
+        };
         abandoned_at_ = now;
-        hung_at_ = later(now, std::max(run_time(), hung_operation_grace_));
-        gpu_hung_at_ = later(now, std::max(allowed, hung_operation_grace_));
+        hung_at_ = end(unknown_run_time_);
+        gpu_hung_at_ = end(allowed_time_);
     }
     [[nodiscard]] bool has_compute_answered() const noexcept {
         return channels_[index(WorkerChannel::compute)].heard_at > abandoned_at_;
@@ -343,13 +392,14 @@ private:
     }
 
     std::array<Channel, 3> channels_; ///< by WorkerChannel
-    Duration interval_, hung_operation_grace_, unknown_run_time_;
+    Duration interval_, acceptable_pause_, hung_operation_grace_, unknown_run_time_;
     std::uint32_t count_max_;
     std::uint64_t bytes_max_;
     BrowserEngine engine_{BrowserEngine::chromium};
     std::optional<LossCause> cause_;
 
     std::optional<TimePoint> looking_since_;
+    std::optional<TimePoint> control_heard_at_{}; ///< first, in this look
     std::uint64_t page_question_{0};
     bool is_page_asked_{false}, has_page_answered_{false};
 

@@ -81,7 +81,7 @@ TEST_CASE("in WebKit a stopped parent leaves the sockets answering") {
 // A worker that computes cannot answer; taking it for hung would throw away what it has computed.
 TEST_CASE("a compute thread in the middle of an operation is busy until its deadline") {
     ChannelsSilent seen = channels(yes, no, yes, yes, yes);
-    seen.has_operation_in_time = true;
+    seen.is_compute_in_time = true;
     CHECK(diagnose_silence(BrowserEngine::chromium, seen) == Silence::busy);
     CHECK(domain_of(Silence::busy) == FailureDomain::operation);
     seen.page = seen.evaluate = no; // that does not excuse the main thread

@@ -64,8 +64,7 @@ TEST_CASE("models are loaded and warmed up on each worker, told one by one") {
     CHECK(has(
         actions,
         Notice{.what = Notice::What::model_ready, .worker = w0, .generation = {1}, .model = m1}));
-    CHECK(
-        has(actions, Notice{.what = Notice::What::worker_ready,
+    CHECK(has(actions, Notice{.what = Notice::What::worker_ready,
                               .worker = w0,
                               .generation = {1},
                               .rung = RecoveryRung::restart_browser}));

@@ -90,7 +90,8 @@ public:
 
     /// Recovers a worker as if the pool had seen this failure itself: what it had goes to others, and
     /// the ladder begins at the smallest rung that can cure it. If a recovery of it is under way, this
-    /// waits for that one's end.
+    /// waits for that one's end. What counts is the worker as it is when the pool hears of this, be it
+    /// one that has just been recovered: there is no asking for one of its former lives.
     ///
     /// Completion: void(error_code, RecoveryRecord). No error: the worker is ready again. Errors:
     /// no_worker_available (there is no such worker, or it has been given up), invalid_request (a

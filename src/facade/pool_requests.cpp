@@ -324,9 +324,10 @@ void PoolDriver::finish(const core::Complete& action, error_code storage) {
     if (storage && !code) {
         code = storage;
         result.diagnostics.message = fmt::format(
-            "operation '{}' was executed, and its outputs are here, but the record of that could "
-            "not be made durable: {}",
-            pending.run.operation, storage.message());
+            "operation '{}' was {}, and its outputs are here, but the record of that could not be "
+            "made durable: {}",
+            pending.run.operation, result.is_simulated ? "simulated" : "executed",
+            storage.message());
         result.diagnostics.remedy = "see ResourcePool::state()->health(); do not repeat what must "
                                     "not be executed twice";
         result.diagnostics.last_cause = storage;

@@ -7,13 +7,15 @@ using namespace everpool::core;
 
 namespace {
 
-/// Requests 1 to 100, of each of which the compute thread says nothing but its answer.
-void work_a_hundred_times(CoreRig& rig, Duration run_time) {
-    for (std::uint64_t id = 1; id <= 100; ++id) {
-        const auto sent = only<Dispatch>(rig.submit(id));
-        rig.pass_without_compute(run_time);
-        CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
-    }
+/// A request, of which the compute thread says nothing but its answer.
+void work(CoreRig& rig, std::uint64_t id, Duration run_time) {
+    const auto sent = only<Dispatch>(rig.submit(id));
+    rig.pass_without_compute(run_time);
+    CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
+}
+
+void work_a_hundred_times(CoreRig& rig, Duration run_time, std::uint64_t first = 1) {
+    for (std::uint64_t id = first; id < first + 100; ++id) work(rig, id, run_time);
 }
 
 } // namespace
@@ -60,6 +62,16 @@ TEST_CASE("a thread that hangs in work of milliseconds is found as soon as an id
     rig.submit(101);
     CHECK(all<StartWorker>(rig.pass_without_compute(900ms)).empty());
     CHECK(only<StartWorker>(rig.pass_without_compute(350ms)).cause == LossCause::compute_hung);
+}
+
+TEST_CASE("a pause that a machine made once does not make a hang be found later") {
+    CoreRig rig(CoreRig::workers(1));
+    rig.start();
+    work_a_hundred_times(rig, 5ms);
+    work(rig, 101, 450ms);
+    work_a_hundred_times(rig, 5ms, 102);
+    rig.submit(202);
+    CHECK(only<StartWorker>(rig.pass_without_compute(1250ms)).cause == LossCause::compute_hung);
 }
 
 TEST_CASE("a browser that is silent on its control channel is restarted though its page answers") {

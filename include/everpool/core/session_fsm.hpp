@@ -267,6 +267,9 @@ private:
         return static_cast<std::size_t>(which);
     }
     [[nodiscard]] Channel& at(WorkerChannel which) noexcept { return channels_[index(which)]; }
+    [[nodiscard]] const Channel& at(WorkerChannel which) const noexcept {
+        return channels_[index(which)];
+    }
 
     [[nodiscard]] bool is_any_suspect(TimePoint now) const noexcept {
         return std::ranges::any_of(channels_, [&](const Channel& channel) {
@@ -276,8 +279,7 @@ private:
 
     /// Heard of since all were asked?
     [[nodiscard]] bool has_answered(WorkerChannel which) const noexcept {
-        const Channel& channel = channels_[index(which)];
-        return channel.state == State::quiet || channel.heard_at >= *looking_since_;
+        return state(which) == State::quiet || at(which).heard_at >= *looking_since_;
     }
     /// The page is waited for, and if it is silent the browser as well, and then what the page says
     /// over the control channel. The compute thread is not: whether it has had its time is judged.
@@ -286,8 +288,8 @@ private:
     [[nodiscard]] TimePoint verdict_at() const noexcept {
         if (!looking_since_) return never;
         const TimePoint out = later(*looking_since_, look_time);
-        const Channel& page = channels_[index(WorkerChannel::page)];
-        const Channel& control = channels_[index(WorkerChannel::control)];
+        const Channel& page = at(WorkerChannel::page);
+        const Channel& control = at(WorkerChannel::control);
         if (page.state == State::quiet) return out;
         if (has_answered(WorkerChannel::page)) return std::max(out, page.heard_at);
         const TimePoint page_had_its_time = std::max(out, page.detector.deadline());
@@ -297,7 +299,7 @@ private:
     }
     /// The page has been waited for so long that the others' answers say nothing of now.
     [[nodiscard]] bool is_stale() const noexcept {
-        const Channel& page = channels_[index(WorkerChannel::page)];
+        const Channel& page = at(WorkerChannel::page);
         return page.state != State::quiet && !has_answered(WorkerChannel::page) &&
                page.detector.deadline() > later(*looking_since_, look_time);
     }
@@ -326,15 +328,14 @@ private:
 
     /// Who has answered since all were asked?
     NextSessionStep judge(TimePoint now) noexcept {
-        const auto answer_of = [&](const Channel& channel) {
-            if (channel.state == State::quiet) return ChannelAnswer::unknown;
-            return channel.heard_at >= *looking_since_ ? ChannelAnswer::answers
-                                                       : ChannelAnswer::silent;
+        const auto answer_of = [&](WorkerChannel which) {
+            if (state(which) == State::quiet) return ChannelAnswer::unknown;
+            return has_answered(which) ? ChannelAnswer::answers : ChannelAnswer::silent;
         };
         ChannelsSilent seen;
-        seen.page = answer_of(at(WorkerChannel::page));
-        seen.compute = answer_of(at(WorkerChannel::compute));
-        seen.control = answer_of(at(WorkerChannel::control));
+        seen.page = answer_of(WorkerChannel::page);
+        seen.compute = answer_of(WorkerChannel::compute);
+        seen.control = answer_of(WorkerChannel::control);
         if (seen.control == ChannelAnswer::silent &&
             !at(WorkerChannel::control).detector.is_suspect(now))
             seen.control = ChannelAnswer::unknown; // slow; it has its own time

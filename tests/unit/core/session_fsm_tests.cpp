@@ -66,14 +66,22 @@ struct SessionRig {
         now = begin + most;
         return std::nullopt;
     }
-    /// From now until all are asked, if nothing changes.
-    [[nodiscard]] Duration time_to_look() const {
+    /// Until all are asked, and this much longer.
+    void run_to_look(Duration longer) {
         SessionRig ahead = *this;
         for (int i = 0; i < 5000 && !ahead.session.is_looking(); ++i) REQUIRE_FALSE(ahead.run(1ms));
         REQUIRE(ahead.session.is_looking());
-        return ahead.now - now;
+        REQUIRE_FALSE(run(ahead.now - now + longer));
     }
 };
+
+/// All its channels have answered for 5 s.
+SessionRig watched() {
+    SessionRig rig;
+    rig.watch_all();
+    CHECK_FALSE(rig.run(5s));
+    return rig;
+}
 
 } // namespace
 
@@ -165,22 +173,18 @@ TEST_CASE("in Firefox a silent page and a silent compute thread are one page tha
 }
 
 TEST_CASE("a browser that is slow to answer while a thread hangs is not taken for hung itself") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_compute_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 10ms));
+    rig.run_to_look(-10ms);
     rig.is_browser_silent = true;
     CHECK(rig.run(2 * SessionFsm::look_time)); // the page has answered: it is the thread
     CHECK(rig.session.cause() == LossCause::compute_hung);
 }
 
 TEST_CASE("a page and a browser that are slow to answer have as long as on any day") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_compute_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 10ms));
+    rig.run_to_look(-10ms);
     rig.is_page_silent = rig.is_browser_silent = true;
     CHECK_FALSE(rig.run(3 * SessionFsm::look_time));
     CHECK(rig.session.is_looking());
@@ -190,11 +194,9 @@ TEST_CASE("a page and a browser that are slow to answer have as long as on any d
 }
 
 TEST_CASE("a verdict is never overdue because of the answer that brings it on") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_compute_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 10ms));
+    rig.run_to_look(-10ms);
     rig.is_page_silent = true;
     REQUIRE_FALSE(rig.run(410ms));
     REQUIRE(rig.session.is_looking());
@@ -205,11 +207,9 @@ TEST_CASE("a verdict is never overdue because of the answer that brings it on") 
 }
 
 TEST_CASE("a page that is asked over a slow control channel has time to answer there") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_page_silent = rig.is_compute_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 10ms));
+    rig.run_to_look(-10ms);
     rig.is_browser_silent = true;
     REQUIRE_FALSE(rig.run(160ms));
     const std::uint64_t question = rig.session.last_sequence(Channel::control);
@@ -223,11 +223,9 @@ TEST_CASE("a page that is asked over a slow control channel has time to answer t
 }
 
 TEST_CASE("what is said early in a long look does not count at its end") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_compute_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 10ms));
+    rig.run_to_look(-10ms);
     rig.is_page_silent = true; // the browser goes on for a moment
     REQUIRE_FALSE(rig.run(50ms));
     rig.is_browser_silent = rig.is_page_hung = true;
@@ -236,22 +234,18 @@ TEST_CASE("what is said early in a long look does not count at its end") {
 }
 
 TEST_CASE("a browser that was slow, and now answers, leaves no doubt about a page that lives") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_browser_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() - 1ms));
+    rig.run_to_look(-1ms);
     rig.is_browser_silent = false;
     rig.is_page_hung = true; // by its own connection it answers
     CHECK_FALSE(rig.run(300ms));
 }
 
 TEST_CASE("who has answered has answered, though the host stands still then") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_browser_silent = true;
-    REQUIRE_FALSE(rig.run(rig.time_to_look() + 1ms));
+    rig.run_to_look(1ms);
     REQUIRE(rig.session.is_looking());
     rig.now += 400ms;
     rig.session.on_host_late(400ms, rig.now);
@@ -261,9 +255,7 @@ TEST_CASE("who has answered has answered, though the host stands still then") {
 }
 
 TEST_CASE("a browser that stopped a moment after its page is found to have stopped") {
-    SessionRig rig;
-    rig.watch_all();
-    CHECK_FALSE(rig.run(5s));
+    SessionRig rig = watched();
     rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
     CHECK_FALSE(rig.run(250ms));
     rig.is_browser_silent = true;

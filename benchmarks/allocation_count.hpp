@@ -43,8 +43,8 @@ void measure(benchmark::State& state, Step step, std::uint64_t warm_up_count = 0
 
 } // namespace bench
 
-// The other forms of new and delete call these. Never inlined: g++ would see one half of a pair, and
-// warn of free() on what came from new.
+// The other forms of new and delete call these. Never inlined: g++ would see one half of a pair,
+// and warn of free() on what came from new.
 [[gnu::noinline]] void* operator new(std::size_t bytes) { return bench::allocate(bytes, 1); }
 [[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
     return bench::allocate(bytes, static_cast<std::size_t>(alignment));

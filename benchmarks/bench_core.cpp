@@ -4,8 +4,8 @@
 //
 // An operation is Submit -> Dispatch -> Replied -> Complete, with a deadline, and with the wakeups
 // and pings that come due meanwhile. `outstanding` of them are under way: the next one is submitted
-// when one completes. The floors do the least that any such thing must do: count it; or keep it in a
-// queue and find it again by its id, in containers of the standard library.
+// when one completes. The floors do the least that any such thing must do: count it; or keep it in
+// a queue and find it again by its id, in containers of the standard library.
 //
 // The counter `allocs` is allocations per operation, after everything has been used once.
 #include "allocation_count.hpp"

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A run with parameters is encoded and a result with an info is decoded, as a host does it, with
-// headers of some 1 KiB and with the shortest there are, and with tensors of 64 B and 1 MiB. The floor
-// copies the bytes of the same frame. Tensors are not copied by either direction of the codec, so
-// with 1 MiB it is faster than its floor. `peer/boost_json/parse` only parses the same header, into
-// the same kind of memory.
+// headers of some 1 KiB and with the shortest there are, and with tensors of 64 B and 1 MiB. The
+// floor copies the bytes of the same frame. Tensors are not copied by either direction of the
+// codec, so with 1 MiB it is faster than its floor. `peer/boost_json/parse` only parses the same
+// header, into the same kind of memory.
 //
 // The counter `allocs` is allocations per message, after everything has been used once.
 #include "allocation_count.hpp"

@@ -41,8 +41,8 @@ public:
     bool has_failures{false};
 };
 
-/// --benchmark_filter is matched against the names with what the library appends: an end of the line
-/// in it has to allow for that.
+/// --benchmark_filter is matched against the names with what the library appends: an end of the
+/// line in it has to allow for that.
 inline std::string translated(std::string argument) {
     if (!argument.starts_with("--benchmark_filter=")) return argument;
     constexpr std::string_view end = "(/iterations:1)?(/(manual|real)_time)?$";

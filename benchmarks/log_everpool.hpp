@@ -1,5 +1,5 @@
-// The log as a host has it: a ledger in a real directory, with zstd, shared by a committer. All of it
-// with its defaults.
+// The log as a host has it: a ledger in a real directory, with zstd, shared by a committer. All of
+// it with its defaults.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

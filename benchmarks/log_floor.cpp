@@ -1,4 +1,5 @@
-// The floors of keeping records: the least that has to be done, and nothing that could be read back.
+// The floors of keeping records: the least that has to be done, and nothing that could be read
+// back.
 // SPDX-License-Identifier: BSL-1.0
 //
 // No frames, no checksums, no recovery. Files are as large as they will be, and all of them was
@@ -137,8 +138,8 @@ private:
 
 // --- segments ------------------------------------------------------------------------------------
 
-/// What a log has to do that keeps what was written, and whose segments become durable one after the
-/// other: by one thread.
+/// What a log has to do that keeps what was written, and whose segments become durable one after
+/// the other: by one thread.
 class SegmentFloor final : public RecordStore {
 public:
     SegmentFloor(std::filesystem::path directory, Level level)

@@ -1,5 +1,5 @@
-// LevelDB: a put, with WriteOptions::sync if it is to be durable, else written to its log by write().
-// Writers queue up, and the first syncs for all.
+// LevelDB: a put, with WriteOptions::sync if it is to be durable, else written to its log by
+// write(). Writers queue up, and the first syncs for all.
 // SPDX-License-Identifier: BSL-1.0
 //
 // No compression, and a memtable that the run does not fill. All else is its default.

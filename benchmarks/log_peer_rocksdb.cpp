@@ -1,9 +1,9 @@
-// RocksDB: a put, with WriteOptions::sync if it is to be durable, else written to its log by write().
-// Writers form groups, whose leader syncs for all.
+// RocksDB: a put, with WriteOptions::sync if it is to be durable, else written to its log by
+// write(). Writers form groups, whose leader syncs for all.
 // SPDX-License-Identifier: BSL-1.0
 //
-// No compression, and a memtable that the run does not fill, so that nothing is flushed or compacted
-// while it is measured. All else is its default.
+// No compression, and a memtable that the run does not fill, so that nothing is flushed or
+// compacted while it is measured. All else is its default.
 #include "log_store.hpp"
 
 #include <rocksdb/db.h>

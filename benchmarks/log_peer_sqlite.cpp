@@ -1,9 +1,9 @@
-// SQLite: an insert, which is a transaction of its own, in WAL mode; synchronous=FULL if it is to be
-// durable, else NORMAL, which leaves the WAL to the system.
+// SQLite: an insert, which is a transaction of its own, in WAL mode; synchronous=FULL if it is to
+// be durable, else NORMAL, which leaves the WAL to the system.
 // SPDX-License-Identifier: BSL-1.0
 //
-// One connection behind a mutex: with one per thread all but one wait for the file's lock by sleeping
-// and asking again. Checkpoints of its WAL are put off until the end of the run.
+// One connection behind a mutex: with one per thread all but one wait for the file's lock by
+// sleeping and asking again. Checkpoints of its WAL are put off until the end of the run.
 #include "log_store.hpp"
 
 #include <sqlite3.h>

@@ -92,8 +92,8 @@ void forget_cached(const std::filesystem::path& directory) {
 
 // --- reading it ----------------------------------------------------------------------------------
 
-/// Every record is found, checked and handed to the visitor. Bytes are those of the records, without
-/// their frames.
+/// Every record is found, checked and handed to the visitor. Bytes are those of the records,
+/// without their frames.
 void replay(benchmark::State& state, std::uint64_t bytes, bool is_cached) {
     const RecordedLog& recorded = RecordedLog::of(bytes);
     CountingVisitor visitor;

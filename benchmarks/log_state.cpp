@@ -1,5 +1,5 @@
-// What a transaction costs who commits it to a BrowserStateManager: it is checked, applied, encoded,
-// and kept as the durability says.
+// What a transaction costs who commits it to a BrowserStateManager: it is checked, applied,
+// encoded, and kept as the durability says.
 // SPDX-License-Identifier: BSL-1.0
 #include "log_cases.hpp"
 #include "log_latencies.hpp"

@@ -75,13 +75,13 @@ constexpr bool is_chromium_family(BrowserType type) noexcept {
     return engine_of(type) == BrowserEngine::chromium;
 }
 
-/// How a browser is controlled by W3C WebDriver. All members empty: Chromium's family and Firefox are
-/// not (they have control channels of their own, which tell more), and WebKit is, by
+/// How a browser is controlled by W3C WebDriver. All members empty: Chromium's family and Firefox
+/// are not (they have control channels of their own, which tell more), and WebKit is, by
 /// WebKitWebDriver, for it knows no other way.
 ///
-/// WebDriver tells nothing by itself: what becomes of a page is seen from its connections and, where
-/// the driver is started here, from its processes. It reaches a page's main thread, not its compute
-/// thread.
+/// WebDriver tells nothing by itself: what becomes of a page is seen from its connections and,
+/// where the driver is started here, from its processes. It reaches a page's main thread, not its
+/// compute thread.
 struct WebDriverOptions {
     /// Of a driver or grid that runs already: "http://127.0.0.1:9515", "http://grid:4444/wd/hub".
     /// Each worker is a session there. Plain HTTP, so trust the way there. Its browsers must reach
@@ -122,8 +122,9 @@ struct BrowserSpec {
     /// Appended to the command line after ours. Leave alone unless you must.
     std::vector<std::string> extra_arguments{};
 
-    /// Firefox only: name and value of preferences that are written into the profile's user.js after
-    /// ours, the value as user.js has it ("true", "5", "\"text\""). Leave alone unless you must.
+    /// Firefox only: name and value of preferences that are written into the profile's user.js
+    /// after ours, the value as user.js has it ("true", "5", "\"text\""). Leave alone unless you
+    /// must.
     std::vector<std::pair<std::string, std::string>> extra_preferences{};
 
     /// Control by WebDriver. Leave alone but for grids and for browsers that no other door opens.

@@ -5,8 +5,8 @@
 // program reads them in a StateSnapshot, and changes them by a Transaction (state_change.hpp) only.
 //
 // Each record has two members of the same meaning:
-//   version     the state's clock when the record was last changed (StateSnapshot::clock()). It only
-//               grows, and a record that was read from another view of the same state can be
+//   version     the state's clock when the record was last changed (StateSnapshot::clock()). It
+//               only grows, and a record that was read from another view of the same state can be
 //               compared by it.
 //   changed_at  the wall time of that transaction. For people, and to decide between two versions
 //               that are equal; nothing else is decided by it, as wall clocks may be set back.

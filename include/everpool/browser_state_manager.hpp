@@ -20,11 +20,11 @@
 // acknowledged as durable, and nothing that was never committed appears.
 //
 // Durability of a commit (Durability; who does not say gets that of the fault tolerance level):
-//   none   memory only. It is written along with the next one that is not `none`, with a checkpoint,
-//          or when much of it has gathered (8 MiB).
+//   none   memory only. It is written along with the next one that is not `none`, with a
+//          checkpoint, or when much of it has gathered (8 MiB).
 //   os     the bytes are with the operating system when commit() returns: they survive the host.
-//   group  commit() does not wait; they are written and synced commit_interval later, and survive the
-//          host and a power cut from then on.
+//   group  commit() does not wait; they are written and synced commit_interval later, and survive
+//          the host and a power cut from then on.
 //   sync   they survive a power cut when commit() returns. Callers that wait at the same time share
 //          one sync of the disk.
 // The order of transactions on disk is the order in which they were applied, whatever their
@@ -32,14 +32,14 @@
 //
 // When the disk fails: a commit whose durability could not be had returns storage_full,
 // storage_not_writable or storage_failed; the state in memory has the transaction all the same, and
-// goes on. After a full disk has room again, the next commit writes what is missing. There are three
-// ends to that: after an error while syncing nothing written since the last good sync is certain,
-// and asking again would prove nothing; what waits to be written is bounded (64 MiB): who commits
-// more waits until the disk has taken some of it, and if it does not take it, that is the end, too;
-// and so is a record for which there is no memory. From then on the log is closed, as health() says,
-// until the directory is opened anew: it ends with the last transaction that it could take, and never
-// has a gap. A limit of file sizes (ulimit -f) is as good as a full disk, its signal is kept from the
-// host; but set it before the manager is made, or ignore SIGXFSZ.
+// goes on. After a full disk has room again, the next commit writes what is missing. There are
+// three ends to that: after an error while syncing nothing written since the last good sync is
+// certain, and asking again would prove nothing; what waits to be written is bounded (64 MiB): who
+// commits more waits until the disk has taken some of it, and if it does not take it, that is the
+// end, too; and so is a record for which there is no memory. From then on the log is closed, as
+// health() says, until the directory is opened anew: it ends with the last transaction that it
+// could take, and never has a gap. A limit of file sizes (ulimit -f) is as good as a full disk, its
+// signal is kept from the host; but set it before the manager is made, or ignore SIGXFSZ.
 //
 // Thread safety: every function may be called from any thread at any time; construction and
 // destruction may not overlap with anything. A snapshot is immutable and may be shared freely.
@@ -107,8 +107,9 @@ public:
     /// \throws std::invalid_argument naming the member of `config` that is out of range.
     /// \throws Error storage_in_use (the message names the process that has it), storage_damaged
     ///     (and the mode forbids a cut), storage_newer_format, storage_not_writable, storage_full,
-    ///     storage_failed. What was there has not been changed then; but where the disk failed while
-    ///     that was settled which the previous host left, a part of it may be: the next one goes on.
+    ///     storage_failed. What was there has not been changed then; but where the disk failed
+    ///     while that was settled which the previous host left, a part of it may be: the next one
+    ///     goes on.
     explicit BrowserStateManager(BrowserStateManagerConfig config = {});
 
     /// Makes everything durable, if the disk lets it, and unlocks the directory.
@@ -149,7 +150,8 @@ public:
     // --- checkpoints -----------------------------------------------------------------------------
 
     /// Writes one now and waits for it; commits go on meanwhile. Without a directory: does nothing.
-    /// \return storage_full, storage_not_writable, storage_failed, internal_error (no memory for it,
+    /// \return storage_full, storage_not_writable, storage_failed, internal_error (no memory for
+    /// it,
     ///     or it is larger than one may be): the checkpoints before it still count.
     error_code checkpoint(CheckpointDemand demand = CheckpointDemand::any);
 
@@ -162,19 +164,19 @@ public:
 
     /// Merges another view of the same things (a standby's, a browser's own account) into the
     /// state, record by record: a final status of an operation wins, else the higher version, else
-    /// the later wall time, else ours (core/state_merge.hpp says it in full). A record that only one
-    /// of the two has is kept or taken; with are_removed, which is for a view that is complete (a
-    /// standby's), it goes if the view that lacks it is new enough to have known it. Metrics always
-    /// stay. One transaction, which tells what was decided about whose view; number 0 and no error:
-    /// there was nothing to merge.
+    /// the later wall time, else ours (core/state_merge.hpp says it in full). A record that only
+    /// one of the two has is kept or taken; with are_removed, which is for a view that is complete
+    /// (a standby's), it goes if the view that lacks it is new enough to have known it. Metrics
+    /// always stay. One transaction, which tells what was decided about whose view; number 0 and no
+    /// error: there was nothing to merge.
     CommitResult reconcile(const StateSnapshot& other, std::string_view whose,
                            AbsentRecords absent = AbsentRecords::are_kept);
 
     // --- audit -----------------------------------------------------------------------------------
 
-    /// Calls `visit` for each transaction that the filter lets through, oldest first, as far back as
-    /// the log reaches, until it returns false; commits go on meanwhile, and what is committed after
-    /// the call began need not be seen. Without a directory: the last `transactions_kept`.
+    /// Calls `visit` for each transaction that the filter lets through, oldest first, as far back
+    /// as the log reaches, until it returns false; commits go on meanwhile, and what is committed
+    /// after the call began need not be seen. Without a directory: the last `transactions_kept`.
     error_code transactions(const TransactionFilter& filter,
                             const std::function<bool(const Transaction&)>& visit) const;
 

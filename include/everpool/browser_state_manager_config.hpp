@@ -30,9 +30,9 @@ enum class OrphanPolicy : std::uint8_t {
 struct BrowserStateManagerConfig {
     // --- where, and how safe ---------------------------------------------------------------------
 
-    /// Holds the log and the checkpoints; made if it is not there (what it lies in must be), readable
-    /// by its owner only, and locked: one manager at a time. Default: empty, the state is in memory
-    /// only.
+    /// Holds the log and the checkpoints; made if it is not there (what it lies in must be),
+    /// readable by its owner only, and locked: one manager at a time. Default: empty, the state is
+    /// in memory only.
     std::filesystem::path directory{};
 
     /// Decides the durability of commits that do not say: none, low -> Durability::none; medium,
@@ -40,9 +40,9 @@ struct BrowserStateManagerConfig {
     FaultToleranceLevel fault_tolerance{FaultToleranceLevel::medium};
 
     /// The sync that makes a commit with Durability::group durable begins this much later at the
-    /// latest, or when one that is under way then has ended: what the host's death, by SIGKILL or by
-    /// a power cut, may cost, and that sync's own time besides. Default 5 ms; range 100 us to 10 s;
-    /// below 1 ms the background does not wait at all.
+    /// latest, or when one that is under way then has ended: what the host's death, by SIGKILL or
+    /// by a power cut, may cost, and that sync's own time besides. Default 5 ms; range 100 us to 10
+    /// s; below 1 ms the background does not wait at all.
     Duration commit_interval{std::chrono::milliseconds{5}};
 
     /// What to do when the log is not whole. Default point_in_time.

@@ -156,7 +156,7 @@ constexpr std::string_view name_of(Errc code) noexcept {
 /// What a person needs beside the code. `message` is written by this library. `remote_text` was
 /// written by a browser, a page or a model runtime: it is bounded, escaped and shown as theirs.
 struct Diagnostics {
-    std::string message{};     ///< names the culprit: "model 'mlp', input 'x': expected ..., got ..."
+    std::string message{};     ///< names the culprit: "model 'mlp', input 'x': expected ..."
     std::string remedy{};      ///< what to do about it; empty where nothing sensible can be said
     std::string remote_text{}; ///< the remote side's own words, escaped, at most 1024 bytes
     error_code last_cause{};   ///< the cause beneath: the last attempt's error, an errno

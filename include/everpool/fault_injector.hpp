@@ -4,15 +4,19 @@
 //     everpool::FaultInjector faults{pool};
 //     auto [ec, report] = co_await faults.async_inject(
 //         {.fault = everpool::Fault::renderer_kill, .worker = worker}, as_tuple(use_awaitable));
-//     std::cout << report.text; // "killed process 4711 (renderer)"
+//     std::cout << report.text; // "killed process 4711 (page)"
 //
-// For drills, tests and demonstrations: a recovery that was never tried is a hope. Everything is done
-// to real processes, by signals and over the browser's own control channel; nothing is simulated.
-// What was done is not undone, but for what is said to end by itself: putting it right is the pool's
-// task. A fault that an engine has no part for (Firefox has no GPU process) is refused with
-// invalid_request, and the diagnostics say why.
+// For drills, tests and demonstrations: a recovery that was never tried is a hope. Everything is
+// done to real processes, by signals and over the browser's own control channel; nothing is
+// simulated. What was done is not undone, but for what is said to end by itself: putting it right
+// is the pool's task. A fault that an engine has no part for (Firefox has no GPU process) is
+// refused with invalid_request, and the diagnostics say why.
 //
 // Thread-safe: any function from any thread.
+//
+// Lifetime: it may outlive its pool. It must not outlive the context of the pool's executor (an
+// io_context, a Runtime), as parts of the pool that belong to that live as long as this: it may
+// then neither be used nor destroyed.
 #pragma once
 
 #include "everpool/browser_spec.hpp"
@@ -178,10 +182,16 @@ public:
 
     /// Completion: void(error_code, FaultReport), when it has been done: after the last one of
     /// several; where a script does it, when the page has taken the script, which takes effect some
-    /// milliseconds later. Errors: invalid_request (no such worker, or its engine has no such part),
-    /// no_worker_available (it has no browser or no page now, or did not become ready between two
-    /// faults), worker_unresponsive (a script was to do it, and the page does not take one),
-    /// pool_not_running, cancelled (the pool was stopped meanwhile).
+    /// milliseconds later. Errors: invalid_request (no such worker, or its engine has no such
+    /// part), no_worker_available (it has no browser or no page now, or did not become ready
+    /// between two faults), pool_not_running, cancelled (by you, or the pool was stopped
+    /// meanwhile). If a script was to do it: worker_unresponsive (the page does not take one), or
+    /// what controls the browser said of it, which is worker_lost (browser or page have gone),
+    /// browser_launch_failed (it refuses the script) or another of its codes (protocol_error).
+    ///
+    /// Cancellation: terminal, partial and total. What comes next of several is not done any more,
+    /// and the report says what was; a script that is under way may still be run. After the
+    /// completion there is nothing to be cancelled: what ends by itself does so.
     template <class Token = boost::asio::deferred_t>
     auto async_inject(FaultOrder order, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(error_code, FaultReport)>(

@@ -19,11 +19,11 @@ namespace everpool {
 ///   critical      everything: a step is durable before its effect can be seen (Durability::sync)
 ///
 /// From level high on a standby is kept (ResourcePoolConfig::standby_count): a browser, of another
-/// type if one is installed, in which every model is loaded and has passed its warm-up. "The state is
-/// replicated" means this much and no more: what an operation needs besides its model is its request,
-/// which the pool holds until it is answered, and the state's log from its begin on; so an operation
-/// whose worker is lost goes to the standby with nothing to be fetched or started. What a page of yours
-/// keeps in its memory is not copied.
+/// type if one is installed, in which every model is loaded and has passed its warm-up. "The state
+/// is replicated" means this much and no more: what an operation needs besides its model is its
+/// request, which the pool holds until it is answered, and the state's log from its begin on; so an
+/// operation whose worker is lost goes to the standby with nothing to be fetched or started. What a
+/// page of yours keeps in its memory is not copied.
 enum class FaultToleranceLevel : std::uint8_t { none, low, medium, high, critical };
 
 /// When a transaction counts as committed.

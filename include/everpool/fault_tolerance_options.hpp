@@ -3,11 +3,11 @@
 //
 //     ResourcePoolConfig config{.fault_tolerance = {.state_directory = "/var/lib/myapp/pool"}};
 //
-// With that line the pool writes down which browsers it runs, which model is where, and what becomes
-// of every operation. A host that was killed and is started again with the same directory goes on
-// where it was: models that were registered are loaded again, also if the configuration does not
-// name them; operations that were under way are executed again where that is allowed; ids go on
-// above those that were used. ResourcePool::state() gives the history.
+// With that line the pool writes down which browsers it runs, which model is where, and what
+// becomes of every operation. A host that was killed and is started again with the same directory
+// goes on where it was: models that were registered are loaded again, also if the configuration
+// does not name them; operations that were under way are executed again where that is allowed; ids
+// go on above those that were used. ResourcePool::state() gives the history.
 //
 // The directory belongs to one pool at a time. One that is in use makes async_start complete with
 // Errc::storage_in_use, and the diagnostics name the process that has it.
@@ -62,15 +62,15 @@ struct FaultToleranceOptions {
     ///   none      nothing is remembered, and nothing is spent on it
     ///   low       the state is in memory, for state(), and dies with the host
     ///   medium,   the state is on disk, if there is a directory. No answer waits for the disk: the
-    ///   high      last commit_interval of the host's life may be missing, after a SIGKILL as after a
-    ///             power cut, as it is written and synced together, that much later
-    ///   critical  an operation is sent to a worker once the record of that is durable, and answered
-    ///             once the record of its end is: two waits for the disk an operation (which
-    ///             operations at the same time share). If the disk fails, operations that have not
-    ///             been sent complete with storage_full, storage_not_writable or storage_failed and
-    ///             are not executed; one that has been executed completes with the same code, and
-    ///             Result has its outputs. And each idempotent request without a lease is executed
-    ///             by three workers, of which a vote decides; see Request::redundancy.
+    ///   high      last commit_interval of the host's life may be missing, after a SIGKILL as after
+    ///             a power cut, as it is written and synced together, that much later
+    ///   critical  an operation is sent to a worker once the record of that is durable, and
+    ///             answered once the record of its end is: two waits for the disk an operation
+    ///             (which operations at the same time share). If the disk fails, operations that
+    ///             have not been sent complete with storage_full, storage_not_writable or
+    ///             storage_failed and are not executed; one that has been executed completes with
+    ///             the same code, and Result has its outputs. And each idempotent request without a
+    ///             lease is executed by three workers, whose vote decides; see Request::redundancy.
     ///
     /// level_table (fault_tolerance.hpp) says the same as data.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
@@ -105,8 +105,8 @@ struct FaultToleranceOptions {
     RecoveredListener on_recovered{};
 
     /// Requests whose encoding (head and tensors) is at most this large are kept in the state until
-    /// they have finished, so that they can be executed again after the host's death. Of larger ones
-    /// only a digest is kept. Default 64 KiB; range 0 to 16 MiB; 0: of none.
+    /// they have finished, so that they can be executed again after the host's death. Of larger
+    /// ones only a digest is kept. Default 64 KiB; range 0 to 16 MiB; 0: of none.
     std::uint32_t request_bytes_kept{64 << 10};
 
     /// A checkpoint is written this often, if anything has changed. Default 60 s; range 10 ms to

@@ -1,11 +1,12 @@
 // Everpool: when a pool asks a second worker because the first one is late.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A request that has taken longer than nearly all of its kind is asked of an idle worker as well; the
-// first answer counts, and the other worker is told to stop. That cuts off the tail that a busy or
-// hung browser makes, and costs the work of a few requests twice. Only idempotent requests without a
-// lease, of which no vote decides, are hedged; each of them once at most; and a budget that the
-// successes pay into keeps hedges from becoming a load of their own when everything is late.
+// A request that has taken longer than nearly all of its kind is asked of an idle worker as well;
+// the first answer counts, and the other worker is told to stop. That cuts off the tail that a busy
+// or hung browser makes, and costs the work of a few requests twice. Only idempotent requests
+// without a lease, of which no vote decides, are hedged; each of them once at most; and a budget
+// that the successes pay into keeps hedges from becoming a load of their own when everything is
+// late.
 #pragma once
 
 #include "everpool/retry_budget.hpp"

@@ -147,8 +147,8 @@ constexpr bool is_evidence(Errc outcome) noexcept {
     }
 }
 
-/// Which entries or series are meant. What is not given admits all; an empty strategy admits all but
-/// recoveries.
+/// Which entries or series are meant. What is not given admits all; an empty strategy admits all
+/// but recoveries.
 struct HistoryFilter {
     std::optional<std::string_view> model;
     std::optional<BrowserType> browser;

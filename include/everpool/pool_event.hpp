@@ -29,7 +29,7 @@ struct PoolEvent {
         worker_failed,        ///< given up for good; code says why
         worker_stopped,       ///< process and directories are gone
         model_loading,        ///< detail: "fetch 12345/67890", from the page's progress messages
-        model_ready,          ///< loaded and warmed up on that worker
+        model_ready,          ///< loaded on that worker, and warmed up if it has a warm-up
         model_rejected,       ///< code and diagnostics say why
         request_redispatched, ///< a lost worker held it; it goes to another
         answers_disagree,     ///< of several workers asked one gave another answer than most, or

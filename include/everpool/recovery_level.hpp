@@ -1,14 +1,23 @@
-// Everpool: how hard a recovery tries, and where it begins.
+// Everpool: how hard a recovery tries, in the specification's words.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Five levels, mildest first. A recovery begins at the level that its failure asks for and goes up
-// until the worker has passed its verification, or the last level that it may use has failed too:
+// Five levels, mildest first. A recovery goes up through them until the worker has passed its
+// verification, or the last level that it may use has failed too. ProgressiveRecoveryManager has a
+// strategy for each.
+//
+// A pool does not begin at a level. It begins at the smallest rung that can cure what was seen
+// (recovery_rung.hpp), or higher where earlier recoveries tell that the smaller ones are in vain.
+// That is finer: a page that crashed is reloaded in its browser, which is of level minimal, though
+// the specification would restart the browser.
+//
+// start_level_of() is the specification's table, by the kind of failure alone, for a host that
+// recovers something itself:
 //
 //     for (auto level = everpool::start_level_of(failure.category);;) { ... }
 //
-// The start levels are the specification's. A page that crashed is not there to be asked again, so
-// a retry would be wasted time; a GPU or an interface that failed will fail again under the same
-// settings; everything else is often over by itself.
+// Its reasons: what crashed is not there to be asked again, so a retry would be wasted time; a GPU
+// or an interface that failed will fail again under the same settings; everything else is often
+// over by itself.
 #pragma once
 
 #include "everpool/browser_failure.hpp"
@@ -22,7 +31,7 @@ namespace everpool {
 
 /// Mildest first; comparing them compares how much they cost.
 enum class RecoveryLevel : std::uint8_t {
-    minimal,    ///< try again, with exponential back-off; nothing is restarted
+    minimal,    ///< the browser goes on; it is asked again, or its page, or less, is made anew
     moderate,   ///< restart with the same settings
     aggressive, ///< restart with settings adjusted to the failure (browser/profile.hpp)
     fallback,   ///< another browser, in the model family's order (browser/fallback_order.hpp)
@@ -57,7 +66,7 @@ constexpr std::optional<RecoveryLevel> level_after(RecoveryLevel level) noexcept
     return static_cast<RecoveryLevel>(static_cast<std::uint8_t>(level) + 1);
 }
 
-/// Where a recovery of such a failure begins, as long as nothing is known from experience.
+/// Where the specification has a recovery of such a failure begin. No pool asks: see above.
 constexpr RecoveryLevel start_level_of(BrowserFailureCategory category) noexcept {
     switch (category) {
     case BrowserFailureCategory::launch:

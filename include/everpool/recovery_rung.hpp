@@ -1,10 +1,11 @@
 // Everpool: the rungs of the recovery ladder, smallest first.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A rung says how much of a worker is thrown away and made anew. A recovery begins with the smallest
-// rung that can cure what has failed, and climbs as long as a rung fails. Whatever the rung, a worker
-// counts as recovered only when every model has been loaded and has passed its warm-up inference
-// again; until then callers' operations go to other workers.
+// A rung says how much of a worker is thrown away and made anew. A recovery begins with the
+// smallest rung that can cure what has failed, and climbs as long as a rung fails. Whatever the
+// rung, a worker counts as recovered only when it has loaded its models again, and those with a
+// ModelSpec::warm_up have passed that inference; until then callers' operations go to other
+// workers. A model without a warm-up proves nothing but that it can be loaded.
 //
 // Three of them no worker's recovery has. What `ping` does, detection has done before any recovery
 // begins: whoever is silent is asked once more over every channel, and who does not answer then has
@@ -90,8 +91,8 @@ struct RungBudget {
 };
 
 /// A question is answered soon or never. All others have the time that they are configured to have,
-/// as each of them loads and verifies every model. A browser's start is tried twice: what stood in its
-/// way, a lock or a port, may go with the one that failed.
+/// as each of them loads and verifies every model. A browser's start is tried twice: what stood in
+/// its way, a lock or a port, may go with the one that failed.
 constexpr RungBudget budget_of(RecoveryRung rung) noexcept {
     constexpr std::array<RungBudget, recovery_rung_count> budgets{{
         {10, 1},  // ping

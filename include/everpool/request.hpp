@@ -62,8 +62,8 @@ struct Request {
     std::optional<BrowserType> browser{};
 
     /// So many workers execute it, of different engines where there are such, and a vote over their
-    /// answers decides (vote.hpp); Result::votes says what it is worth. 1 to 7; 1: one worker, which
-    /// is believed. Empty: by the pool's fault tolerance level, 3 at critical and 1 below.
+    /// answers decides (vote.hpp); Result::votes says what it is worth. 1 to 7; 1: one worker,
+    /// which is believed. Empty: by the pool's fault tolerance level, 3 at critical and 1 below.
     ///
     /// Only for idempotent requests without a lease; others are executed by one worker whatever is
     /// asked for. A pool that has fewer workers asks all it has. More than half of those asked must

@@ -141,7 +141,8 @@ public:
 
     [[nodiscard]] executor_type get_executor() const;
 
-    /// Starts the bridge and all browsers, loads and warms up all models.
+    /// Starts the bridge and all browsers, loads all models, and runs the warm-ups of those that
+    /// have one.
     ///
     /// Completion: void(error_code, StartReport), once every worker is ready or has been given up.
     /// No error if at least one worker is ready. A model that every worker rejects does not fail
@@ -150,10 +151,10 @@ public:
     /// log of 1 GiB takes some seconds).
     /// Errors: model_file_missing, browser_not_found, browser_launch_failed, no_worker_available,
     /// already_started, cancelled (stopped meanwhile), storage_in_use, storage_damaged,
-    /// storage_newer_format, storage_not_writable, storage_full, storage_failed, internal_error, and
-    /// errors of the operating system: a module's file that cannot be read, no room for the
-    /// browsers' directories, no port, no thread or no memory for the state. After an error the pool
-    /// is stopped if nothing was started, else it waits for async_stop.
+    /// storage_newer_format, storage_not_writable, storage_full, storage_failed, internal_error,
+    /// and errors of the operating system: a module's file that cannot be read, no room for the
+    /// browsers' directories, no port, no thread or no memory for the state. After an error the
+    /// pool is stopped if nothing was started, else it waits for async_stop.
     template <class Token = boost::asio::deferred_t>
     auto async_start(Token&& token = {});
 
@@ -194,9 +195,9 @@ public:
 
     /// What the pool remembers, as far as ResourcePoolConfig::fault_tolerance goes: its browsers,
     /// models and operations now, and the log of how that came about. Null at level none, before
-    /// async_start has opened it, and after async_stop. Who keeps the pointer longer keeps the state
-    /// directory locked. Read it freely; what a program commits itself stands in the log beside what
-    /// the pool does, but browsers and operations are the pool's.
+    /// async_start has opened it, and after async_stop. Who keeps the pointer longer keeps the
+    /// state directory locked. Read it freely; what a program commits itself stands in the log
+    /// beside what the pool does, but browsers and operations are the pool's.
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
 
     /// For tests and demonstrations of faults: crashes the page of this worker, as a bug in the

@@ -57,7 +57,8 @@ struct ResourcePoolConfig {
     /// range 0 to 8. All workers, two more for the strategy parallel included, are at most 64.
     std::optional<std::uint32_t> standby_count{};
 
-    /// Loaded and warmed up by every worker before it counts as ready. At most 256.
+    /// Loaded by every worker, and warmed up if ModelSpec::warm_up says how, before it counts as
+    /// ready. At most 256.
     std::vector<ModelSpec> models{};
 
     /// Your own operations. At most 256.
@@ -99,7 +100,9 @@ struct ResourcePoolConfig {
     Duration page_start_timeout{std::chrono::seconds{15}};
 
     /// Each worker's compute thread, page thread and browser are asked for a sign of life this
-    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang is found in 1.2 s.
+    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang was found after 1.0 to
+    /// 1.2 s (p95) on two busy processors, and a thread that fills its heap after up to 1.4 s; see
+    /// benchmarks/README.md.
     Duration ping_interval{std::chrono::milliseconds{100}};
 
     /// So much longer than usual any of them may be silent: a page collects garbage, a machine
@@ -115,14 +118,14 @@ struct ResourcePoolConfig {
     /// Must exceed the longest. Default 30 s; range 10 ms to 24 h.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
 
-    /// A worker that does not end an operation that was cancelled, or whose deadline is over, has as
-    /// long for it as such operations take at most, and at least this. Then it counts as hung: an
-    /// endless shader shows in no other way. Default 1 s; range 10 ms to 1 h.
+    /// A worker that does not end an operation that was cancelled, or whose deadline is over, has
+    /// as long for it as such operations take at most, and at least this. Then it counts as hung:
+    /// an endless shader shows in no other way. Default 1 s; range 10 ms to 1 h.
     Duration hung_operation_grace{std::chrono::seconds{1}};
 
-    /// A ready worker runs one of its models' warm-up inferences again this often, in turn; an answer
-    /// that is not the expected one counts as a failure of the worker. Default 60 s; 0: never; range
-    /// 10 ms to 24 h. Models without ModelSpec::warm_up are passed over.
+    /// A ready worker runs one of its models' warm-up inferences again this often, in turn; an
+    /// answer that is not the expected one counts as a failure of the worker. Default 60 s; 0:
+    /// never; range 10 ms to 24 h. Models without a WarmUp::answer are passed over.
     Duration canary_interval{std::chrono::seconds{60}};
 
     /// The first restart is immediate; the n-th after it waits a random time of up to
@@ -132,22 +135,23 @@ struct ResourcePoolConfig {
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// A worker that has worked for so long before it failed begins anew: its next restart is
-    /// immediate, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0: always.
+    /// immediate, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0:
+    /// always.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 
     /// Starts in a row that may fail before a worker is given up. Default 10; range 1 to 1000.
     std::uint32_t restart_count_max{10};
 
     /// More recoveries of one worker than this within restart_period do not help, however well each
-    /// ends: from then on they begin a level higher (the browser instead of its page, other settings
-    /// instead of the same) until it has been healthy. Default 5; range 1 to 1000.
+    /// ends: from then on they begin a level higher (the browser instead of its page, other
+    /// settings instead of the same) until it has been healthy. Default 5; range 1 to 1000.
     std::uint32_t restart_intensity{5};
     /// Default 60 s; range 0 to 24 h; 0: it never happens too often.
     Duration restart_period{std::chrono::seconds{60}};
 
-    /// If within this time the starts of all workers fail twice in a row, and for the same reason, one
-    /// of them goes on trying and the others wait for it (PoolEvent::Kind::fleet_failing). Default
-    /// 5 min; range 1 s to 24 h. Must exceed the time that a start takes to fail.
+    /// If within this time the starts of all workers fail twice in a row, and for the same reason,
+    /// one of them goes on trying and the others wait for it (PoolEvent::Kind::fleet_failing).
+    /// Default 5 min; range 1 s to 24 h. Must exceed the time that a start takes to fail.
     Duration fleet_window{std::chrono::minutes{5}};
 
     /// How long async_stop waits for browsers to quit by themselves. Default 3 s; range 0 to 60 s;

@@ -5,8 +5,8 @@
 //         pool, Request::inference("mlp", {x}), {.is_right = [](const Result& r) { return ...; }});
 //
 // A pool recovers by itself what it can see: ResourcePool::async_run alone is enough for that. This
-// is for a host that can tell a wrong answer from a right one, and for one that wants an operation's
-// failure to be acted upon before it hears of it.
+// is for a host that can tell a wrong answer from a right one, and for one that wants an
+// operation's failure to be acted upon before it hears of it.
 //
 // Blocking. Call it from a thread that does not run the pool's executor (with a Runtime: any thread
 // of the host's own).
@@ -39,12 +39,12 @@ struct RecoveredRun {
     [[nodiscard]] bool was_recovered() const noexcept { return !recoveries.empty(); }
 };
 
-/// Runs the operation. If the answer is not right, or if it failed by its worker's fault, that worker
-/// is recovered and the operation is run again, provided that it may be executed twice
+/// Runs the operation. If the answer is not right, or if it failed by its worker's fault, that
+/// worker is recovered and the operation is run again, provided that it may be executed twice
 /// (Request::idempotent).
-/// \throws std::invalid_argument naming the member that is out of range; Error if it failed for good:
-/// with the code of ResourcePool::async_run, or operation_failed if the last answer was not right
-/// either.
+/// \throws std::invalid_argument naming the member that is out of range; Error if it failed for
+/// good: with the code of ResourcePool::async_run, or operation_failed if the last answer was not
+/// right either.
 RecoveredRun run_with_recovery(ResourcePool& pool, Request request,
                                RunWithRecoveryOptions options = {});
 

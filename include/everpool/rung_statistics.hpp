@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Kept by failure category and browser type. It answers one question: is it worth while to try this
-// rung first, or is time lost with it? If a rung takes t, succeeds with probability p, and what comes
-// after it takes e, then trying it first costs t + (1 - p) e instead of e: it pays if t < p e.
+// rung first, or is time lost with it? If a rung takes t, succeeds with probability p, and what
+// comes after it takes e, then trying it first costs t + (1 - p) e instead of e: it pays if t < p
+// e.
 //
 // Older evidence fades, so that a browser's update is noticed, and a rung that is being passed over
 // is tried again now and then, because otherwise nobody would ever learn that it works again.

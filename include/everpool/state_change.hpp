@@ -51,7 +51,8 @@ inline constexpr std::size_t reconciled_records_max = 2'000'000; ///< of each ki
 
 // --- browsers ------------------------------------------------------------------------------------
 
-/// A browser that was not there. Its `version` and `changed_at` are set by the state.
+/// A browser that was not there. Its `version` and `changed_at` are set by the state. To put one of
+/// another type in a browser's place, remove that first.
 struct BrowserAdded {
     BrowserState browser{};
     friend bool operator==(const BrowserAdded&, const BrowserAdded&) = default;

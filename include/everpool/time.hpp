@@ -15,8 +15,8 @@ using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 /// "Never": later than any deadline. Arithmetic on it would overflow, so compare it first.
 inline constexpr TimePoint never = TimePoint::max();
 
-/// `now + delay`, saturating at `never`; for any `now`, as a simulation's clock may begin before its
-/// epoch. \pre the result is not before TimePoint::min()
+/// `now + delay`, saturating at `never`; for any `now`, as a simulation's clock may begin before
+/// its epoch. \pre the result is not before TimePoint::min()
 constexpr TimePoint later(TimePoint now, Duration delay) noexcept {
     return delay > Duration::zero() && now > never - delay ? never : now + delay;
 }

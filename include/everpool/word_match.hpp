@@ -26,7 +26,8 @@ constexpr bool is_word_start(std::string_view text, std::size_t at) noexcept {
     return is_upper(text[at]) && !is_upper(text[at - 1]);
 }
 
-/// Whether a word may end before `at` (> 0): digits after letters are a version ("gpt|2", "dino|v2").
+/// Whether a word may end before `at` (> 0): digits after letters are a version ("gpt|2",
+/// "dino|v2").
 constexpr bool is_word_end(std::string_view text, std::size_t at) noexcept {
     if (at == text.size() || !is_letter_or_digit(text[at])) return true;
     const char last = text[at - 1];

@@ -1,8 +1,8 @@
 // Everpool facade: what the core must have seen when it decided by itself that a worker is lost.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The counterpart of loss_of_failure.hpp. What a driver has seen with its own eyes (an exit status, a
-// page's words) says more, and comes first.
+// The counterpart of loss_of_failure.hpp. What a driver has seen with its own eyes (an exit status,
+// a page's words) says more, and comes first.
 #pragma once
 
 #include "everpool/browser_failure.hpp"
@@ -24,7 +24,7 @@ inline FailureEvidence evidence_of(core::LossCause cause) {
     case LossCause::network_hung:
         return ChannelsSilent{
             .compute = silent, .page = silent, .control = answers, .evaluate = answers};
-    case LossCause::gpu_hung: return DeadlineExceeded{.compute = answers};
+    case LossCause::gpu_hung: return DeadlineExceeded{.compute = answers}; // where there is a GPU
     case LossCause::device_lost: return DeviceLost{.api = DeviceApi::webgpu, .reason = "unknown"};
     case LossCause::context_lost: return DeviceLost{.api = DeviceApi::webnn, .reason = "unknown"};
     case LossCause::protocol_error: return OperationFailed{.code = Errc::protocol_error};

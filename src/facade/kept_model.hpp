@@ -3,8 +3,10 @@
 //
 // Name, file, family and providers have members of their own. The warm-up stands in
 // ModelState::parameters as text: its inputs as a frame of everpool.v1 with a `run` message, its
-// outputs as one with a `ready` message (wire/message.hpp), both in base64, cut into pieces:
-// "warm_up.inputs.00000", ..., "warm_up.outputs.00000", ...
+// outputs as one with a `ready` message, its answer as one with a `result` message
+// (wire/message.hpp), each in base64, cut into pieces: "warm_up.inputs.00000", ...,
+// "warm_up.outputs.00000", ..., "warm_up.answer.00000", ... Without an answer the last is not
+// there.
 #pragma once
 
 #include "everpool/browser_state.hpp"

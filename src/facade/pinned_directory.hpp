@@ -18,9 +18,9 @@
 namespace everpool::facade {
 
 /// Hands every call on, but for one: while somebody reads (pin()), what is in quarantine is not
-/// removed at once, but when the last reader has gone. What the ledger clears away it renames first,
-/// and readers look for it by both names; so a reader finds everything that was there when it
-/// began, however many checkpoints are made meanwhile. Nobody waits for anybody.
+/// removed at once, but when the last reader has gone. What the ledger clears away it renames
+/// first, and readers look for it by both names; so a reader finds everything that was there when
+/// it began, however many checkpoints are made meanwhile. Nobody waits for anybody.
 ///
 /// Removing late is no danger: what a crash leaves in quarantine is removed later.
 class PinnedDirectory final : public log::Directory {

@@ -267,7 +267,8 @@ PoolDriver::Attempt& PoolDriver::Pending::begin(const core::Dispatch& action) {
 }
 
 /// The attempt that this answer is for, if it answers what was asked; the core, which is told of
-/// every answer, says whether it counts. A page that answers out of turn, or twice, leaves no trace.
+/// every answer, says whether it counts. A page that answers out of turn, or twice, leaves no
+/// trace.
 PoolDriver::Attempt* PoolDriver::asked(const WorkerDriver& worker, RequestId id,
                                        std::uint32_t attempt) {
     const auto found = requests_.find(id.value);

@@ -9,8 +9,8 @@
 
 namespace everpool::facade {
 
-/// The last resort: no worker is left that could ever serve it. \return whether `result` is labelled
-/// and has outputs; if not, its diagnostics say why
+/// The last resort: no worker is left that could ever serve it. \return whether `result` is
+/// labelled and has outputs; if not, its diagnostics say why
 bool PoolDriver::simulate(Pending& pending, Result& result) {
     const SimulateFunction& simulation = config_.fault_tolerance.simulate;
     if (!simulation || pending.recovered) return false;

@@ -15,9 +15,9 @@
 
 namespace everpool::facade {
 
-/// What was written by a newer version of this library is no damage: to cut it off would destroy it.
-/// So it ends the recovery, by an exception that passes through the ledger, before anything on disk
-/// has been changed.
+/// What was written by a newer version of this library is no damage: to cut it off would destroy
+/// it. So it ends the recovery, by an exception that passes through the ledger, before anything on
+/// disk has been changed.
 class StateBuilder final : public log::RecoveryVisitor {
 public:
     explicit StateBuilder(core::StateCore& core) : core_(core), limits_(core.limits()) {}

@@ -1,8 +1,8 @@
 // Everpool facade: how the log's own thread reaches the pool's strand.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A host may hold on to ResourcePool::state() after the pool, its strand and the context behind that
-// are gone, and the log may still have answers to give. They end here: a closed mailbox takes
+// A host may hold on to ResourcePool::state() after the pool, its strand and the context behind
+// that are gone, and the log may still have answers to give. They end here: a closed mailbox takes
 // nothing. What is posted keeps nothing alive, so the pool never dies on the log's thread. The lock
 // is an exception from "one strand, no locks": it is taken per answer of the disk.
 #pragma once

@@ -14,12 +14,13 @@ namespace everpool::facade {
 /// What all models have in common; empty: nothing, or there is none.
 std::optional<ModelFamily> common_family(const std::vector<ModelSpec>& models);
 
-/// For a worker whose browser is `own`, resolved already: other installed browsers of its type, then
-/// one of each other installed type in the family's order of preference. With their executables.
+/// For a worker whose browser is `own`, resolved already: other installed browsers of its type,
+/// then one of each other installed type in the family's order of preference. With their
+/// executables.
 std::vector<BrowserSpec> alternatives_of(const BrowserSpec& own, std::optional<ModelFamily> family);
 
-/// The standby of a pool whose first worker's browser is `own`: of the next type that it may turn to,
-/// because what kills the one need not kill the other; else the same.
+/// The standby of a pool whose first worker's browser is `own`: of the next type that it may turn
+/// to, because what kills the one need not kill the other; else the same.
 BrowserSpec standby_for(const BrowserSpec& own, std::optional<ModelFamily> family);
 
 } // namespace everpool::facade

@@ -96,7 +96,8 @@ public:
     void renew(WorkerId worker, Generation generation);
     /// Revokes the worker's token and closes its connections silently.
     void revoke(WorkerId worker);
-    /// Ends the worker's connections at once, as a network that fails; the listener is told of each.
+    /// Ends the worker's connections at once, as a network that fails; the listener is told of
+    /// each.
     void cut(WorkerId worker);
 
     /// Encodes and queues. Errors: message_too_large, queue_full (write_queue_bytes_max),

@@ -35,7 +35,7 @@ enum class BrowserPart : std::uint8_t {
     browser, ///< parent of the others; the one that was launched, but for WebDriver's
     page,    ///< those that hold pages: renderers, content processes
     gpu,     ///< Chromium's GPU process, which also runs WebNN. Firefox has none here.
-    network, ///< Chromium's network service, which carries the pages' connections. Firefox has none.
+    network, ///< Chromium's network service: it carries the pages' connections. Firefox has none.
 };
 
 /// The threads of a worker page.
@@ -96,9 +96,10 @@ public:
     /// own connections are dead.
     virtual void async_ask_page(PageId page, Handler handler) = 0;
 
-    /// Runs a script in one of the page's threads; for drills. Completes when it has been accepted: a
-    /// script that never ends does not keep the caller. Errors: the engine's refusal, worker_lost, or
-    /// unknown_operation (WebDriver does not reach the compute thread).
+    /// Runs a script in one of the page's threads; for drills. Completes as soon as the thread has
+    /// answered a question and the script is on its way: one that never ends does not keep the
+    /// caller. Errors: the engine's refusal, worker_lost, or unknown_operation (WebDriver does not
+    /// reach the compute thread).
     virtual void async_execute(PageId page, PageThread thread, std::string script,
                                Handler handler) = 0;
 
@@ -111,8 +112,8 @@ public:
     /// on_browser_exited, to wait for that.
     virtual void async_close(bool graceful, Handler handler) = 0;
 
-    /// The browser's (or its driver's) process id, 0 before launch and after exit, and of a browser at
-    /// somebody else's endpoint.
+    /// The browser's (or its driver's) process id, 0 before launch and after exit, and of a browser
+    /// at somebody else's endpoint.
     [[nodiscard]] virtual int process_id() const noexcept = 0;
 
     /// As the engine says it: "156.0.8078.79". Empty before launch.

@@ -9,8 +9,8 @@
 //                                              │ those in the batch: woken, all of them
 //                                              └ those who came later: one is woken, and leads
 //
-// The two kinds wait apart (groups of even and odd number), so that a sync wakes nobody in vain, and
-// the next leader is woken first: his sync runs while the others find their way out. That was
+// The two kinds wait apart (groups of even and odd number), so that a sync wakes nobody in vain,
+// and the next leader is woken first: his sync runs while the others find their way out. That was
 // measured at more than twice the rate of one condition for all (64 threads on 2 processors).
 //
 // Why no wake-up is lost. A group is only waited for while it is the one that flies, or the next.
@@ -18,13 +18,13 @@
 //      reached the system only, and he wants the disk) waits again, for the next group.
 //   2. Landing wakes one of the next group, if any waits there. If somebody new takes off before
 //      that one looks, he takes along all that wait, and wakes them when he lands.
-//   3. If the one that is woken needs nothing any more, he wakes the next of his group in his place,
-//      unless somebody is flying, who does it then.
-//   4. A wake-up for a group may meet a thread of the one two before, which is still waking up: that
-//      group's own wake-up, of all, is then still to come, and meets both.
-//   5. A checkpoint needs a sync, too, and those who only write shall not wait for it: so it is made
-//      beside the flights. Meanwhile flights only write; who needs a sync waits for its end, which
-//      wakes everybody.
+//   3. If the one that is woken needs nothing any more, he wakes the next of his group in his
+//      place, unless somebody is flying, who does it then.
+//   4. A wake-up for a group may meet a thread of the one two before, which is still waking up:
+//      that group's own wake-up, of all, is then still to come, and meets both.
+//   5. A checkpoint needs a sync, too, and those who only write shall not wait for it: so it is
+//      made beside the flights. Meanwhile flights only write; who needs a sync waits for its end,
+//      which wakes everybody.
 //
 // Thread safety: all functions, from any thread; but stop() and the destructor from one, and not
 // from a handler.
@@ -77,9 +77,9 @@ public:
     /// Ledger::append, in the order of the calls; memory only. After stop(): `cancelled`.
     error_code append(std::span<const std::byte> body, log::Lsn& lsn);
 
-    /// Returns when the system has everything up to `lsn`, or with the error of the attempt. As fast
-    /// as a write, but for a sync that is under way for others, which it waits for; not for that of a
-    /// checkpoint. \pre lsn was appended
+    /// Returns when the system has everything up to `lsn`, or with the error of the attempt. As
+    /// fast as a write, but for a sync that is under way for others, which it waits for; not for
+    /// that of a checkpoint. \pre lsn was appended
     error_code write_out(log::Lsn lsn) { return wait_for(lsn, log::Reach::system); }
 
     /// Returns when everything up to `lsn` is durable, or with the error of the attempt that it was
@@ -118,9 +118,10 @@ public:
     /// On the same thread, when it counts, or with why it does not.
     using CheckpointHandler = std::function<void(error_code, const Diagnostics&)>;
 
-    /// Begins a checkpoint of the state after the last record: the caller takes a snapshot, and lets
-    /// nobody append until this has returned. All the rest is done in the background. If there is
-    /// nothing new since the last one, the handler is called without an error, and `encode` is not.
+    /// Begins a checkpoint of the state after the last record: the caller takes a snapshot, and
+    /// lets nobody append until this has returned. All the rest is done in the background. If there
+    /// is nothing new since the last one, the handler is called without an error, and `encode` is
+    /// not.
     ///   queue_full  another one is being made: nothing is called
     ///   cancelled   after stop(): likewise
     error_code checkpoint(log::CheckpointKind wanted, CheckpointEncoder encode,

@@ -62,8 +62,8 @@ private:
     std::map<int, ProcessWatch> page_watches_; ///< by process
 };
 
-/// The driver's program for `spec`, or browser_not_found with a diagnostic that says what is missing
-/// and what to install: the driver, or a screen for a browser that needs one.
+/// The driver's program for `spec`, or browser_not_found with a diagnostic that says what is
+/// missing and what to install: the driver, or a screen for a browser that needs one.
 std::filesystem::path find_webdriver(const BrowserSpec& spec, error_code& ec,
                                      Diagnostics& diagnostics);
 

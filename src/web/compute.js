@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // From page.js it gets {type: 'start', page_url, token, realm, heap_bytes_max} once, first,
-// {type: 'drain'} at most once, and {type: 'drill', drill} when it is to break (drills.js). It sends nothing back: whatever the host must know goes over the
-// data connection.
+// {type: 'drain'} at most once, and {type: 'drill', drill} when it is to break (drills.js). It
+// sends nothing back: whatever the host must know goes over the data connection.
 
 import { Connection, frame_bytes_max_of, socket_url } from './connection.js';
 import { GpuPump } from './gpu_pump.js';

@@ -6,12 +6,12 @@
 // is reported is the one that was really used (the runtime moves single operators that a provider
 // lacks to plain WebAssembly by itself, and says so nowhere).
 //
-// After the loss of its GPU device the runtime is dead in this realm: calls hang or fail in ways that
-// have nothing to do with the model. `on_lost` is told once; only a new compute thread helps.
+// After the loss of its GPU device the runtime is dead in this realm: calls hang or fail in ways
+// that have nothing to do with the model. `on_lost` is told once; only a new compute thread helps.
 //
-// After the loss of a WebNN context its sessions are dead and the runtime lives: `on_context_lost` is
-// told, and models can be loaded again with a new context. If that fails, the realm is given up, too:
-// what a probe of its first minute said is no proof any more.
+// After the loss of a WebNN context its sessions are dead and the runtime lives: `on_context_lost`
+// is told, and models can be loaded again with a new context. If that fails, the realm is given up,
+// too: what a probe of its first minute said is no proof any more.
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';

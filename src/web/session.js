@@ -238,8 +238,8 @@ export class DataSession extends Session {
   }
 
   /**
-   * A WebNN context is gone, and the sessions with it; the runtime lives, and takes models again. The
-   * event goes first: the answers alone would tell of a dead realm.
+   * A WebNN context is gone, and the sessions with it; the runtime lives, and takes models again.
+   * The event goes first: the answers alone would tell of a dead realm.
    */
   on_context_lost(message) {
     if (this.is_closed || this.#models_lost !== null) return none;

@@ -74,8 +74,8 @@ private:
         return bytes;
     }
 
-    /// All after the model's last one, in order: from the log, and where that does not reach back so
-    /// far any more, as the listener told.
+    /// All after the model's last one, in order: from the log, and where that does not reach back
+    /// so far any more, as the listener told.
     std::vector<Transaction> collect(const BrowserStateManager& reopened, KillJournal& journal,
                                      KillFindings& out) {
         const std::uint64_t wanted = core_.version() + 1;
@@ -159,8 +159,8 @@ private:
         }
     }
 
-    // What OrphanPolicy::redispatch promises, said once more. The writer is dead, and its process with
-    // it.
+    // What OrphanPolicy::redispatch promises, said once more. The writer is dead, and its process
+    // with it.
     static OperationStatus settled_status(const OperationState& left) {
         if (is_final(left.status)) return left.status;
         const bool may_run_again = left.is_idempotent || left.attempts == 0;

@@ -49,7 +49,8 @@ fs::path last_file(const fs::path& directory, const std::string& prefix) {
     return found;
 }
 
-/// What the next version of the library would write in place of this file, as far as this one knows.
+/// What the next version of the library would write in place of this file, as far as this one
+/// knows.
 void make_newer(const fs::path& file) {
     Bytes bytes = read_file(file);
     REQUIRE(bytes.size() >= log::file_header_bytes);

@@ -3,8 +3,8 @@
 //
 // Each kill is followed by a check of everything that the killed one had said over a pipe: what it
 // acknowledged is there, nothing is there that it had not announced, contents and order are the
-// same, and the state is the one that follows from them. Half of the time a copy of the directory is
-// checked, so that the next life recovers from the very files that the kill left.
+// same, and the state is the one that follows from them. Half of the time a copy of the directory
+// is checked, so that the next life recovers from the very files that the kill left.
 //
 //     EVERPOOL_KILLS=200 EVERPOOL_SEED=7 state_kill_tests     # other numbers than 50 and 1
 //     state_kill_tests "[.long]"                              # 1,000 kills

@@ -1,8 +1,9 @@
 // BrowserStateManager as a host uses it: on a real directory, with real processes.
 // SPDX-License-Identifier: BSL-1.0
 //
-// What it does on disks that fail, and under power cuts, is in unit/facade/state_keeper_*_tests.cpp;
-// full and read-only disks are in state_trouble_tests.cpp, killed hosts in state_kill_tests.cpp.
+// What it does on disks that fail, and under power cuts, is in
+// unit/facade/state_keeper_*_tests.cpp; full and read-only disks are in state_trouble_tests.cpp,
+// killed hosts in state_kill_tests.cpp.
 #include "io/linux/process_identity.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"

@@ -1,8 +1,8 @@
 // One fragment of a log, anywhere in a block, and the body of a record that it may hold.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Input: what to mend (log_seal.hpp) u8 | place in the block, in eights, u16 | the fragment; the file
-// ends with it.
+// Input: what to mend (log_seal.hpp) u8 | place in the block, in eights, u16 | the fragment; the
+// file ends with it.
 #include "everpool/log/record_body.hpp"
 #include "everpool/log/segment_reader.hpp"
 #include "everpool/log/segment_writer.hpp"

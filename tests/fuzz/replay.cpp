@@ -3,8 +3,8 @@
 //
 //     fuzz_decode_replay FILE-OR-FOLDER...
 //
-// For compilers without libFuzzer, and for a debugger. Also feeds each input cut off at every length,
-// since that is what a peer that dies sends.
+// For compilers without libFuzzer, and for a debugger. Also feeds each input cut off at every
+// length, since that is what a peer that dies sends.
 #include "fuzz.hpp"
 
 #include <algorithm>

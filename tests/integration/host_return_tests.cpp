@@ -1,5 +1,5 @@
-// Hosts that are killed in mid-run and started again, with real browsers: what the pool remembers, and
-// what becomes of operations.
+// Hosts that are killed in mid-run and started again, with real browsers: what the pool remembers,
+// and what becomes of operations.
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/process_identity.hpp"
 #include "support/all_models.hpp"

@@ -1,5 +1,5 @@
-// Several real browsers at once: a standby that takes over, rivals of which one wins, and a fleet of
-// which none starts.
+// Several real browsers at once: a standby that takes over, rivals of which one wins, and a fleet
+// of which none starts.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/recovery_manager.hpp"
 #include "io/browser.hpp"

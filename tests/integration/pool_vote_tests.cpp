@@ -15,8 +15,8 @@ using namespace everpool::tests;
 
 namespace {
 
-/// Doubles each number. In Firefox, and in no other engine, it is off by a hundredth: plausible, and
-/// wrong.
+/// Doubles each number. In Firefox, and in no other engine, it is off by a hundredth: plausible,
+/// and wrong.
 class TwiceModule : public ModuleFile {
 public:
     TwiceModule()

@@ -258,8 +258,8 @@ void FakeWorker::answer_ping(const SendPing& action) {
 
 // --- failures ------------------------------------------------------------------------------------
 
-/// From now on only this rung or a larger one brings it back. Some trouble sits deeper than it looks:
-/// with these settings, in this browser, with this provider, it will not work again.
+/// From now on only this rung or a larger one brings it back. Some trouble sits deeper than it
+/// looks: with these settings, in this browser, with this provider, it will not work again.
 void FakeWorker::breaks(RecoveryRung rung) {
     if (with_.world.chance(with_.faults.stubborn))
         rung = static_cast<RecoveryRung>(

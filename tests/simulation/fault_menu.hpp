@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Every fault here must be survived: no request may lose its answer, get two, or get a wrong one,
-// and when the faults stop the pool must become whole again. The two exceptions are named: permanent
-// start failures take a worker away for good, and a stop that is stuck is given up by timeout.
+// and when the faults stop the pool must become whole again. The two exceptions are named:
+// permanent start failures take a worker away for good, and a stop that is stuck is given up by
+// timeout.
 #pragma once
 
 #include "world.hpp"

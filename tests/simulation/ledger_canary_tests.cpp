@@ -1,5 +1,5 @@
-// The tests of the ledger's promises, tested: whatever a ledger might forget is found, and by the very
-// same search.
+// The tests of the ledger's promises, tested: whatever a ledger might forget is found, and by the
+// very same search.
 // SPDX-License-Identifier: BSL-1.0
 #include "ledger_script.hpp"
 #include "power_cuts.hpp"

@@ -16,9 +16,10 @@ namespace everpool::simulation {
 
 using tests::LedgerJournal;
 
-/// Appends records of all sizes and makes them durable in every way there is: alone, in groups while
-/// others are appended, only as far as the system; over full segments, with checkpoints of both kinds
-/// in between, and closed and opened again now and then. It writes down what it was promised.
+/// Appends records of all sizes and makes them durable in every way there is: alone, in groups
+/// while others are appended, only as far as the system; over full segments, with checkpoints of
+/// both kinds in between, and closed and opened again now and then. It writes down what it was
+/// promised.
 class LedgerScript {
 public:
     struct Options {

@@ -1,5 +1,5 @@
-// Simulator of power cuts: planted bugs. A directory that leaves out what a ledger has to do, as if the
-// ledger had forgotten it.
+// Simulator of power cuts: planted bugs. A directory that leaves out what a ledger has to do, as if
+// the ledger had forgotten it.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

@@ -13,8 +13,9 @@
 
 namespace everpool::tests {
 
-/// While it lives, one allocation of this thread fails, with std::bad_alloc: the `nth` of those that
-/// ask for `bytes_min` or more. One at a time. Programs that use it have failing_allocation.cpp.
+/// While it lives, one allocation of this thread fails, with std::bad_alloc: the `nth` of those
+/// that ask for `bytes_min` or more. One at a time. Programs that use it have
+/// failing_allocation.cpp.
 class FailingAllocation {
 public:
 #ifdef EVERPOOL_ALLOCATION_CANNOT_FAIL

@@ -50,8 +50,8 @@ public:
             lines_.push_back(line);
     }
 
-    /// All that has been read of it; once it was killed, all that it has ever written. A line that it
-    /// could not finish does not count.
+    /// All that has been read of it; once it was killed, all that it has ever written. A line that
+    /// it could not finish does not count.
     [[nodiscard]] const std::vector<std::string>& all_lines() const noexcept { return lines_; }
 
 private:

@@ -1,4 +1,5 @@
-// Tests: a WebDriver that says what the test wants, over a real socket on the test's own event loop.
+// Tests: a WebDriver that says what the test wants, over a real socket on the test's own event
+// loop.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

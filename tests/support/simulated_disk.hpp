@@ -6,10 +6,11 @@
 //     ... // the program under test writes; every step of it is a point where the power is cut
 //
 // What it promises is what log/file_system.hpp says and no more. Until a file is synced each of its
-// sectors may survive in any state that it has had since the last sync; until the directory is synced
-// each name may mean any file that it has meant since then, or none; all independently. After a sync
-// that failed, part of the data is on the disk, all of it counts as clean and is seen by readers, and
-// a further sync succeeds without doing anything. A call that fails may have done part of its work.
+// sectors may survive in any state that it has had since the last sync; until the directory is
+// synced each name may mean any file that it has meant since then, or none; all independently.
+// After a sync that failed, part of the data is on the disk, all of it counts as clean and is seen
+// by readers, and a further sync succeeds without doing anything. A call that fails may have done
+// part of its work.
 //
 // Calls are numbered from 1 (all of them) and so are changes (those that change something, or make
 // it durable), so that a loop can go through all. Deterministic for a seed and a sequence of calls.
@@ -88,8 +89,8 @@ public:
     [[nodiscard]] std::unique_ptr<SimulatedDisk> after_power_cut(Loss loss,
                                                                  std::uint64_t seed) const;
 
-    /// What is found if the program is killed now, and the machine is not: a new disk, without a plan,
-    /// where a power cut would still take what was not synced.
+    /// What is found if the program is killed now, and the machine is not: a new disk, without a
+    /// plan, where a power cut would still take what was not synced.
     [[nodiscard]] std::unique_ptr<SimulatedDisk> after_kill(std::uint64_t seed) const;
 
     /// What a file holds, as readers see it; null: there is no such file.

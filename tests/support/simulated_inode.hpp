@@ -79,8 +79,8 @@ public:
         return left;
     }
 
-    /// Makes these the contents, durable: as after a power cut, or behind the back of whoever has it
-    /// open.
+    /// Makes these the contents, durable: as after a power cut, or behind the back of whoever has
+    /// it open.
     void set(Contents bytes) {
         seen_ = std::move(bytes);
         sync();

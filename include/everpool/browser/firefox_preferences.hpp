@@ -74,8 +74,8 @@ inline constexpr std::pair<std::string_view, std::string_view> firefox_preferenc
     {"network.websocket.delay-failed-reconnects", "false"},
 };
 
-/// A name of a preference, and a value as user.js has it: true, false, an integer, or a text between
-/// quotes. What is neither could end the line and say something else.
+/// A name of a preference, and a value as user.js has it: true, false, an integer, or a text
+/// between quotes. What is neither could end the line and say something else.
 constexpr bool is_firefox_preference(std::string_view name, std::string_view value) noexcept {
     const auto is_plain = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

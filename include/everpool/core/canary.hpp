@@ -1,13 +1,13 @@
 // Everpool core: when a worker is asked what is known, to see whether it still answers rightly.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A lost buffer or a driver that rounds wrongly does not fail, it answers. So a ready worker runs one
-// model's warm-up inference again from time to time, whose answer is known: on the path that callers'
-// operations take, behind those that are there, the models in turn. One question is under way at most.
-// Of a model that came without a warm-up no answer is known, and none is asked for.
+// A lost buffer or a driver that rounds wrongly does not fail, it answers. So a ready worker runs
+// one model's warm-up inference again from time to time, whose answer is known: on the path that
+// callers' operations take, behind those that are there, the models in turn. One question is under
+// way at most. Of a model that came without a WarmUp::answer none is known, and none is asked for.
 //
-// Its answer has no deadline of its own: it waits its turn. But if nothing at all comes from the worker
-// for `patience`, it will not come either.
+// Its answer has no deadline of its own: it waits its turn. But if nothing at all comes from the
+// worker for `patience`, it will not come either.
 #pragma once
 
 #include "everpool/core/model_set.hpp"
@@ -25,7 +25,7 @@ public:
     Canary(Duration interval, Duration patience, std::uint32_t model_count) noexcept
         : interval_(interval), patience_(patience), model_count_(model_count) {}
 
-    /// The worker has become ready, which a warm-up of each model has just proved.
+    /// The worker has become ready, which the models' warm-ups have just proved.
     void start(TimePoint now) noexcept {
         model_.reset();
         wait(now);

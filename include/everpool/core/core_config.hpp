@@ -28,13 +28,13 @@ struct CoreConfig {
     /// One entry per worker: which browser lives in that slot. 1 to 1024 entries.
     std::vector<BrowserType> worker_browsers{BrowserType::chromium};
 
-    /// The last so many of them are standbys: they take callers' work only while an active worker is
-    /// missing. Less than there are entries.
+    /// The last so many of them are standbys: they take callers' work only while an active worker
+    /// is missing. Less than there are entries.
     std::uint32_t standby_count{0};
 
-    /// So many further slots, which stand after all others, are dormant until an active worker fails.
-    /// Then two of them try to be ready before it: one with its browser started anew, one with the
-    /// next browser that it may turn to. At most 64.
+    /// So many further slots, which stand after all others, are dormant until an active worker
+    /// fails. Then two of them try to be ready before it: one with its browser started anew, one
+    /// with the next browser that it may turn to. At most 64.
     std::uint32_t rival_count{0};
 
     /// What a worker may be instead when its own browser does not come back, in this order: the
@@ -44,8 +44,8 @@ struct CoreConfig {
     /// Registered models; their ids are 0 to model_count - 1. At most 65536.
     std::uint32_t model_count{0};
 
-    /// Those of them that have no warm-up inference: what they should answer is not known, so no
-    /// canary asks for it. Each < model_count.
+    /// Those of them of which it is not known what they should answer, so that no canary asks for
+    /// it. Each < model_count.
     std::vector<ModelId> models_without_answer{};
 
     /// Kinds of work that differ in their run times, see RequestMeta::work. 1 to 65536.
@@ -81,16 +81,16 @@ struct CoreConfig {
     /// quarter of it tells that the host stood still, which is no worker's fault. 1 ms to 30 s.
     Duration ping_interval{std::chrono::milliseconds{100}};
 
-    /// A channel may be silent for so much longer than it usually is before it is looked at closely:
-    /// a page collects garbage, a machine schedules somebody else. 0 to 1 h.
+    /// A channel may be silent for so much longer than it usually is before it is looked at
+    /// closely: a page collects garbage, a machine schedules somebody else. 0 to 1 h.
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length is looked at closely whatever was usual. ping_interval to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};
 
-    /// The compute thread cannot answer while one WASM inference runs. How long that takes is learnt
-    /// for each kind of work; until enough is known, it is granted this: longer than the longest
-    /// single inference. Positive.
+    /// The compute thread cannot answer while one WASM inference runs. How long that takes is
+    /// learnt for each kind of work; until enough is known, it is granted this: longer than the
+    /// longest single inference. Positive.
     Duration compute_ping_timeout{std::chrono::seconds{30}};
 
     /// A worker that holds operations which nobody waits for any more, cancelled or past their
@@ -99,8 +99,8 @@ struct CoreConfig {
     /// Positive.
     Duration hung_operation_grace{std::chrono::seconds{1}};
 
-    /// A ready worker is asked for a known answer this often, see canary.hpp. 0: never; else 10 ms to
-    /// 24 h.
+    /// A ready worker is asked for a known answer this often, see canary.hpp. 0: never; else 10 ms
+    /// to 24 h.
     Duration canary_interval{std::chrono::seconds{60}};
 
     /// Whether browsers can be asked over their control channel (AskControl).
@@ -124,15 +124,15 @@ struct CoreConfig {
     /// Starts in a row that may fail before a worker is given up for good. 1 to 1000.
     std::uint32_t restart_count_max{10};
 
-    /// More recoveries of one worker than this within restart_period: they do not help, and the next
-    /// one begins a level higher. Until a healthy spell (restart_healthy_after). 1 to 1000.
+    /// More recoveries of one worker than this within restart_period: they do not help, and the
+    /// next one begins a level higher. Until a healthy spell (restart_healthy_after). 1 to 1000.
     std::uint32_t restart_intensity{5};
 
     /// See restart_intensity. 0: it never happens too often. 0 to 24 h.
     Duration restart_period{std::chrono::seconds{60}};
 
-    /// If the starts of all workers fail alike within this time, one of them goes on trying, and the
-    /// others wait for it (fleet.hpp). Longer than a start takes to fail. Positive.
+    /// If the starts of all workers fail alike within this time, one of them goes on trying, and
+    /// the others wait for it (fleet.hpp). Longer than a start takes to fail. Positive.
     Duration fleet_window{std::chrono::minutes{5}};
 
     // --- recovery --------------------------------------------------------------------------------

@@ -177,8 +177,8 @@ protected:
 };
 
 /// The table that is written. One owner, one thread at a time; views of it go anywhere. What was
-/// moved from may be assigned to or destroyed. What throws for want of memory has changed no record;
-/// erase() of a key after edit() of it, without freeze() in between, needs none.
+/// moved from may be assigned to or destroyed. What throws for want of memory has changed no
+/// record; erase() of a key after edit() of it, without freeze() in between, needs none.
 template <class T, unsigned leaf_bits>
 class CowTable : private CowView<T, leaf_bits> { // private: sliced, it would be a view that changes
     using View = CowView<T, leaf_bits>;

@@ -5,8 +5,8 @@
 // Every event is legal in every state. Late, duplicate and reordered ones, and those of a worker's
 // previous life (an older generation), are normal: they are ignored and counted.
 //
-// Names stay outside: the drivers translate model and browser names into ids and small integers once,
-// on admission, so the core neither hashes strings nor allocates per operation.
+// Names stay outside: the drivers translate model and browser names into ids and small integers
+// once, on admission, so the core neither hashes strings nor allocates per operation.
 #pragma once
 
 #include "everpool/browser_spec.hpp"

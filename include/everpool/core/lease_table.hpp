@@ -46,7 +46,8 @@ public:
     [[nodiscard]] LeaseRecord& operator[](Slot slot) noexcept { return records_[slot]; }
     [[nodiscard]] const LeaseRecord& operator[](Slot slot) const noexcept { return records_[slot]; }
 
-    /// Those in state waiting, first come first. An iterator stays valid while others leave the line.
+    /// Those in state waiting, first come first. An iterator stays valid while others leave the
+    /// line.
     [[nodiscard]] const std::map<LeaseId, Slot>& waiting() const noexcept { return waiting_; }
 
     /// A new lease, waiting. \pre id is not 0 and not here

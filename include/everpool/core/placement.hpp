@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Free functions of integers. The order of the criteria: not the worker that the request was just
-// lost with; then no standby; then the caller's preference of browsers; then the fewest operations in flight; then
-// the lowest id. A preference comes before the load, because the browser decides which hardware is
-// used and so the time of an operation; it is no condition, so a preferred browser that is full is
-// passed over.
+// lost with; then no standby; then the caller's preference of browsers; then the fewest operations
+// in flight; then the lowest id. A preference comes before the load, because the browser decides
+// which hardware is used and so the time of an operation; it is no condition, so a preferred
+// browser that is full is passed over.
 #pragma once
 
 #include "everpool/browser_spec.hpp"

@@ -5,9 +5,9 @@
 // requests stays below what it once was. Lists are threaded through the records, and a record
 // stands in at most one of them: a queue while it waits, its worker's list while it is there.
 //
-// Copies. A request of which several workers are asked at the same time has a record for each, and a
-// CopySet that they share. The first record stands for the request: it alone is in the index, and it
-// stays until the last copy has gone. The others are chained to it.
+// Copies. A request of which several workers are asked at the same time has a record for each, and
+// a CopySet that they share. The first record stands for the request: it alone is in the index, and
+// it stays until the last copy has gone. The others are chained to it.
 #pragma once
 
 #include "everpool/core/copy_set.hpp"

@@ -1,9 +1,9 @@
 // Everpool core: does a worker have to be recovered too often?
 // SPDX-License-Identifier: BSL-1.0
 //
-// As in Erlang/OTP's supervisors: more than `count_max` recoveries within `period` mean that what is
-// being done does not help, however well each of them ends. A page that crashes every two seconds
-// because of its browser comes back each time, and would do so for ever.
+// As in Erlang/OTP's supervisors: more than `count_max` recoveries within `period` mean that what
+// is being done does not help, however well each of them ends. A page that crashes every two
+// seconds because of its browser comes back each time, and would do so for ever.
 #pragma once
 
 #include "everpool/time.hpp"

@@ -7,15 +7,16 @@
 //     format version | kind of checkpoint | header | version of the base (delta) |
 //     for each of the five tables: count | records... | count | keys of what was removed... (delta)
 //
-// Members are written by cereal, in the order of state_fields.hpp, as log/span_archive.hpp says. The
-// format version stands first in all of them: an older one is still read, a newer one is refused
-// with an error of its own (Errc::storage_newer_format) before anything else is looked at.
+// Members are written by cereal, in the order of state_fields.hpp, as log/span_archive.hpp says.
+// The format version stands first in all of them: an older one is still read, a newer one is
+// refused with an error of its own (Errc::storage_newer_format) before anything else is looked at.
 //
-// Decoders believe nothing: no bytes whatever make them crash, or throw anything but std::bad_alloc.
-// The memory that they take follows the input: at most some hundred times as much (a list of empty
-// texts while it grows; a checkpoint whose records have each a leaf of its own comes near), beside
-// that of transaction_changes_max changes. What they take is within its ranges (state_ranges.hpp),
-// and a checkpoint is taken only if the state that results is consistent (state_invariants.hpp).
+// Decoders believe nothing: no bytes whatever make them crash, or throw anything but
+// std::bad_alloc. The memory that they take follows the input: at most some hundred times as much
+// (a list of empty texts while it grows; a checkpoint whose records have each a leaf of its own
+// comes near), beside that of transaction_changes_max changes. What they take is within its ranges
+// (state_ranges.hpp), and a checkpoint is taken only if the state that results is consistent
+// (state_invariants.hpp).
 #pragma once
 
 #include "everpool/core/state_core.hpp"
@@ -32,7 +33,7 @@
 
 namespace everpool {
 
-// --- members: found by cereal ---------------------------------------------------------------------
+// --- members: found by cereal --------------------------------------------------------------------
 
 template <class Archive, class Tag, class Integer>
 void serialize(Archive& archive, StrongId<Tag, Integer>& id) {
@@ -169,8 +170,8 @@ struct CheckpointHead {
 };
 [[nodiscard]] Errc decode_head(std::span<const std::byte> bytes, CheckpointHead& head);
 
-/// `core` becomes the state in a full or critical checkpoint. Errc::storage_damaged (diagnostics say
-/// why), storage_newer_format: it is as it was.
+/// `core` becomes the state in a full or critical checkpoint. Errc::storage_damaged (diagnostics
+/// say why), storage_newer_format: it is as it was.
 [[nodiscard]] Errc load_full(std::span<const std::byte> bytes, StateCore& core,
                              Diagnostics& diagnostics);
 

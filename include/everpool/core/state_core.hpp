@@ -1,9 +1,9 @@
 // Everpool core: the state, and the only way to change it.
 // SPDX-License-Identifier: BSL-1.0
 //
-// StateCore is the memory of a pool: which browsers, models, operations, resources and metrics there
-// are. It decides whether a transaction is allowed and what follows from it; it writes no log, reads
-// no clock and takes no lock. One caller at a time; snapshots go to any thread.
+// StateCore is the memory of a pool: which browsers, models, operations, resources and metrics
+// there are. It decides whether a transaction is allowed and what follows from it; it writes no
+// log, reads no clock and takes no lock. One caller at a time; snapshots go to any thread.
 //
 // What it promises
 //   * All or nothing: a transaction that is refused has changed nothing, and neither has one that

@@ -43,8 +43,8 @@ public:
     /// Undoes what was done since begin(). Calls on_undo(record now or null, record then or null)
     /// for each step, the last one first. \pre it was noted
     ///
-    /// That a record was not changed after it was noted, for want of memory, is no trouble. If there
-    /// is none here, it throws, and goes on where it was when it is called again.
+    /// That a record was not changed after it was noted, for want of memory, is no trouble. If
+    /// there is none here, it throws, and goes on where it was when it is called again.
     template <class Visitor>
     void roll_back(Visitor&& on_undo) {
         for (; !before_.empty(); before_.pop_back()) {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Views differ when a checkpoint and the log beside it do not fit together, when a standby lags
-// behind, or when two hosts went on alone for a while. difference() tells in what; reconcile() makes
-// the transaction that merges another view into one's own.
+// behind, or when two hosts went on alone for a while. difference() tells in what; reconcile()
+// makes the transaction that merges another view into one's own.
 //
 // The rule, record by record:
 //   1. An operation that has finished in one view has finished: a final status wins over any other.

@@ -1,10 +1,10 @@
 // Everpool core: the tables that the state is made of, and how records are filed in them.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Browsers, operations and resources are filed by their id. Models and metrics are filed by a 64-bit
-// digest of their name: two different names with the same digest are not expected before some 10^9
-// names. find_record() compares the names; the second model is refused by the change that registers
-// it, and a second metric is ignored and counted, so that the worst is an error message.
+// Browsers, operations and resources are filed by their id. Models and metrics are filed by a
+// 64-bit digest of their name: two different names with the same digest are not expected before
+// some 10^9 names. find_record() compares the names; the second model is refused by the change that
+// registers it, and a second metric is ignored and counted, so that the worst is an error message.
 #pragma once
 
 #include "everpool/browser_state.hpp"

@@ -8,16 +8,21 @@
 // was seen an hour ago says little about now.
 //
 // Below `quarantine_below` the worker is to be quarantined: it gets no operation of a caller until
-// a canary, an inference whose answer is known, has been right. With the defaults that takes two
-// dissents with less than fourteen agreements between them; less than ten, if the worker has long
-// agreed. A canary that is wrong is no opinion but a fact: the worker is untrusted whatever its
-// score was, and only a new life (reset()) changes that.
+// more is known of it. With the defaults that takes two dissents with less than fourteen agreements
+// between them; less than ten, if the worker has long agreed. Where nobody can say who is wrong,
+// all who differ are doubted a little, which after a few times quarantines each of them.
 //
-//     apply_vote(report, trusts, now);                 // trusts[i] is of who gave answer i
-//     if (trusts[i].needs_canary()) run_canary(i);     // then on_canary(is_right, now)
+// There are two ways out. The pool takes the first, PoolCore::restart_quarantined(): once the
+// worker is idle it begins a new life, which must pass its models' warm-ups like any other, and
+// against which nothing is held.
 //
-// Where nobody can say who is wrong, all who differ are doubted a little, which after a few times
-// gets each of them a canary; and that can tell.
+//     apply_vote(report, trusts, now);             // trusts[i] is of who gave answer i
+//     if (!trusts[i]->is_trusted()) start_anew(i); // then trusts[i]->reset()
+//
+// The second keeps the life: a canary, an inference whose answer is known, is run and reported to
+// on_canary(). If it was right the quarantine is over. One that is wrong is no opinion but a fact:
+// the worker is untrusted whatever its score was, and only reset() changes that. (The pool's own
+// canaries, core/canary.hpp, are no part of this: a wrong one loses the worker at once.)
 //
 // Not thread-safe; no allocation. Time is an argument.
 #pragma once
@@ -40,7 +45,7 @@ struct TrustConfig {
     /// Where a worker begins, and what its score goes back to. Default 0.8. Above quarantine_below,
     /// at most 1.
     double initial{0.8};
-    /// Below this it needs a canary. Default 0.35. Above 0, below initial.
+    /// Below this it is to be quarantined. Default 0.35. Above 0, below initial.
     double quarantine_below{0.35};
     /// How much of the way to 1 an agreement takes it. Default 0.05. 0 to 1.
     double gain{0.05};
@@ -109,7 +114,7 @@ public:
 
     /// As of the last event. 0 if it has been proved wrong.
     [[nodiscard]] double score() const noexcept { return is_proved_wrong_ ? 0 : score_; }
-    /// Quarantine it, and ask it what is known.
+    /// Quarantine it, and ask it what is known, or start it anew.
     [[nodiscard]] bool needs_canary() const noexcept {
         return !is_proved_wrong_ && score_ < config_.quarantine_below;
     }

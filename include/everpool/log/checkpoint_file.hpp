@@ -1,5 +1,5 @@
-// Everpool log: the envelope of a checkpoint, a file that holds the state after some record, or what
-// changed since another checkpoint.
+// Everpool log: the envelope of a checkpoint, a file that holds the state after some record, or
+// what changed since another checkpoint.
 // SPDX-License-Identifier: BSL-1.0
 //
 //      offset  bytes

@@ -1,10 +1,10 @@
 // Everpool log: CRC-32C (Castagnoli), by the processor's own instruction where it has one.
 // SPDX-License-Identifier: BSL-1.0
 //
-// It finds every error of up to 32 bits in a row, every one of an odd number of bits, and every one of
-// up to three single bits at any length that occurs here; of up to five in up to 650 bytes. One
-// instruction a word, in a single row: some 8 GB/s, which is more than a disk reads; three rows at a
-// time would be faster and four times the code.
+// It finds every error of up to 32 bits in a row, every one of an odd number of bits, and every one
+// of up to three single bits at any length that occurs here; of up to five in up to 650 bytes. One
+// instruction a word, in a single row: some 8 GB/s, which is more than a disk reads; three rows at
+// a time would be faster and four times the code.
 #pragma once
 
 #include "everpool/log/little_endian.hpp"

@@ -9,9 +9,9 @@
 //          32     28   (of the kind)
 //          60      4   CRC-32C of bytes 0 to 59
 //
-// This much holds for all versions that will ever be, so that a file of a newer version is told from
-// a damaged one, and is left alone. The header lies in the file's first 512-byte sector, which a
-// disk writes whole or not at all: after a crash it is there, or it is not.
+// This much holds for all versions that will ever be, so that a file of a newer version is told
+// from a damaged one, and is left alone. The header lies in the file's first 512-byte sector, which
+// a disk writes whole or not at all: after a crash it is there, or it is not.
 #pragma once
 
 #include "everpool/log/crc32c.hpp"

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 //      offset  bytes
-//           0      4   crc: CRC-32C of log id, segment index, bytes 4 to 31, payload, zeroes after it
+//           0      4   crc: CRC-32C of log id, segment index, bytes 4 to 31, payload, zeroes after
 //           4      2   length of the payload, without the zeroes
 //           6      1   type: 1 full, 2 first, 3 middle, 4 last
 //           7      1   flags: 1 the record's body is compressed (record_body.hpp)
@@ -105,8 +105,9 @@ public:
     FragmentDecoder(std::span<const std::byte> segment, std::uint32_t seed) noexcept
         : segment_(segment), seed_(seed) {}
 
-    /// The fragment at `offset`, a multiple of 8 with at least fragment_bytes_min left of its block.
-    /// `header` is what stands there unless it is cut off; `payload` means something without fault.
+    /// The fragment at `offset`, a multiple of 8 with at least fragment_bytes_min left of its
+    /// block. `header` is what stands there unless it is cut off; `payload` means something without
+    /// fault.
     FragmentFault read(std::uint64_t offset, FragmentHeader& header,
                        std::span<const std::byte>& payload) const noexcept;
 

@@ -17,27 +17,28 @@
 //     unlock:  batch.perform();                            // others append meanwhile
 //     lock:    error_code ec = ledger.done(std::move(batch));
 //
-// The same for checkpoints: begin_checkpoint() and publish() under the lock, CheckpointPlan::write()
-// and Publication::perform() without it. These may run at the same time as a batch: the directory
-// has to bear calls from several threads, for different files. One batch is out at a time, and one
-// checkpoint from begin_checkpoint() until its publication is done, or the plan is dropped. Beside a
-// batch that only writes take_sync() may be out, which syncs the same file.
+// The same for checkpoints: begin_checkpoint() and publish() under the lock,
+// CheckpointPlan::write() and Publication::perform() without it. These may run at the same time as
+// a batch: the directory has to bear calls from several threads, for different files. One batch is
+// out at a time, and one checkpoint from begin_checkpoint() until its publication is done, or the
+// plan is dropped. Beside a batch that only writes take_sync() may be out, which syncs the same
+// file.
 //
 // Promises, on a disk that keeps what file_system.hpp says:
-//   * after a crash at any moment open() succeeds (but in mode absolute, if there is an end to be cut
-//     off), and gives every record up to durable(); those after it may be there or not, but none
-//     without all those before it;
+//   * after a crash at any moment open() succeeds (but in mode absolute, if there is an end to be
+//     cut off), and gives every record up to durable(); those after it may be there or not, but
+//     none without all those before it;
 //   * nothing is given that was not appended; what a crash cut off never comes back;
-//   * open() destroys nothing, least of all when it returns an error; and no file is ever removed that
-//     the kept checkpoints need: what they do not need is renamed first, and removed two later;
+//   * open() destroys nothing, least of all when it returns an error; and no file is ever removed
+//     that the kept checkpoints need: what they do not is renamed first, and removed two later;
 //   * a segment that was recovered is never written again: the log goes on in a new one. What may
 //     have been read from the system's cache alone (it was never known to be durable) is written
 //     there once more, with the first batch.
 //
-// After a sync that failed the ledger is poisoned: what had been written may be gone although it can
-// be read, and syncing again would prove nothing. All later calls fail with storage_failed; open a new
-// one. A write that failed (disk full) loses nothing: the bytes stay in memory, and the next batch
-// writes them to the same place.
+// After a sync that failed the ledger is poisoned: what had been written may be gone although it
+// can be read, and syncing again would prove nothing. All later calls fail with storage_failed;
+// open a new one. A write that failed (disk full) loses nothing: the bytes stay in memory, and the
+// next batch writes them to the same place.
 #pragma once
 
 #include "everpool/error.hpp"
@@ -73,16 +74,17 @@ public:
     RecoveryVisitor(const RecoveryVisitor&) = delete;
     RecoveryVisitor& operator=(const RecoveryVisitor&) = delete;
 
-    // They may throw, for what is no damage: a body of a newer version, no memory. open() ends by that
-    // exception then, and has changed nothing: what they refuse, it may cut off.
+    // They may throw, for what is no damage: a body of a newer version, no memory. open() ends by
+    // that exception then, and has changed nothing: what they refuse, it may cut off.
 
-    /// A full checkpoint first, then the deltas that build on it, in order; `lsn` is the last record
-    /// that is in it. False: it makes no sense. on_reset() follows, and an older one if there is one.
+    /// A full checkpoint first, then the deltas that build on it, in order; `lsn` is the last
+    /// record that is in it. False: it makes no sense. on_reset() follows, and an older one if
+    /// there is one.
     virtual bool on_checkpoint(CheckpointKind kind, Lsn lsn, std::span<const std::byte> body) = 0;
     /// Forget everything that came so far.
     virtual void on_reset() = 0;
-    /// A record after the checkpoint: in order and, but in mode salvage, without gaps. False: it makes
-    /// no sense, and nothing was changed by it; it counts as damaged.
+    /// A record after the checkpoint: in order and, but in mode salvage, without gaps. False: it
+    /// makes no sense, and nothing was changed by it; it counts as damaged.
     virtual bool on_record(Lsn lsn, std::span<const std::byte> body) = 0;
 
 protected:
@@ -94,12 +96,12 @@ public:
     /// Recovers the log in `directory`, or makes a new one, named `fresh_id`, if there is none. The
     /// directory must outlive the ledger. Files that are not the log's are left alone. `report` is
     /// filled in as far as it went, with an error too. Throws std::invalid_argument for a
-    /// configuration that is out of range, std::bad_alloc, and what the visitor throws. Exceptions, and
-    /// errors, and then no segment and no checkpoint has changed (at most the manifest was replaced
-    /// already, by one that says where the log was cut):
-    ///   storage_damaged       the log is not whole, and the mode forbids a cut; or the manifest, or
-    ///                         everything that could be a beginning, is lost (mode salvage tries)
-    ///   storage_newer_format  written by a newer version of this library
+    /// configuration that is out of range, std::bad_alloc, and what the visitor throws. Exceptions,
+    /// and errors, and then no segment and no checkpoint has changed (at most the manifest was
+    /// replaced already, by one that says where the log was cut):
+    ///   storage_damaged       the log is not whole, and the mode forbids a cut; or the manifest,
+    ///                         or everything that could be a beginning, is lost (mode salvage
+    ///   tries) storage_newer_format  written by a newer version of this library
     ///   invalid_request       bodies are compressed, and LedgerConfig::compressor is null
     ///   storage_full, storage_not_writable, storage_failed
     static error_code open(Directory& directory, const LedgerConfig& config, const LogId& fresh_id,
@@ -136,14 +138,14 @@ public:
     /// Everything appended that is not written yet, and with Reach::disk the sync of everything.
     /// \pre no batch is out
     Batch take(Reach reach);
-    /// Takes a batch back, performed or not: what it did counts, what it did not do stays to be done.
-    /// The error of all who wait for it: storage_full, storage_not_writable (both: try again later),
-    /// storage_failed (try again, unless poisoned). Throws std::bad_alloc, and then the ledger is
-    /// poisoned, if there is no memory for what the batch did not write.
+    /// Takes a batch back, performed or not: what it did counts, what it did not do stays to be
+    /// done. The error of all who wait for it: storage_full, storage_not_writable (both: try again
+    /// later), storage_failed (try again, unless poisoned). Throws std::bad_alloc, and then the
+    /// ledger is poisoned, if there is no memory for what the batch did not write.
     error_code done(Batch&& batch);
 
-    /// The sync of what is written, alone. \pre no other is out, nor a batch that syncs: none for the
-    /// disk, and none that begins_segment() was true for
+    /// The sync of what is written, alone. \pre no other is out, nor a batch that syncs: none for
+    /// the disk, and none that begins_segment() was true for
     [[nodiscard]] WrittenSync take_sync() const;
     /// Takes it back. storage_failed: the ledger is poisoned.
     error_code done(WrittenSync&& sync);
@@ -158,8 +160,8 @@ public:
 
     // --- checkpoints -----------------------------------------------------------------------------
 
-    /// Decides of a checkpoint of the state after the record appended(). A delta becomes a full one if
-    /// there is nothing that it could build on, or LedgerConfig::deltas_max are built already.
+    /// Decides of a checkpoint of the state after the record appended(). A delta becomes a full one
+    /// if there is nothing that it could build on, or LedgerConfig::deltas_max are built already.
     [[nodiscard]] CheckpointPlan begin_checkpoint(CheckpointKind wanted) const;
 
     /// Once it is written: how it comes into force. Empty if it is not written, or if durable() is
@@ -349,7 +351,8 @@ inline error_code Ledger::done(Batch&& batch) {
     is_batch_out_ = false;
     if (batch.is_sync_failed_) poison();
     if (is_poisoned_ && !batch.outcome_) {
-        // Another sync failed meanwhile. It may have taken with it a name that this batch relies on.
+        // Another sync failed meanwhile. It may have taken with it a name that this batch relies
+        // on.
         batch.outcome_ = Errc::storage_failed;
         batch.trouble_ = trouble_;
     }

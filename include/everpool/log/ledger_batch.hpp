@@ -51,8 +51,9 @@ struct Piece {
 
 } // namespace detail
 
-/// What Ledger::take() took. perform() does the writing and syncing and touches nothing of the ledger,
-/// which goes on appending meanwhile; Ledger::done() takes the batch back, whatever came of it.
+/// What Ledger::take() took. perform() does the writing and syncing and touches nothing of the
+/// ledger, which goes on appending meanwhile; Ledger::done() takes the batch back, whatever came of
+/// it.
 class Batch {
 public:
     Batch() = default;
@@ -97,9 +98,9 @@ private:
     bool is_sync_failed_{false};
 };
 
-/// What Ledger::take_sync() took: the sync of what is written, and nothing else. It may be out along
-/// with a batch, if that one only writes: of a failure the system tells one sync of a file only, so
-/// of two at the same time one might believe that all is well.
+/// What Ledger::take_sync() took: the sync of what is written, and nothing else. It may be out
+/// along with a batch, if that one only writes: of a failure the system tells one sync of a file
+/// only, so of two at the same time one might believe that all is well.
 class WrittenSync {
 public:
     WrittenSync() = default;

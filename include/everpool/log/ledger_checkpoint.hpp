@@ -69,8 +69,8 @@ private:
     Diagnostics trouble_;
 };
 
-/// A manifest that is to replace the one in force, and what is to be cleared away after that. Made by
-/// Ledger::publish(); perform() touches nothing of the ledger; Ledger::done() takes it back.
+/// A manifest that is to replace the one in force, and what is to be cleared away after that. Made
+/// by Ledger::publish(); perform() touches nothing of the ledger; Ledger::done() takes it back.
 class Publication {
 public:
     /// Makes names durable, replaces the manifest, then quarantines what it does not need and

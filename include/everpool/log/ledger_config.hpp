@@ -26,12 +26,12 @@ struct LedgerConfig {
     /// are kept on top of it.
     std::uint32_t checkpoints_kept{5};
 
-    /// How many deltas are built on a full checkpoint before the next one is full: the longest chain
-    /// that recovery has to read is one longer. 0 (always full) to 100; default 8.
+    /// How many deltas are built on a full checkpoint before the next one is full: the longest
+    /// chain that recovery has to read is one longer. 0 (always full) to 100; default 8.
     std::uint32_t deltas_max{8};
 
-    /// How much may wait in memory to be written. Beyond it append() refuses: a disk that is full or
-    /// stands still must not take all memory with it. At least 64 KiB; default 64 MiB. A single
+    /// How much may wait in memory to be written. Beyond it append() refuses: a disk that is full
+    /// or stands still must not take all memory with it. At least 64 KiB; default 64 MiB. A single
     /// record is always taken while nothing waits.
     std::uint64_t unwritten_bytes_max{std::uint64_t{64} << 20};
 

@@ -1,4 +1,5 @@
-// Everpool log: the part of a ledger that decides of checkpoints, and of what they make superfluous.
+// Everpool log: the part of a ledger that decides of checkpoints, and of what they make
+// superfluous.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

@@ -73,8 +73,8 @@ public:
     /// The next record; `body` is valid until the next call. False: that was the last, or error().
     [[nodiscard]] bool next(Lsn& lsn, std::span<const std::byte>& body);
 
-    /// storage_failed: a file cannot be read; storage_damaged: a record is not there any more, or not
-    /// what it was, which trouble() names.
+    /// storage_failed: a file cannot be read; storage_damaged: a record is not there any more, or
+    /// not what it was, which trouble() names.
     [[nodiscard]] error_code error() const noexcept { return error_; }
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
 

@@ -19,9 +19,9 @@ namespace everpool::log {
 
 /// One run of Ledger::open(). Nothing is written before all has been read and found good enough for
 /// the mode; then the manifest is, by the usual replacement. Always, even if it says the same: the
-/// one that was read may be in the system's cache alone, by this name, if whoever wrote it was killed
-/// before the directory was synced, or that failed. Nothing that is written later may be durable
-/// before it is.
+/// one that was read may be in the system's cache alone, by this name, if whoever wrote it was
+/// killed before the directory was synced, or that failed. Nothing that is written later may be
+/// durable before it is.
 class Recovery {
 public:
     Recovery(Directory& directory, const LedgerConfig& config, RecoveryVisitor& visitor,
@@ -109,8 +109,8 @@ inline error_code Recovery::run(const LogId& fresh_id, std::optional<Ledger>& ou
         manifest_ = {.log = fresh_id};
         report_.is_new = true;
     }
-    // Those before first_segment are not needed, and those that were cut off never will be; they wait
-    // to be cleared away.
+    // Those before first_segment are not needed, and those that were cut off never will be; they
+    // wait to be cleared away.
     std::vector<std::uint64_t> needed;
     for (const std::uint64_t index : indexes_)
         if (index >= manifest_.first_segment && !is_cut_off(manifest_.cuts, index))

@@ -1,10 +1,10 @@
 // Everpool log: the records at the end of a log that nothing proves to be durable.
 // SPDX-License-Identifier: BSL-1.0
 //
-// A process that is started anew reads them, maybe from the system's cache alone: the sync that they
-// waited for may never have happened, or may have failed. So they are written once more, to the new
-// segment, before anything that follows them. A segment that begins below the end of the one before
-// is such a repetition, and what both hold is the same.
+// A process that is started anew reads them, maybe from the system's cache alone: the sync that
+// they waited for may never have happened, or may have failed. So they are written once more, to
+// the new segment, before anything that follows them. A segment that begins below the end of the
+// one before is such a repetition, and what both hold is the same.
 #pragma once
 
 #include "everpool/log/log_id.hpp"
@@ -29,11 +29,12 @@ public:
     /// The last record that is known to have been durable.
     [[nodiscard]] Lsn synced() const noexcept { return synced_; }
     [[nodiscard]] Lsn last() const noexcept { return {synced_.value + entries_.size() - head_}; }
-    /// The chain after a record from synced() to last(), as its newest copy has it. Empty for others.
+    /// The chain after a record from synced() to last(), as its newest copy has it. Empty for
+    /// others.
     [[nodiscard]] std::optional<std::uint32_t> chain_at(Lsn lsn) const noexcept;
 
-    /// Calls `use(body, is_compressed)` for the records after `from` up to `to`, with their bodies as
-    /// they are stored. \pre from is not below synced()
+    /// Calls `use(body, is_compressed)` for the records after `from` up to `to`, with their bodies
+    /// as they are stored. \pre from is not below synced()
     template <class Use>
     void for_each(Lsn from, Lsn to, Use use) const {
         for (std::uint64_t lsn = from.value + 1; lsn <= std::min(to, last()).value; ++lsn) {

@@ -1,11 +1,11 @@
 // Everpool log: from segment to segment, record by record.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Where a segment ends, the log goes on in the first later one that begins with the record expected,
-// or below it and repeats what is known (ledger_tail.hpp). Later segments that begin above it are
-// passed over if such a one comes after them: a recovery ended the log before them and began it.
-// If none comes, the log ends, and what it says itself tells how (segment_reader.hpp). Where the
-// manifest has a cut, it ends well only if nothing was written after the cut.
+// Where a segment ends, the log goes on in the first later one that begins with the record
+// expected, or below it and repeats what is known (ledger_tail.hpp). Later segments that begin
+// above it are passed over if such a one comes after them: a recovery ended the log before them and
+// began it. If none comes, the log ends, and what it says itself tells how (segment_reader.hpp).
+// Where the manifest has a cut, it ends well only if nothing was written after the cut.
 #pragma once
 
 #include "everpool/log/file_header.hpp"
@@ -55,8 +55,8 @@ struct WalkEnd {
 
 class LogWalk {
 public:
-    /// Gives records after `covered`. `segments`: by index, without those that were cut off; `skips_bad`:
-    /// goes on behind what cannot be read (salvage).
+    /// Gives records after `covered`. `segments`: by index, without those that were cut off;
+    /// `skips_bad`: goes on behind what cannot be read (salvage).
     LogWalk(Directory& directory, std::span<const WalkSegment> segments,
             std::span<const LogCut> cuts, Lsn covered, bool skips_bad)
         : directory_(directory),
@@ -70,8 +70,8 @@ public:
     /// False: error() or end().
     [[nodiscard]] bool next(LogRecord& record);
 
-    /// The record that next() gave last does not count, nor what follows it: ends the log before it.
-    /// False: error().
+    /// The record that next() gave last does not count, nor what follows it: ends the log before
+    /// it. False: error().
     bool refuse(const LogRecord& record, std::string reason);
 
     [[nodiscard]] error_code error() const noexcept { return error_; }
@@ -157,8 +157,8 @@ inline error_code read_headers(Directory& directory, const LogId& log,
     return {};
 }
 
-// The last one that begins at a record that is covered. Not the one that begins right after it: that
-// may be a repetition which a crash cut short, while the one before has all.
+// The last one that begins at a record that is covered. Not the one that begins right after it:
+// that may be a repetition which a crash cut short, while the one before has all.
 inline std::size_t first_segment_for(std::span<const WalkSegment> segments, Lsn covered) noexcept {
     for (std::size_t i = segments.size(); i-- > 0;)
         if (segments[i].state == FormatError::ok && segments[i].header.first <= covered) return i;
@@ -226,8 +226,9 @@ inline bool LogWalk::enter(std::size_t place) {
     return true;
 }
 
-/// Behind a bad record that is not needed, or, in salvage, any. What is not needed is in a checkpoint,
-/// which makes it a damage that does no harm; or it is a repetition that a crash cut short.
+/// Behind a bad record that is not needed, or, in salvage, any. What is not needed is in a
+/// checkpoint, which makes it a damage that does no harm; or it is a repetition that a crash cut
+/// short.
 inline bool LogWalk::skip_bad() {
     if (reader_) {
         const Lsn missing = reader_->end().expected;

@@ -12,7 +12,7 @@
 //          48      8   next segment: none of this index or above was ever made
 //          56      4   CRC-32C of bytes 0 to 55 and of all from byte 64 on
 //          60      4   CRC-32C of bytes 0 to 59
-//          64   32 n   checkpoints, by lsn: lsn u64 | parent u64 | bytes of the file u64 | digest u32
+//          64   32 n   checkpoints, by lsn: lsn u64 | parent u64 | bytes of file u64 | digest u32
 //                      | kind u8 | reserved 3: 0
 //     64+32 n   32 m   cuts, by segment: segment u64 | offset u64 | lsn u64 | next segment u64
 //
@@ -38,8 +38,8 @@ inline constexpr std::size_t manifest_checkpoints_max = 1024;
 inline constexpr std::size_t manifest_cuts_max = 1024;
 
 /// Where recovery ended once: what follows `offset` in that segment, and in those between it and
-/// `next_segment`, does not count and never will. The log goes on with record `lsn` in a segment that
-/// was made later, and damage to such a one is told from what was cut off by its index.
+/// `next_segment`, does not count and never will. The log goes on with record `lsn` in a segment
+/// that was made later, and damage to such a one is told from what was cut off by its index.
 struct LogCut {
     std::uint64_t segment{0}; ///< 0: before the first that there was
     std::uint64_t offset{0};

@@ -7,8 +7,8 @@
 //     const SegmentEnd& end = reader.end();
 //
 // Records come whole, in order and without gaps, until the first byte that is not what a writer of
-// this segment wrote; nothing after it is given. Why it ended there is told from what is there (L is
-// the number of the record that was expected):
+// this segment wrote; nothing after it is given. Why it ended there is told from what is there (L
+// is the number of the record that was expected):
 //
 //  1. Nothing was written after the last record. Only zeroes follow: clean.
 //  2. The file was cut short in a record, or the system stopped in the midst of writing it. Sectors
@@ -75,8 +75,8 @@ struct SegmentEnd {
 
 class SegmentReader {
 public:
-    /// `segment`: the file from its first byte, all of it or as far as it shall be read; must outlive
-    /// this. Its header has been found to be the right one.
+    /// `segment`: the file from its first byte, all of it or as far as it shall be read; must
+    /// outlive this. Its header has been found to be the right one.
     SegmentReader(std::span<const std::byte> segment, const SegmentHeader& header) noexcept
         : decoder_(segment, fragment_seed(header.log, header.index)),
           expected_(header.first),
@@ -89,8 +89,9 @@ public:
     /// Once next() said false.
     [[nodiscard]] const SegmentEnd& end() const noexcept { return end_; }
 
-    /// For salvage, once next() said false: goes on at the next record that is whole by itself, with a
-    /// number not below the one expected. expected() then tells how many are missing. False: none.
+    /// For salvage, once next() said false: goes on at the next record that is whole by itself,
+    /// with a number not below the one expected. expected() then tells how many are missing. False:
+    /// none.
     [[nodiscard]] bool skip() noexcept;
 
     [[nodiscard]] Lsn expected() const noexcept { return expected_; }

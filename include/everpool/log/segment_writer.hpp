@@ -29,8 +29,8 @@ public:
         : seed_(fragment_seed(log, segment_index)), next_(first), chain_(chain) {}
 
     /// Appends to `out` the bytes that stand at offset(): a block's unused end, and the record.
-    /// `lsn` is next(); `synced` is a record before it; `body` has at most record_bytes_max. If `out`
-    /// cannot grow (std::bad_alloc), nothing has happened.
+    /// `lsn` is next(); `synced` is a record before it; `body` has at most record_bytes_max. If
+    /// `out` cannot grow (std::bad_alloc), nothing has happened.
     void append(Lsn lsn, Lsn synced, std::span<const std::byte> body, bool is_compressed,
                 std::vector<std::byte>& out);
 

@@ -7,13 +7,13 @@
 //
 // cereal's own binary archives write to streams, in the machine's byte order, and throw. These do
 // neither, because what they read may have been damaged or written by somebody else:
-//   * Reading never throws: past the end, and for anything impossible, the archive has failed, gives
-//     zeros and empty lists, and stays so.
-//   * A size is compared with the bytes that are left before anything is allocated, and lists grow as
-//     they are read: memory follows the input, whatever that says of itself. By which factor, depends
-//     on what a list is of (load_list() bounds that).
-//   * The bytes are the same everywhere: unsigned integers and sizes in groups of 7 bits, signed ones
-//     and times as they are, both from the lowest byte; a bool is 0 or 1.
+//   * Reading never throws: past the end, and for anything impossible, the archive has failed,
+//     gives zeros and empty lists, and stays so.
+//   * A size is compared with the bytes that are left before anything is allocated, and lists grow
+//     as they are read: memory follows the input, whatever that says of itself. By which factor,
+//     depends on what a list is of (load_list() bounds that).
+//   * The bytes are the same everywhere: unsigned integers and sizes in groups of 7 bits, signed
+//     ones and times as they are, both from the lowest byte; a bool is 0 or 1.
 // They have no version of their own: a record's body begins with its version, and the archive hands
 // that to those who ask (version()).
 #pragma once
@@ -45,8 +45,8 @@ inline constexpr std::size_t count_bytes_max = 10;
 class SpanOutputArchive
     : public cereal::OutputArchive<SpanOutputArchive, cereal::AllowEmptyClassElision> {
 public:
-    /// Appends to `out`; all of it is there after flush(). \pre `out` outlives it and is not touched
-    /// before flush() was called
+    /// Appends to `out`; all of it is there after flush(). \pre `out` outlives it and is not
+    /// touched before flush() was called
     explicit SpanOutputArchive(std::vector<std::byte>& out, std::uint32_t version = 0)
         : OutputArchive(this), out_(out), version_(version) {}
     /// Does not flush: there may be no memory for that, and a destructor cannot say so.
@@ -149,7 +149,7 @@ private:
     bool has_failed_{false};
 };
 
-// --- how values are written: found by cereal ------------------------------------------------------
+// --- how values are written: found by cereal -----------------------------------------------------
 
 template <class T>
 concept Groups = std::unsigned_integral<T> &&(sizeof(T) > 1);

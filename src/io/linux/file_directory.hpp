@@ -6,8 +6,8 @@
 // for those who are turned away. flock belongs to the open file, so a second object of the same
 // process is turned away as well; nothing that is started with exec inherits it.
 //
-// A limit of file sizes (ulimit -f) is told as a full disk, without its signal. One that is set while
-// a file is open holds its signal back only from the next file on.
+// A limit of file sizes (ulimit -f) is told as a full disk, without its signal. One that is set
+// while a file is open holds its signal back only from the next file on.
 //
 // Directory and files are private (0700, 0600), and a link in place of a file is never followed.
 #pragma once

@@ -1,9 +1,9 @@
 // Everpool doors, Linux: the signal of a limit of file sizes (ulimit -f).
 // SPDX-License-Identifier: BSL-1.0
 //
-// Who writes beyond that limit gets EFBIG, which is as good as a full disk, and SIGXFSZ besides, the
-// default of which ends the process. What a signal does belongs to the host and not to a library:
-// so it is held back from the thread that writes, and taken away if it came.
+// Who writes beyond that limit gets EFBIG, which is as good as a full disk, and SIGXFSZ besides,
+// the default of which ends the process. What a signal does belongs to the host and not to a
+// library: so it is held back from the thread that writes, and taken away if it came.
 #pragma once
 
 #include <signal.h>

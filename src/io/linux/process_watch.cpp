@@ -25,7 +25,8 @@ ProcessWatch::ProcessWatch(const boost::asio::any_io_executor& executor, int pro
     : pidfd_(executor) {
     const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
     if (pidfd >= 0) pidfd_.assign(pidfd);
-    // Asked after the descriptor was had: a number that was given anew meanwhile is another group's.
+    // Asked after the descriptor was had: a number that was given anew meanwhile is another
+    // group's.
     if (pidfd < 0 || ::getpgid(process) != group) {
         boost::asio::post(pidfd_.get_executor(), std::move(ended));
         return;

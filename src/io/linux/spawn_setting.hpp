@@ -49,8 +49,8 @@ public:
     }
 
     /// Arguments begin with the program's own name; nothing of the environment is inherited, and no
-    /// descriptor but those above: Asio's sockets do not close themselves on exec, so a browser would
-    /// hold the bridge's port after the host's death.
+    /// descriptor but those above: Asio's sockets do not close themselves on exec, so a browser
+    /// would hold the bridge's port after the host's death.
     error_code spawn(const char* executable, std::vector<std::string> arguments,
                      std::vector<std::string> environment, pid_t& pid) {
         posix_spawn_file_actions_addclosefrom_np(&actions_, kept_max_ + 1);

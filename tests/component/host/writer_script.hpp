@@ -1,4 +1,5 @@
-// Tests: what one thread of a state writer commits: everything there is, at random, and always valid.
+// Tests: what one thread of a state writer commits: everything there is, at random, and always
+// valid.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

@@ -1,6 +1,6 @@
-// A host that starts a Chromium, its full sibling if there is one, and a Firefox, prints their process
-// ids and the word "ready", and then waits to be killed. `early`: prints the ids of what has been
-// spawned without waiting for anything to become ready.
+// A host that starts a Chromium, its full sibling if there is one, and a Firefox, prints their
+// process ids and the word "ready", and then waits to be killed. `early`: prints the ids of what
+// has been spawned without waiting for anything to become ready.
 // SPDX-License-Identifier: BSL-1.0
 #include <everpool/everpool.hpp>
 

@@ -6,12 +6,13 @@
 // unfinished (one that may be repeated, one that may not, one that is too large to be kept, another
 // one that may be repeated, one that waits and must not be repeated). All that is durable when it
 // prints "ready".
-// endless: runs the module without end, eight at a time, each with an index of its own, of which the
-// odd ones must not be executed twice. Prints "executed <index>" when the page says so, "answered
-// <index>" when the caller hears of it, "recovered <digest of its inputs> <why it was not executed>"
-// of what an earlier host has left ("ok" if it was).
-// unrecorded: one operation runs, and one that must not be executed twice waits; when that is durable
-// the first is cancelled, and the other one is sent. Nothing more is written for ten seconds.
+// endless: runs the module without end, eight at a time, each with an index of its own, of which
+// the odd ones must not be executed twice. Prints "executed <index>" when the page says so,
+// "answered <index>" when the caller hears of it, "recovered <digest of its inputs> <why it was not
+// executed>" of what an earlier host has left ("ok" if it was).
+// unrecorded: one operation runs, and one that must not be executed twice waits; when that is
+// durable the first is cancelled, and the other one is sent. Nothing more is written for ten
+// seconds.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/pool_under_test.hpp"
 
@@ -58,7 +59,8 @@ Request module_request(std::uint64_t index, bool is_idempotent, std::size_t elem
 
 void ignore(error_code, const Result&) {}
 
-/// What is queued says nothing of how many operations there are: at level critical each copy counts.
+/// What is queued says nothing of how many operations there are: at level critical each copy
+/// counts.
 void wait_for(const ResourcePool& pool, std::uint32_t in_flight, std::size_t operations) {
     const auto state = pool.state();
     while (pool.snapshot().in_flight < in_flight ||

@@ -1,5 +1,5 @@
-// A host that wants the pool. It starts no browser: that the library links, that its errors reach the
-// host, and that what a Runtime owns is given back, is what a package test is about.
+// A host that wants the pool. It starts no browser: that the library links, that its errors reach
+// the host, and that what a Runtime owns is given back, is what a package test is about.
 // SPDX-License-Identifier: BSL-1.0
 #include <everpool/everpool.hpp>
 

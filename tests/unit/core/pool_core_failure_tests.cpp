@@ -124,7 +124,8 @@ TEST_CASE("a lost device restarts the compute thread only") {
           StartWorker{w0, {2}, RecoveryRung::replace_compute, {}, LossCause::device_lost});
 }
 
-// The answer comes before the event. What else is sent to the dead thread would only use up attempts.
+// The answer comes before the event. What else is sent to the dead thread would only use up
+// attempts.
 TEST_CASE("an answer that tells of a lost device counts as the loss") {
     CoreRig rig(CoreRig::workers(1, 2));
     rig.start();

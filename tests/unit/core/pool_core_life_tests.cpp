@@ -9,8 +9,9 @@ TEST_CASE("start launches every worker as a process, under generation 1") {
     CoreRig rig(CoreRig::workers(2));
     const Actions actions = rig.send(Start{});
     CHECK(all<StartWorker>(actions) ==
-          std::vector<StartWorker>{{w0, {1}, RecoveryRung::restart_browser},
-                                   {w1, {1}, RecoveryRung::restart_browser}});
+          std::vector<StartWorker>{
+              {w0, {1}, RecoveryRung::restart_browser},
+              {w1, {1}, RecoveryRung::restart_browser}});
     CHECK(rig.state(w0) == WorkerState::starting);
     CHECK(all<StartFinished>(actions).empty());
 }

@@ -17,7 +17,8 @@ namespace {
 
 Request example() {
     Request request = Request::inference(
-        "mlp", {Tensor::of<float>("x", {1, 3}, {1, 2, 3}), Tensor::of<bool>("m", {2}, {true, false})});
+        "mlp",
+        {Tensor::of<float>("x", {1, 3}, {1, 2, 3}), Tensor::of<bool>("m", {2}, {true, false})});
     request.parameters = R"({"a": [1, 2]})";
     request.max_attempts = 7;
     request.browser = BrowserType::firefox;

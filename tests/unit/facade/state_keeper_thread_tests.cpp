@@ -1,5 +1,5 @@
-// A StateKeeper under threads that do everything at once, under power cuts at every change of its disk,
-// and beside a model of plain maps.
+// A StateKeeper under threads that do everything at once, under power cuts at every change of its
+// disk, and beside a model of plain maps.
 // SPDX-License-Identifier: BSL-1.0
 #include "../state/state_script.hpp"
 #include "everpool/core/state_invariants.hpp"
@@ -89,7 +89,8 @@ TEST_CASE("everything may be called from any thread at any time") {
 
 // --- power cuts ----------------------------------------------------------------------------------
 
-/// Commits, checkpoints, restarts; what was acknowledged is in `durable`, what was begun in `begun`.
+/// Commits, checkpoints, restarts; what was acknowledged is in `durable`, what was begun in
+/// `begun`.
 void play(KeeperRig& rig, std::atomic<std::uint64_t>& begun, std::atomic<std::uint64_t>& durable) {
     core::Prng prng(5);
     for (int life = 0; life < 3; ++life) {

@@ -1,5 +1,5 @@
-// What is particular to the real directory: locks, permissions, a full disk. What any directory must
-// do is in tests/conformance.
+// What is particular to the real directory: locks, permissions, a full disk. What any directory
+// must do is in tests/conformance.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/log/ledger_files.hpp"
 #include "io/linux/file_directory.hpp"

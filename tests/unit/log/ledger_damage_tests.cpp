@@ -1,5 +1,6 @@
-// A whole log, cut once and gone on with, that was damaged: every bit of every file flipped in turn,
-// every file cut off at every byte. It opens as it was, or says what is wrong; never as anything else.
+// A whole log, cut once and gone on with, that was damaged: every bit of every file flipped in
+// turn, every file cut off at every byte. It opens as it was, or says what is wrong; never as
+// anything else.
 // SPDX-License-Identifier: BSL-1.0
 //
 // segment_damage_tests.cpp does so for one segment, as long as it may be.

@@ -1,5 +1,5 @@
-// A log that was damaged: every bit of it flipped in turn, cut off at every byte, every sector of it
-// lost. Whatever is done to it, what is read are records that were written, from the first on.
+// A log that was damaged: every bit of it flipped in turn, cut off at every byte, every sector of
+// it lost. Whatever is done to it, what is read are records that were written, from the first on.
 // SPDX-License-Identifier: BSL-1.0
 //
 // A flipped bit is either found, or it lies in bytes that are never read (from byte 64 of the
@@ -108,8 +108,8 @@ bool is_right(const Reading& reading, const Owner& owner, const TestSegment& seg
     return false;
 }
 
-/// Where reading stood before each record: what comes before a flipped bit is the same each time, so
-/// the short form reads on from there.
+/// Where reading stood before each record: what comes before a flipped bit is the same each time,
+/// so the short form reads on from there.
 std::vector<SegmentReader> readers_of(const TestSegment& segment) {
     SegmentReader reader(segment.bytes, segment.header);
     std::vector<SegmentReader> readers;

@@ -1,5 +1,5 @@
-// What the state does when memory is scarce: how much decoders take, and what is left of a change in
-// the midst of which there is none.
+// What the state does when memory is scarce: how much decoders take, and what is left of a change
+// in the midst of which there is none.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/state_merge.hpp"
 #include "state_script.hpp"

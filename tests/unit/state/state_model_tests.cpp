@@ -1,7 +1,8 @@
 // The state against plain maps, over long random scripts of valid and invalid transactions.
 // SPDX-License-Identifier: BSL-1.0
 //
-// EVERPOOL_STATE_SEEDS=1000 state_model_tests   the long form: so many seeds, 5,000 transactions each
+// EVERPOOL_STATE_SEEDS=1000 state_model_tests   the long form: so many seeds, 5,000 transactions
+// each
 #include "everpool/core/state_merge.hpp"
 #include "state_script.hpp"
 

@@ -1,4 +1,5 @@
-// What each field of a header may be: of each kind, each field is left out, and given each wrong value.
+// What each field of a header may be: of each kind, each field is left out, and given each wrong
+// value.
 // SPDX-License-Identifier: BSL-1.0
 #include "wire_rig.hpp"
 

@@ -1,4 +1,5 @@
-// What the tests of the codec share: messages of every kind, frames made by hand, and decoding them.
+// What the tests of the codec share: messages of every kind, frames made by hand, and decoding
+// them.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <fstream>
 #include <string>
@@ -21,8 +22,8 @@ namespace scenario {
 /// Nearest-rank quantile. \pre !values.empty()
 inline double quantile(std::vector<double> values, double q) {
     std::sort(values.begin(), values.end());
-    const auto rank = static_cast<std::size_t>(q * static_cast<double>(values.size()));
-    return values[std::min(rank, values.size() - 1)];
+    const double rank = std::ceil(q * static_cast<double>(values.size())); // 1 is the smallest
+    return values[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
 }
 
 inline double median(const std::vector<double>& values) { return quantile(values, 0.5); }

@@ -1,11 +1,12 @@
 // Everpool core: how long operations of a kind take at most, but for a pause.
 // SPDX-License-Identifier: BSL-1.0
 //
-// For the question whether a worker that computes is late or hung. The answer is twice the p99 of the
-// run times seen, and a little for the machine; before enough has been seen there is none. The tail
-// beyond it is not doubled: there a machine schedules somebody else, for which a silent worker is
-// granted a pause in any case, and only what even that does not cover makes the answer larger. Old
-// run times fade: at 20,000 the counts are begun anew, with the limit so far as the opening bid.
+// For the question whether a worker that computes is late or hung. The answer is the p99 of the run
+// times seen, and a little for the machine; before enough has been seen there is none. A silent
+// worker is granted a pause beyond it in any case, and only what even that does not cover makes the
+// answer larger: the p99.9, and twice the p99, because on a machine that gets twice the work all of
+// them take twice as long. Old run times fade: at 20,000 the counts are begun anew, with the limit
+// so far as the opening bid.
 // And for the question whether it is worth while to ask another worker as well (hedge_delay.hpp).
 #pragma once
 
@@ -48,13 +49,15 @@ public:
         const auto quantile = [&one](double q) -> Duration {
             return std::chrono::microseconds(static_cast<std::int64_t>(one.sketch.quantile(q)));
         };
-        one.limit = allowance + std::max(2 * quantile(0.99), quantile(0.999) - pause_);
+        const Duration p99 = quantile(0.99);
+        one.limit = allowance + std::max({p99, 2 * p99 - pause_, quantile(0.999) - pause_});
         one.usual = {std::max(one.usual.count, one.sketch.count()), quantile(0.5),
                      quantile(late_quantile_)};
         if (one.sketch.count() >= count_max) one.sketch.clear();
     }
 
-    /// Together with the pause it is more than 999 of 1000 take. Empty: not known yet. \pre as record()
+    /// Together with the pause it is more than 999 of 1000 take. Empty: not known yet.
+    /// \pre as record()
     [[nodiscard]] std::optional<Duration> expected(std::uint32_t kind) const noexcept {
         return kinds_[kind].limit;
     }

@@ -51,7 +51,8 @@ inline everpool::ResourcePoolConfig host_config(everpool::BrowserType engine,
     everpool::ModelSpec spec;
     spec.name = model.name;
     spec.file = model.file;
-    spec.warm_up = everpool::WarmUp{model.samples.at(0).inputs, model.outputs};
+    spec.warm_up =
+        everpool::WarmUp{model.samples.at(0).inputs, model.outputs, model.samples.at(0).outputs};
     config.models = {spec};
     config.standby_count = 0; // two browsers, as in every other row
     config.fault_tolerance.level = everpool::FaultToleranceLevel::critical;

@@ -117,7 +117,8 @@ private:
         out.file = model.file;
         out.family = everpool::ModelFamily::text;
         out.providers = {provider};
-        out.warm_up = everpool::WarmUp{model.samples.at(0).inputs, model.outputs};
+        out.warm_up = everpool::WarmUp{model.samples.at(0).inputs, model.outputs,
+                                       model.samples.at(0).outputs};
         return out;
     }
 

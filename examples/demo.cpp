@@ -3,13 +3,12 @@
 // crashed. Exit status 0 only if 600 of 600 answers are right, none lost, none twice.
 // SPDX-License-Identifier: BSL-1.0
 #include "demo_report.hpp"
-
 #include "support/model_samples.hpp"
-
-#include <everpool/everpool.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include <everpool/everpool.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -43,7 +42,8 @@ Model load_model(const std::filesystem::path& directory, const char* name, Model
     model.spec.file = about.file;
     model.spec.family = family;
     model.spec.providers = std::move(providers);
-    model.spec.warm_up = WarmUp{about.samples.at(0).inputs, about.outputs};
+    model.spec.warm_up =
+        WarmUp{about.samples.at(0).inputs, about.outputs, about.samples.at(0).outputs};
     model.samples = std::move(about.samples);
     return model;
 }
@@ -54,7 +54,8 @@ public:
         : models_{load_model(models, "mlp", ModelFamily::text, {Provider::webgpu, Provider::wasm}),
                   load_model(models, "small_cnn", ModelFamily::vision, {Provider::wasm}),
                   load_model(models, "audio_conv", ModelFamily::audio, {Provider::wasm})},
-          pool_(context.get_executor(), config()), patience_(context) {}
+          pool_(context.get_executor(), config()),
+          patience_(context) {}
 
     void start() {
         std::printf("starting 2 Chromium and 1 Firefox, loading 3 models ...\n");

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A browser fails in many ways, and most of them look alike from outside: the connection is gone,
-// or nobody answers. A `BrowserFailure` says which it was. It is made from evidence, which is what was
-// really seen (a process ended with this status, a channel is silent, a page threw that), and from
-// the context in which it was seen:
+// or nobody answers. A `BrowserFailure` says which it was. It is made from evidence, which is what
+// was really seen (a process ended with this status, a channel is silent, a page threw that), and
+// from the context in which it was seen:
 //
 //     #include "everpool/browser/failure_classification.hpp"
 //
@@ -109,6 +109,7 @@ enum class WrongAnswerFinder : std::uint8_t {
     canary,  ///< an inference whose answer is known
     vote,    ///< other workers, asked the same
     warm_up, ///< the model's own warm-up, right after it was loaded
+    host,    ///< the host, which knows a right answer from a wrong one
 };
 
 // --- evidence: what was seen ---------------------------------------------------------------------
@@ -370,6 +371,7 @@ constexpr std::string_view name_of(WrongAnswerFinder finder) noexcept {
     case WrongAnswerFinder::canary: return "canary";
     case WrongAnswerFinder::vote: return "vote";
     case WrongAnswerFinder::warm_up: return "warm_up";
+    case WrongAnswerFinder::host: return "host";
     }
     return "unrecognised";
 }

@@ -13,6 +13,7 @@
 
 #include "everpool/word_match.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -26,6 +27,10 @@ enum class ModelFamily : std::uint8_t {
     multimodal, ///< CLIP, LLaVA: more than one of them
     unknown,    ///< nobody said; no browser is preferred
 };
+
+inline constexpr std::array model_families{ModelFamily::text, ModelFamily::vision,
+                                           ModelFamily::audio, ModelFamily::multimodal,
+                                           ModelFamily::unknown};
 
 constexpr std::string_view name_of(ModelFamily family) noexcept {
     switch (family) {

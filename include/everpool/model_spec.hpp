@@ -32,12 +32,18 @@ constexpr std::optional<Provider> provider_from(std::string_view name) noexcept 
     return std::nullopt;
 }
 
-/// The inference that a worker must pass before it counts as ready for the model. It also compiles
+/// The inference that a worker must pass before it counts as ready for the model, and again after
+/// each recovery. It also compiles
 /// shaders and kernels, so that the first caller does not wait for that.
 struct WarmUp {
     std::vector<Tensor> inputs{};
     /// Name, dtype and shape (-1 = any) of the outputs that must come back. Others are ignored.
     std::vector<TensorSpec> outputs{};
+    /// The known answer: the numbers that must come back, within the tolerances of
+    /// ResourcePoolConfig::vote; outputs that are not among them are not looked at. A worker that
+    /// computes otherwise is not ready for the model, and what a canary or a recovery finds out is
+    /// worth as much as this. Default empty: wrong numbers show in votes only.
+    std::vector<Tensor> answer{};
 };
 
 /// A model. Registered through ResourcePoolConfig::models.

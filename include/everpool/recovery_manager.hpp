@@ -9,17 +9,24 @@
 //         std::cout << record.text() << '\n'; // page_crashed: reload_page ok after 310 ms
 //
 //     auto [ec, record] = co_await recovery.async_recover(
-//         worker, everpool::categorize_browser_failure(everpool::WrongAnswer{}, {}),
+//         worker,
+//         everpool::categorize_browser_failure(
+//             everpool::WrongAnswer{.found_by = everpool::WrongAnswerFinder::host}, {}),
 //         as_tuple(use_awaitable));
 //
 // How a pool recovers is FaultToleranceOptions::recovery_strategy. Thread-safe: any function from
-// any thread. It may outlive its pool, and then shows its last state.
+// any thread.
+//
+// Lifetime: it may outlive its pool, and then shows its last state. It must not outlive the context
+// of the pool's executor (an io_context, a Runtime), as parts of the pool that belong to that live
+// as long as this: it may then neither be used nor destroyed.
 #pragma once
 
 #include "everpool/browser_failure.hpp"
 #include "everpool/error.hpp"
 #include "everpool/fault_tolerance.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/recovery_record.hpp"
 #include "everpool/recovery_strategy.hpp"
 #include "everpool/resource_pool.hpp"
@@ -38,8 +45,8 @@
 
 namespace everpool {
 
-/// The starts of all workers fail, and for the same reason: something that they share is broken. One
-/// of them goes on trying, with growing delays, and the others wait until it is ready.
+/// The starts of all workers fail, and for the same reason: something that they share is broken.
+/// One of them goes on trying, with growing delays, and the others wait until it is ready.
 struct FleetFailure {
     WorkerId prober{WorkerId::none()};
     Errc code{};         ///< what all of them failed with
@@ -60,6 +67,14 @@ struct RecoverySnapshot {
     std::array<RecoveryCount, browser_failure_categories.size()> by_category{};
     /// By BrowserType, of the browser that failed.
     std::array<RecoveryCount, browser_types.size()> by_browser{};
+    /// By RecoveryStrategy, of the pool: it has one for all its life, so one of these is `total`. A
+    /// host with several pools adds them up by it. One of the host's own is `custom` here, and
+    /// `strategy` above has its name.
+    std::array<RecoveryCount, recovery_strategies.size()> by_strategy{};
+    /// By ModelFamily, of the models that the worker served (RecoveryRecord::families). A recovery
+    /// counts for each of them, and for none if there was no model: these need not add up to
+    /// `total`.
+    std::array<RecoveryCount, model_families.size()> by_family{};
     /// By RecoveryRung: each try of one, not each recovery.
     std::array<RecoveryCount, recovery_rung_count> by_rung{};
 
@@ -71,6 +86,12 @@ struct RecoverySnapshot {
     }
     [[nodiscard]] const RecoveryCount& of(BrowserType browser) const noexcept {
         return by_browser[static_cast<std::size_t>(browser)];
+    }
+    [[nodiscard]] const RecoveryCount& of(RecoveryStrategy which) const noexcept {
+        return by_strategy[static_cast<std::size_t>(which)];
+    }
+    [[nodiscard]] const RecoveryCount& of(ModelFamily family) const noexcept {
+        return by_family[static_cast<std::size_t>(family)];
     }
     [[nodiscard]] const RecoveryCount& of(RecoveryRung rung) const noexcept {
         return by_rung[static_cast<std::size_t>(rung)];
@@ -88,15 +109,24 @@ public:
 
     [[nodiscard]] RecoverySnapshot snapshot() const;
 
-    /// Recovers a worker as if the pool had seen this failure itself: what it had goes to others, and
-    /// the ladder begins at the smallest rung that can cure it. If a recovery of it is under way, this
-    /// waits for that one's end. What counts is the worker as it is when the pool hears of this, be it
-    /// one that has just been recovered: there is no asking for one of its former lives.
+    /// Recovers a worker as if the pool had seen this failure itself: what it had goes to others,
+    /// and the ladder begins at the smallest rung that can cure it. If a recovery of it is under
+    /// way, this waits for that one's end. What counts is the worker as it is when the pool hears
+    /// of this, be it one that has just been recovered: there is no asking for one of its former
+    /// lives.
     ///
-    /// Completion: void(error_code, RecoveryRecord). No error: the worker is ready again. Errors:
-    /// no_worker_available (there is no such worker, or it has been given up), invalid_request (a
-    /// failure of an operation alone, which no recovery of a worker cures), browser_launch_failed (it
-    /// has been given up over this), pool_not_running, cancelled (stopped meanwhile).
+    /// Completion: void(error_code, RecoveryRecord). No error: the worker is ready again. The
+    /// record is empty (its worker is none) unless a recovery has ended: after a first start that
+    /// went well, which is none, and with an error that came before the end.
+    ///
+    /// Errors: no_worker_available (there is no such worker, or it has been given up or stopped),
+    /// invalid_request (a failure of an operation alone, which no recovery of a worker cures),
+    /// pool_not_running, internal_error (the pool has found itself broken, and starts no worker any
+    /// more), cancelled (by you, or stopped meanwhile). If it has been given up over this: what its
+    /// last start failed with, which is browser_launch_failed, browser_not_found, worker_lost,
+    /// worker_unresponsive, or another code of what controls its browser (protocol_error).
+    ///
+    /// Cancellation: terminal, partial and total end the wait. The recovery goes on.
     template <class Token = boost::asio::deferred_t>
     auto async_recover(WorkerId worker, BrowserFailure failure, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(error_code, RecoveryRecord)>(

@@ -6,6 +6,7 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/recovery_rung.hpp"
 #include "everpool/recovery_strategy.hpp"
 #include "everpool/time.hpp"
@@ -19,7 +20,7 @@ namespace everpool {
 
 enum class RecoveryOutcome : std::uint8_t {
     under_way, ///< a rung is being tried, or waited for
-    recovered, ///< the worker has passed its models' warm-up inferences and takes work again
+    recovered, ///< the worker has its models again, has passed their warm-ups, and takes work
     given_up,  ///< its starts in a row are used up, or it was stopped meanwhile
 };
 
@@ -37,12 +38,15 @@ struct RecoveryRecord {
     WorkerId worker{WorkerId::none()};
     BrowserType browser{}; ///< that failed
     BrowserType browser_afterwards{};
+    /// Of the models that the worker served when it failed, each once; of one that had never been
+    /// ready, of all that it was to serve. Empty: it had none.
+    std::vector<ModelFamily> families{};
     BrowserFailureCategory category{BrowserFailureCategory::unknown};
     std::string cause{}; ///< as it was seen: "page_crashed"
     TimePoint failed_at{};
     /// Every rung that was tried, in the order of their begins, and what came of it. One that is
-    /// under way has no end yet: its `took` is 0. What others were trying when one succeeded, or when
-    /// the worker was stopped, is `cancelled`.
+    /// under way has no end yet: its `took` is 0. What others were trying when one succeeded, or
+    /// when the worker was stopped, is `cancelled`.
     std::vector<RecoveryStep> path{};
     RecoveryOutcome outcome{RecoveryOutcome::under_way};
     /// The rival that was ready first, and is the active worker now; none: the worker itself.

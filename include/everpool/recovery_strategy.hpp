@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A strategy is a decision, not an action: it is told what has failed and what has been tried, and
-// names the next rung. The pool carries the rung out, within its time, verifies the worker by its
-// models' warm-up inferences, and asks again if that failed. So a strategy of the host's own is a few
-// lines, needs no browser to be tested, and cannot leave a browser behind:
+// names the next rung. The pool carries the rung out, within its time, verifies the worker (which
+// loads its models again, and passes the warm-ups of those that have one), and asks again if that
+// failed. So a strategy of the host's own is a few lines, needs no browser to be tested, and cannot
+// leave a browser behind:
 //
 //     struct PagesOnly : everpool::BrowserRecoveryStrategy {
 //         std::string_view name() const noexcept override { return "pages_only"; }
@@ -15,9 +16,9 @@
 //     };
 //
 // A rung that is smaller than RecoverySituation::smallest cannot cure what has failed, and one that
-// is not available cannot be carried out: a strategy that names one is answered with the next larger
-// one that is. A strategy that has nothing more to offer is begun anew, after a growing delay, until
-// the worker's starts in a row are used up.
+// is not available cannot be carried out: a strategy that names one is answered with the next
+// larger one that is. A strategy that has nothing more to offer is begun anew, after a growing
+// delay, until the worker's starts in a row are used up.
 //
 // Pure: deterministic, no clock, no thread. The pool calls strategies from its strand.
 #pragma once
@@ -39,6 +40,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -73,8 +75,8 @@ struct RecoverySituation {
     [[nodiscard]] std::size_t tries(RecoveryRung rung) const noexcept {
         return static_cast<std::size_t>(std::ranges::count(tried, rung, &RecoveryStep::rung));
     }
-    /// The smallest available rung from `first` to `last` that can cure this and that has been tried
-    /// less than `tries_max` times; without that, less often than its budget says.
+    /// The smallest available rung from `first` to `last` that can cure this and that has been
+    /// tried less than `tries_max` times; without that, less often than its budget says.
     [[nodiscard]] std::optional<RecoveryRung>
     untried(RecoveryRung first, RecoveryRung last,
             std::optional<std::size_t> tries_max = {}) const noexcept {
@@ -100,14 +102,16 @@ public:
     virtual ~BrowserRecoveryStrategy() = default;
     /// For statistics and people; valid as long as the strategy lives.
     [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-    /// The rung to try next; empty: it has nothing more to offer. One that throws had nothing to offer.
+    /// The rung to try next; empty: it has nothing more to offer. One that throws had nothing to
+    /// offer.
     [[nodiscard]] virtual std::optional<RecoveryRung>
     next(const RecoverySituation& situation) const = 0;
 };
 
 // --- building blocks -----------------------------------------------------------------------------
 
-/// Level minimal: the browser goes on; its page, or less, is made anew. Each rung as often as its budget says.
+/// Level minimal: the browser goes on; its page, or less, is made anew. Each rung as often as its
+/// budget says.
 class SimpleRetryStrategy : public BrowserRecoveryStrategy {
 public:
     [[nodiscard]] std::string_view name() const noexcept override { return "simple_retry"; }
@@ -209,12 +213,12 @@ public:
     }
 
 private:
-    std::string_view name_; ///< of static storage
+    std::string name_;
     std::vector<std::shared_ptr<const BrowserRecoveryStrategy>> strategies_;
 };
 
-/// Orchestrates a strategy for each RecoveryLevel, from the smallest that can help upwards. Once there
-/// is evidence it begins where the evidence says.
+/// Orchestrates a strategy for each RecoveryLevel, from the smallest that can help upwards. Once
+/// there is evidence it begins where the evidence says.
 class ProgressiveRecoveryManager : public BrowserRecoveryStrategy {
 public:
     ProgressiveRecoveryManager() {
@@ -275,6 +279,10 @@ enum class RecoveryStrategy : std::uint8_t {
     custom,
 };
 
+inline constexpr std::array recovery_strategies{
+    RecoveryStrategy::reconnect,   RecoveryStrategy::restart,  RecoveryStrategy::failover,
+    RecoveryStrategy::progressive, RecoveryStrategy::parallel, RecoveryStrategy::custom};
+
 constexpr std::string_view name_of(RecoveryStrategy strategy) noexcept {
     switch (strategy) {
     case RecoveryStrategy::reconnect: return "reconnect";
@@ -288,9 +296,7 @@ constexpr std::string_view name_of(RecoveryStrategy strategy) noexcept {
 }
 
 constexpr std::optional<RecoveryStrategy> recovery_strategy_from(std::string_view name) noexcept {
-    using enum RecoveryStrategy;
-    for (const RecoveryStrategy strategy :
-         {reconnect, restart, failover, progressive, parallel, custom})
+    for (const RecoveryStrategy strategy : recovery_strategies)
         if (name_of(strategy) == name) return strategy;
     return std::nullopt;
 }

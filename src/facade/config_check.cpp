@@ -40,6 +40,15 @@ void check_name(std::string_view member, std::string_view name) {
                '\'' + escape_remote_text(name, 200) + '\'');
 }
 
+void check_tensors(std::string_view member, const std::vector<Tensor>& tensors,
+                   const ModelSpec& model) {
+    for (const Tensor& tensor : tensors)
+        if (!tensor.is_consistent())
+            refuse(member, "tensors with as many bytes as dtype and shape ask for",
+                   tensor.describe() + " with " + fmt::to_string(tensor.data.bytes.size()) +
+                       " bytes for '" + model.name + '\'');
+}
+
 void check_models(const ResourcePoolConfig& config) {
     check_range("models.size()", config.models.size(), 0, model_count_max);
     std::set<std::string_view> seen;
@@ -50,13 +59,11 @@ void check_models(const ResourcePoolConfig& config) {
         if (model.providers.empty())
             refuse("models[].providers", "not empty", "empty for '" + model.name + '\'');
         check_range("models[].providers.size()", model.providers.size(), 1, 8);
+        if (name_of(model.family) == "unrecognised")
+            refuse("models[].family", "a ModelFamily", "no enumerator for '" + model.name + '\'');
         if (!model.warm_up) continue;
-        for (const Tensor& input : model.warm_up->inputs)
-            if (!input.is_consistent())
-                refuse("models[].warm_up->inputs",
-                       "tensors with as many bytes as dtype and shape ask for",
-                       input.describe() + " with " + fmt::to_string(input.data.bytes.size()) +
-                           " bytes for '" + model.name + '\'');
+        check_tensors("models[].warm_up->inputs", model.warm_up->inputs, model);
+        check_tensors("models[].warm_up->answer", model.warm_up->answer, model);
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/fault_drill.hpp"
 
+#include "facade/fault_parts.hpp"
 #include "facade/fault_scripts.hpp"
 #include "io/linux/process_identity.hpp"
 
@@ -22,7 +23,8 @@ namespace {
 constexpr Duration look_interval = 2ms;
 /// And for how long: a browser that is started again and again needs less.
 constexpr Duration look_limit = 60s;
-/// A page that computes on the GPU notices the loss within milliseconds; after this time it does not.
+/// A page that computes on the GPU notices the loss within milliseconds; after this time it does
+/// not.
 constexpr Duration notice_limit = 3s;
 /// A page that is alive takes a script within milliseconds.
 constexpr Duration script_limit = 10s;
@@ -32,63 +34,15 @@ TimePoint now() noexcept {
     return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
 }
 
-std::string_view name_of(BrowserPart part) noexcept {
-    switch (part) {
-    case BrowserPart::browser: return "browser";
-    case BrowserPart::page: return "page";
-    case BrowserPart::gpu: return "GPU";
-    case BrowserPart::network: return "network service";
-    }
-    return "unrecognised";
-}
-
-bool is_by_script(Fault fault) noexcept {
-    switch (fault) {
-    case Fault::main_loop:
-    case Fault::worker_loop:
-    case Fault::page_reload:
-    case Fault::page_navigate:
-    case Fault::device_destroy:
-    case Fault::context_lost:
-    case Fault::oom:
-    case Fault::wrong_answer: return true;
-    default: return false;
-    }
-}
-
-/// The part that the fault strikes first; the browser if it is not one process's.
-BrowserPart part_of(Fault fault) noexcept {
-    switch (fault) {
-    case Fault::renderer_kill:
-    case Fault::renderer_stop:
-    case Fault::slow:
-    case Fault::cascade: return BrowserPart::page;
-    case Fault::gpu_kill:
-    case Fault::gpu_kill_repeated: return BrowserPart::gpu;
-    case Fault::network_service_kill:
-    case Fault::network_service_stop: return BrowserPart::network;
-    default: return BrowserPart::browser;
-    }
-}
-
-/// By signals to its processes, which are this host's only if the browser is.
-bool needs_process(Fault fault) noexcept {
-    return !is_by_script(fault) && fault != Fault::page_crash && fault != Fault::socket_drop &&
-           fault != Fault::gpu_hang;
-}
-
-/// Chromium's family has these two as processes of their own; others do their work elsewhere.
-bool has_part(BrowserType type, BrowserPart part) noexcept {
-    return part == BrowserPart::browser || part == BrowserPart::page || is_chromium_family(type);
-}
-
 } // namespace
 
 struct FaultDrill::Exercise {
-    Exercise(FaultOrder what, Waiting who, const boost::asio::any_io_executor& strand)
-        : order(what), waiting(std::move(who)), timer(strand), limit(strand) {}
+    Exercise(FaultOrder what, WaitTicket call, Waiting who,
+             const boost::asio::any_io_executor& strand)
+        : order(what), ticket(call), waiting(std::move(who)), timer(strand), limit(strand) {}
 
     FaultOrder order;
+    WaitTicket ticket;
     Waiting waiting;
     FaultReport report;
     boost::asio::steady_timer timer, limit;
@@ -101,8 +55,8 @@ struct FaultDrill::Exercise {
 
 // --- begin and end -------------------------------------------------------------------------------
 
-void FaultDrill::begin(FaultOrder order, Waiting waiting) {
-    const auto exercise = std::make_shared<Exercise>(order, std::move(waiting), strand_);
+void FaultDrill::begin(FaultOrder order, WaitTicket ticket, Waiting waiting) {
+    const auto exercise = std::make_shared<Exercise>(order, ticket, std::move(waiting), strand_);
     under_way_.push_back(exercise);
     exercise->report.at = now();
     if (const error_code ec = refusal_of(order, exercise->report.diagnostics)) {
@@ -111,6 +65,16 @@ void FaultDrill::begin(FaultOrder order, Waiting waiting) {
         return forget(exercise);
     }
     carry_out(exercise);
+}
+
+void FaultDrill::withdraw(WaitTicket ticket) {
+    const auto found = std::ranges::find(
+        under_way_, ticket, [](const ExercisePointer& exercise) { return exercise->ticket; });
+    // One that has been completed is not cancelled: what it has stopped is to go on again.
+    if (found == under_way_.end() || !(*found)->waiting) return;
+    const ExercisePointer exercise = *found;
+    done(exercise, Errc::cancelled);
+    forget(exercise);
 }
 
 void FaultDrill::end_all(error_code ec) {
@@ -274,6 +238,7 @@ void FaultDrill::run_script(const ExercisePointer& exercise) {
         const auto alive = weak.lock();
         if (!alive) return;
         if (ec) alive->report.diagnostics = std::move(why);
+        else alive->report.at = now(); // the thread has answered, and the script is on its way
         done(alive, ec);
         forget(alive);
     };
@@ -328,8 +293,8 @@ void FaultDrill::kill_gpu_again(const ExercisePointer& exercise) {
     const WorkerId worker = exercise->order.worker;
     const bool is_dead = std::ranges::none_of(exercise->chosen, io::exists);
     const bool is_ready = ground_.state_of(worker) == WorkerState::ready;
-    // The browser starts another GPU process at once. One that is killed before the pool has seen the
-    // loss of the one before it would be the same loss.
+    // The browser starts another GPU process at once. One that is killed before the pool has seen
+    // the loss of the one before it would be the same loss.
     exercise->is_noticed |= !is_ready || now() - exercise->hit_at > notice_limit;
     const bool is_back = is_dead && exercise->is_noticed && is_ready &&
                          !ground_.worker_at(worker).processes(BrowserPart::gpu).empty();

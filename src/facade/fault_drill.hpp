@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // What is done once is done in begin(). What takes several steps (the next fault when the worker is
-// ready again, a process that runs a part of the time) goes on by a timer on the pool's strand, looks
-// at the pool, and never acts upon a process that it has not chosen itself and seen alive just
-// before.
+// ready again, a process that runs a part of the time) goes on by a timer on the pool's strand,
+// looks at the pool, and never acts upon a process that it has not chosen itself and seen alive
+// just before.
 //
 // Threading: everything on the pool's strand.
 #pragma once
@@ -50,7 +50,9 @@ public:
                DrillGround& ground)
         : strand_(std::move(strand)), executor_(std::move(executor)), ground_(ground) {}
 
-    void begin(FaultOrder order, Waiting waiting);
+    void begin(FaultOrder order, WaitTicket ticket, Waiting waiting);
+    /// What has not been done of it is not done any more, and its caller is told.
+    void withdraw(WaitTicket ticket);
     /// Nothing goes on, and nobody waits any longer.
     void end_all(error_code ec);
 

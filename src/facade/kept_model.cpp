@@ -112,8 +112,11 @@ ModelState state_of(const ModelSpec& spec) {
     wire::Ready outputs;
     outputs.model = spec.name;
     outputs.outputs = spec.warm_up->outputs;
+    wire::RunResult answer;
+    answer.tensors = spec.warm_up->answer;
     if (!put(model.parameters, "inputs", std::move(inputs)) ||
-        !put(model.parameters, "outputs", std::move(outputs)))
+        !put(model.parameters, "outputs", std::move(outputs)) ||
+        (!spec.warm_up->answer.empty() && !put(model.parameters, "answer", std::move(answer))))
         model.parameters.clear();
     return model;
 }
@@ -129,6 +132,10 @@ std::optional<ModelSpec> spec_of(const ModelState& model) {
     auto outputs = get<wire::Ready>(model.parameters, "outputs");
     if (!inputs || !outputs) return std::nullopt;
     spec.warm_up = WarmUp{std::move(inputs->tensors), std::move(outputs->outputs)};
+    if (!model.parameters.contains(key_of("answer", 0))) return spec;
+    auto answer = get<wire::RunResult>(model.parameters, "answer");
+    if (!answer) return std::nullopt;
+    spec.warm_up->answer = std::move(answer->tensors);
     return spec;
 }
 

@@ -4,7 +4,9 @@
 
 #include "everpool/browser/silence.hpp"
 #include "everpool/browser_failure.hpp"
+#include "everpool/browser_spec.hpp"
 #include "everpool/core/event.hpp"
+#include "everpool/core/loss_of_silence.hpp"
 
 #include <optional>
 #include <variant>
@@ -38,8 +40,10 @@ constexpr core::LossCause loss_of_process(FailureDomain process) noexcept {
     return core::LossCause::process_exited;
 }
 
-/// Empty: it concerns one operation, and the worker is fine.
-inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure) noexcept {
+/// Empty: it concerns one operation, and the worker is fine. `engine`: the worker's, which the host
+/// need not have known.
+inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure,
+                                              BrowserEngine engine) noexcept {
     using enum core::LossCause;
     const auto& evidence = failure.evidence;
     if (const auto* exited = std::get_if<ProcessExited>(&evidence))
@@ -51,6 +55,9 @@ inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure) noe
     if (std::holds_alternative<MemoryPressure>(evidence)) return memory_exhausted;
     if (std::holds_alternative<LatencyDrift>(evidence)) return slow;
     if (std::holds_alternative<WrongAnswer>(evidence)) return wrong_answer;
+    if (const auto* silent = std::get_if<ChannelsSilent>(&evidence))
+        if (const auto hung = core::loss_of(browser::diagnose_silence(engine, *silent)))
+            return hung;
     if (const auto* lost = std::get_if<DeviceLost>(&evidence))
         return lost->api == DeviceApi::webnn ? context_lost : device_lost;
     if (const auto* late = std::get_if<DeadlineExceeded>(&evidence);

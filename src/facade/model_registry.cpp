@@ -86,19 +86,4 @@ Errc check_inputs(std::string_view model, const ModelSignature& signature,
     return Errc::ok;
 }
 
-Errc check_warm_up(std::string_view model, const WarmUp& warm_up,
-                   const std::vector<Tensor>& outputs, Diagnostics& diagnostics) {
-    for (const TensorSpec& spec : warm_up.outputs) {
-        const auto found = std::find_if(outputs.begin(), outputs.end(),
-                                        [&](const Tensor& out) { return out.name == spec.name; });
-        if (found != outputs.end() && spec.accepts(*found)) continue;
-        diagnostics.message =
-            fmt::format("model '{}': warm-up: expected output {}, got {}", model, spec.describe(),
-                        found == outputs.end() ? "none of that name" : found->describe());
-        diagnostics.remedy = "correct ModelSpec::warm_up, or the model";
-        return Errc::model_rejected;
-    }
-    return Errc::ok;
-}
-
 } // namespace everpool::facade

@@ -59,8 +59,4 @@ private:
 Errc check_inputs(std::string_view model, const ModelSignature& signature,
                   const std::vector<Tensor>& inputs, Diagnostics& diagnostics);
 
-/// Did the warm-up give what its spec expects? Returns model_rejected and says what is wrong.
-Errc check_warm_up(std::string_view model, const WarmUp& warm_up,
-                   const std::vector<Tensor>& outputs, Diagnostics& diagnostics);
-
 } // namespace everpool::facade

@@ -38,7 +38,8 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     }
     out.model_count = static_cast<std::uint32_t>(config.models.size());
     for (std::uint32_t i = 0; i < out.model_count; ++i)
-        if (!config.models[i].warm_up) out.models_without_answer.push_back(ModelId{i});
+        if (const auto& warm_up = config.models[i].warm_up; !warm_up || warm_up->answer.empty())
+            out.models_without_answer.push_back(ModelId{i});
     out.work_count = work_count(config);
     std::size_t providers = 1;
     for (const ModelSpec& model : config.models)
@@ -172,6 +173,8 @@ void PoolDriver::perform_all() {
 }
 
 void PoolDriver::tell_broken() {
+    // Not when their workers are stopped: the last word of one of them may never come.
+    recoveries_.end_all(Errc::internal_error);
     PoolEvent event;
     event.kind = PoolEvent::Kind::warning;
     event.code = Errc::internal_error;
@@ -305,15 +308,9 @@ error_code PoolDriver::fill_slots(Diagnostics& diagnostics) {
     }
     const auto family = common_family(config_.models);
     const BrowserSpec standby = standby_for(slots_.front(), family);
-    const std::size_t browsers_total = slots_.size() + standby_count(config_);
-    slots_.resize(browsers_total, standby);
+    slots_.resize(slots_.size() + standby_count(config_), standby);
     for (const BrowserSpec& browser : slots_)
         alternatives_.push_back(alternatives_of(browser, family));
-    const FaultToleranceOptions& tolerance = config_.fault_tolerance;
-    recoveries_.open(browsers_total + rival_count(config_), browsers_total,
-                     std::string(tolerance.custom_strategy ? tolerance.custom_strategy->name()
-                                                           : name_of(tolerance.recovery_strategy)),
-                     tolerance.level);
     return {};
 }
 
@@ -334,6 +331,7 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     std::vector<BrowserSpec> browsers = slots_;
     browsers.resize(browsers.size() + rival_count(config_), slots_.front());
     if (const error_code ec = open_state(browsers, diagnostics)) return ec;
+    open_recoveries();
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
     bridge_config.frame_bytes_max = config_.frame_bytes_max;
@@ -350,12 +348,12 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     for (const OperationModule& module : config_.modules)
         bridge_->add_module(module.name, module.file);
     board_.counters.port.store(bridge_->port(), std::memory_order_relaxed);
-    surroundings_ = std::make_unique<WorkerSurroundings>(
-        WorkerSurroundings{strand_, *nest_, *bridge_, models_, config_.stop_grace,
-                           [this](const core::Event& event) { feed(event); },
-                           [this](PoolEvent event) { tell(std::move(event)); },
-                           [this](WorkerId id) { on_launched(id); },
-                           common_family(config_.models).value_or(ModelFamily::unknown)});
+    surroundings_ = std::make_unique<WorkerSurroundings>(WorkerSurroundings{
+        strand_, *nest_, *bridge_, models_, config_.stop_grace,
+        [this](const core::Event& event) { feed(event); },
+        [this](PoolEvent event) { tell(std::move(event)); },
+        [this](WorkerId id) { on_launched(id); },
+        common_family(config_.models).value_or(ModelFamily::unknown), config_.vote});
     for (std::uint32_t i = 0; i < browsers.size(); ++i) {
         std::vector<BrowserSpec> specs{std::move(browsers[i])};
         if (i < alternatives_.size())

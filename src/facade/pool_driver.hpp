@@ -46,8 +46,8 @@
 
 namespace everpool::facade {
 
-/// Counts requests as they are made, on any thread. Their ids follow on the strand: they go on above
-/// those that a previous host has used, which are known once its state has been read.
+/// Counts requests as they are made, on any thread. Their ids follow on the strand: they go on
+/// above those that a previous host has used, which are known once its state has been read.
 using RequestTicket = StrongId<struct RequestTicketTag, std::uint64_t>;
 
 class PoolDriver final : public io::BridgeListener,
@@ -71,6 +71,7 @@ public:
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
     [[nodiscard]] RecoverySnapshot recoveries() const { return recoveries_.read(); }
     [[nodiscard]] LeaseId next_lease_id() noexcept { return {++last_lease_}; }
+    [[nodiscard]] WaitTicket next_wait() noexcept { return {++last_wait_}; }
     /// No listener is called any more when this returns.
     void close_listeners() noexcept {
         listener_.close();
@@ -86,11 +87,13 @@ public:
     void stop(PlainHandler handler);
     void abort(); ///< the ResourcePool has been destroyed
     void cancel(RequestTicket ticket) { feed(core::Cancel{id_of(ticket)}); }
-    void withdraw(LeaseId id); ///< acquire() is cancelled
+    void withdraw(LeaseId id);        ///< acquire() is cancelled
+    void withdraw(WaitTicket ticket); ///< recover() or inject() is
     void release(LeaseId id);
     void crash_page(WorkerId worker);
-    void recover(WorkerId worker, const BrowserFailure& failure, RecoverHandler handler);
-    void inject(const FaultOrder& order, InjectHandler handler);
+    void recover(WaitTicket ticket, WorkerId worker, const BrowserFailure& failure,
+                 RecoverHandler handler);
+    void inject(WaitTicket ticket, const FaultOrder& order, InjectHandler handler);
 
 private:
     /// What was asked of one worker.
@@ -186,6 +189,7 @@ private:
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
     [[nodiscard]] std::string loss_text_of(const core::Notice& notice) const override;
+    [[nodiscard]] BrowserType browser_of(WorkerId worker) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;
 
@@ -201,6 +205,7 @@ private:
     error_code try_prepare(Diagnostics& diagnostics);
     error_code prepare(Diagnostics& diagnostics);
     error_code fill_slots(Diagnostics& diagnostics);
+    void open_recoveries();
     [[nodiscard]] RequestId id_of(RequestTicket ticket) const noexcept {
         return {request_base_ + ticket.value};
     }
@@ -264,7 +269,7 @@ private:
     std::vector<WaitingHandler<void(error_code)>> drain_handlers_, stop_handlers_;
     Diagnostics first_trouble_;
 
-    std::atomic<std::uint64_t> last_request_{0}, last_lease_{0};
+    std::atomic<std::uint64_t> last_request_{0}, last_lease_{0}, last_wait_{0};
     SnapshotBoard board_;
     const std::shared_ptr<io::BridgeStats> bridge_stats_{std::make_shared<io::BridgeStats>()};
 };

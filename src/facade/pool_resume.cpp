@@ -18,8 +18,6 @@ namespace everpool::facade {
 
 namespace {
 
-constexpr std::string_view model_prefix = "model.";
-
 /// In a browser's settings: the level of the host that ran it.
 constexpr std::string_view level_key = "fault_tolerance";
 
@@ -73,27 +71,27 @@ void plan_models(const StateSnapshot& state, const ResourcePoolConfig& config, R
 
 ProvidersUsed providers_in(const StateSettings& settings) {
     ProvidersUsed out;
+    const std::string prefix = setting_of("");
     for (const auto& [name, value] : settings)
-        if (name.starts_with(model_prefix))
+        if (name.starts_with(prefix))
             if (const auto provider = provider_from(value))
-                out.emplace(name.substr(model_prefix.size()), *provider);
+                out.emplace(name.substr(prefix.size()), *provider);
     return out;
 }
 
 void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
                FaultToleranceLevel level, ResumePlan& plan) {
     ScribeSlot slot{.browser = spec.type};
-    const BrowserState* known = state.find_browser(id);
+    const BrowserState* const known = state.find_browser(id);
+    const bool is_same = known != nullptr && known->type == spec.type;
     ProvidersUsed providers;
-    if (known != nullptr && known->type != spec.type) {
-        plan.changes.emplace_back(BrowserRemoved{id});
-        known = nullptr;
-    }
-    if (known != nullptr) slot.settings = known->settings;
+    if (is_same) slot.settings = known->settings;
     slot.settings.insert_or_assign(std::string(level_key), name_of(level));
-    if (known != nullptr) {
+    if (known != nullptr) { // whatever lived there
         slot.generation_base = known->generation.value;
         slot.restarts_base = known->restarts;
+    }
+    if (is_same) {
         if (known->connection != ConnectionStatus::stopped) providers = providers_in(slot.settings);
         // What a previous life had is gone, whether or not its process is already.
         if (!is_gone(known->connection))
@@ -105,8 +103,14 @@ void plan_slot(const StateSnapshot& state, WorkerId id, const BrowserSpec& spec,
                                                  .process = ProcessIdentity{},
                                                  .settings = slot.settings});
     } else {
-        plan.changes.emplace_back(
-            BrowserAdded{{.id = id, .type = spec.type, .settings = slot.settings}});
+        BrowserState own{.id = id, .type = spec.type, .settings = slot.settings};
+        if (known != nullptr) { // the host wants another one, or recovery had turned to it
+            plan.changes.emplace_back(BrowserRemoved{id});
+            own.restarts = known->restarts;
+            own.generation = known->generation;
+            own.last_failure = known->last_failure;
+        }
+        plan.changes.emplace_back(BrowserAdded{std::move(own)});
     }
     plan.slots.push_back(std::move(slot));
     plan.providers.push_back(std::move(providers));

@@ -1,5 +1,5 @@
-// Everpool facade: what the pool remembers. Opening the state and going on from it, writing down each
-// step, and at level critical waiting for the disk.
+// Everpool facade: what the pool remembers. Opening the state and going on from it, writing down
+// each step, and at level critical waiting for the disk.
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/pool_driver.hpp"
 #include "io/linux/process_identity.hpp"
@@ -321,6 +321,9 @@ std::string PoolDriver::trouble_of(WorkerId worker) const {
 std::string PoolDriver::loss_text_of(const core::Notice& notice) const {
     return workers_.at(notice.worker.value)->failure_of(notice.generation, notice.cause).message;
 }
+
+/// Its driver does not know yet: the step is written down before it is performed.
+BrowserType PoolDriver::browser_of(WorkerId worker) const { return core_.worker(worker).browser; }
 
 std::string_view PoolDriver::model_name_of(ModelId model) const {
     return models_.at(model).spec.name;

@@ -8,6 +8,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <mutex>
 #include <string>
@@ -24,10 +25,10 @@ public:
     explicit RecoveryDesk(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
     /// Before the first notice. `browsers_total`: of the slots, those that are to have a browser.
-    void open(std::size_t worker_count, std::size_t browsers_total, std::string strategy,
+    void open(core::RecoveryScope scope, std::size_t browsers_total, std::string strategy,
               FaultToleranceLevel level) {
-        history_ = core::RecoveryHistory(worker_count, kept);
-        ready_.assign(worker_count, false);
+        ready_.assign(scope.worker_count, false);
+        history_ = core::RecoveryHistory(std::move(scope), kept);
         const std::scoped_lock lock(mutex_);
         shown_.strategy = std::move(strategy);
         shown_.level = level;
@@ -39,6 +40,7 @@ public:
         if (notice.worker.value >= ready_.size()) return;
         if (notice.what == What::fleet_failing || notice.what == What::fleet_recovered)
             return show_fleet(notice, now);
+        if (notice.what == What::model_ready) return history_.on(notice, browser, now);
         const bool is_end =
             notice.what == What::worker_ready || notice.what == What::worker_replaced ||
             notice.what == What::worker_failed || notice.what == What::worker_stopped;
@@ -58,14 +60,21 @@ public:
     }
 
     /// Until the recovery of that worker ends.
-    void wait(WorkerId worker, Waiting waiting) {
-        waiting_.emplace_back(worker, std::move(waiting));
+    void wait(WorkerId worker, WaitTicket ticket, Waiting waiting) {
+        waiting_.push_back({worker, ticket, std::move(waiting)});
+    }
+    /// That one does not wait any longer; the recovery goes on.
+    void withdraw(WaitTicket ticket) {
+        const auto found = std::ranges::find(waiting_, ticket, &Waiter::ticket);
+        if (found == waiting_.end()) return; // it has been told already
+        found->waiting.complete(executor_, error_code(Errc::cancelled), RecoveryRecord{});
+        waiting_.erase(found);
     }
 
     /// Nobody waits any longer.
     void end_all(error_code ec) {
         auto all = std::exchange(waiting_, {});
-        for (auto& [worker, waiting] : all) waiting.complete(executor_, ec, RecoveryRecord{});
+        for (Waiter& one : all) one.waiting.complete(executor_, ec, RecoveryRecord{});
     }
 
     [[nodiscard]] RecoverySnapshot read() const {
@@ -75,6 +84,12 @@ public:
 
 private:
     static constexpr std::size_t kept = 64;
+
+    struct Waiter {
+        WorkerId worker;
+        WaitTicket ticket;
+        Waiting waiting;
+    };
 
     void show_fleet(const core::Notice& notice, TimePoint now) {
         const std::scoped_lock lock(mutex_);
@@ -87,11 +102,11 @@ private:
     }
 
     void end(WorkerId worker, error_code ec, const RecoveryRecord& record) {
-        std::vector<std::pair<WorkerId, Waiting>> rest;
+        std::vector<Waiter> rest;
         auto all = std::exchange(waiting_, {});
-        for (auto& [whose, waiting] : all) {
-            if (whose == worker) waiting.complete(executor_, ec, record);
-            else rest.emplace_back(whose, std::move(waiting));
+        for (Waiter& one : all) {
+            if (one.worker == worker) one.waiting.complete(executor_, ec, record);
+            else rest.push_back(std::move(one));
         }
         waiting_ = std::move(rest);
     }
@@ -103,6 +118,10 @@ private:
             shown_.by_category[i] = history_.of(browser_failure_categories[i]);
         for (std::size_t i = 0; i < shown_.by_browser.size(); ++i)
             shown_.by_browser[i] = history_.of(browser_types[i]);
+        for (std::size_t i = 0; i < shown_.by_strategy.size(); ++i)
+            shown_.by_strategy[i] = history_.of(recovery_strategies[i]);
+        for (std::size_t i = 0; i < shown_.by_family.size(); ++i)
+            shown_.by_family[i] = history_.of(model_families[i]);
         for (std::size_t i = 0; i < shown_.by_rung.size(); ++i)
             shown_.by_rung[i] = history_.of(recovery_rungs[i]);
         shown_.under_way.clear();
@@ -116,9 +135,9 @@ private:
     }
 
     boost::asio::any_io_executor executor_;
-    core::RecoveryHistory history_{0};
+    core::RecoveryHistory history_{core::RecoveryScope{}};
     std::vector<bool> ready_; ///< by worker
-    std::vector<std::pair<WorkerId, Waiting>> waiting_;
+    std::vector<Waiter> waiting_;
 
     mutable std::mutex mutex_; ///< for what is shown
     RecoverySnapshot shown_;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/resource_pool.hpp"
 
+#include "facade/initiation.hpp"
 #include "facade/pool_driver.hpp"
 
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/cancellation_type.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include <utility>
@@ -13,34 +11,6 @@
 namespace everpool {
 
 namespace facade {
-
-namespace {
-
-/// Calls `withdraw` on the strand when the handler's cancellation slot is signalled. The slot is
-/// connected here, in the initiating call, because emitting and connecting must not race.
-template <class Handler, class Withdraw>
-void honour_cancellation(const std::shared_ptr<PoolDriver>& driver, Handler& handler,
-                         Withdraw withdraw) {
-    auto slot = boost::asio::get_associated_cancellation_slot(handler);
-    if (!slot.is_connected()) return;
-    using Type = boost::asio::cancellation_type;
-    slot.assign([weak = std::weak_ptr<PoolDriver>(driver), withdraw](Type type) {
-        const auto alive = weak.lock();
-        if (!alive || type == Type::none) return;
-        boost::asio::post(alive->strand(), [alive, withdraw] { withdraw(*alive); });
-    });
-}
-
-/// Runs `body(driver, handler)` on the strand.
-template <class Handler, class Body>
-void on_strand(const std::shared_ptr<PoolDriver>& driver, Handler handler, Body body) {
-    boost::asio::dispatch(driver->strand(), [driver, handler = std::move(handler),
-                                             body = std::move(body)]() mutable {
-        body(*driver, std::move(handler));
-    });
-}
-
-} // namespace
 
 void start(const std::shared_ptr<PoolDriver>& driver, StartHandler handler) {
     on_strand(driver, std::move(handler),
@@ -50,7 +20,8 @@ void start(const std::shared_ptr<PoolDriver>& driver, StartHandler handler) {
 void run(const std::shared_ptr<PoolDriver>& driver, LeaseId lease, Request request,
          RunHandler handler) {
     const RequestTicket id = driver->next_request();
-    KeptRequest kept = driver->kept(request, lease); // by the caller's thread: it may be much to read
+    // By the caller's thread: it may be much to read.
+    KeptRequest kept = driver->kept(request, lease);
     honour_cancellation(driver, handler, [id](PoolDriver& self) { self.cancel(id); });
     on_strand(driver, std::move(handler),
               [id, lease, request = std::move(request),
@@ -105,7 +76,9 @@ Lease::Lease(std::shared_ptr<facade::PoolDriver> driver, LeaseId id, WorkerId wo
     : driver_(std::move(driver)), id_(id), worker_(worker), browser_(browser) {}
 
 Lease::Lease(Lease&& other) noexcept
-    : driver_(std::move(other.driver_)), id_(other.id_), worker_(other.worker_),
+    : driver_(std::move(other.driver_)),
+      id_(other.id_),
+      worker_(other.worker_),
       browser_(other.browser_) {
     other.worker_ = WorkerId::none();
 }

@@ -41,7 +41,7 @@ std::optional<BrowserFailure> failure_of(error_code ec, const Result& result) {
                            .version = result.browser_version,
                            .provider = result.provider,
                            .phase = FailurePhase::maybe_executed};
-    if (!ec) return categorize_browser_failure(WrongAnswer{}, context);
+    if (!ec) return categorize_browser_failure(WrongAnswer{WrongAnswerFinder::host}, context);
     if (ec.category() != error_category()) return std::nullopt;
     BrowserFailure failure = categorize_browser_failure(
         OperationFailed{static_cast<Errc>(ec.value()), result.diagnostics.remote_text, {}},
@@ -91,7 +91,8 @@ RecoveredRun run_with_recovery(ResourcePool& pool, Request request,
         try {
             out.recoveries.push_back(recover_browser(pool, result.worker, *failure));
         } catch (const Error&) {
-            // It has been replaced or given up. Who serves instead is asked next, or there is nobody.
+            // It has been replaced or given up. Who serves instead is asked next, or there is
+            // nobody.
         }
     }
 }

@@ -51,19 +51,13 @@ std::string beginning_of(std::string text) {
     return text;
 }
 
-bool completes(const core::Actions& step, RequestId id) noexcept {
-    return std::ranges::any_of(step, [id](const core::Action& action) {
-        const auto* const complete = std::get_if<core::Complete>(&action);
-        return complete != nullptr && complete->request == id;
-    });
-}
-
-Errc code_of_completion(const core::Actions& step, RequestId id) noexcept {
+/// The end of that operation in this step; null: it does not end.
+const core::Complete* completion_of(const core::Actions& step, RequestId id) noexcept {
     for (const core::Action& action : step)
         if (const auto* const complete = std::get_if<core::Complete>(&action);
             complete != nullptr && complete->request == id)
-            return complete->code;
-    return Errc::internal_error;
+            return complete;
+    return nullptr;
 }
 
 } // namespace
@@ -102,13 +96,13 @@ void StateScribe::launched(WorkerId worker, std::string_view version, ProcessIde
 }
 
 void StateScribe::start_failed(const core::WorkerStartFailed& event) {
-    const Slot& slot = slots_.at(event.worker.value);
+    Slot& slot = slots_.at(event.worker.value);
     const bool is_starting = slot.connection == ConnectionStatus::connecting ||
                              slot.connection == ConnectionStatus::connected;
     if (event.generation != slot.generation || !is_starting) return;
     BrowserChanged& change = change_of(event.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = beginning_of(sources_.trouble_of(event.worker));
+    change.last_failure = slot.last_failure = beginning_of(sources_.trouble_of(event.worker));
 }
 
 // --- steps ---------------------------------------------------------------------------------------
@@ -150,7 +144,7 @@ void StateScribe::settle_answer(const core::Actions& step) {
     const auto answer = std::exchange(answer_, std::nullopt);
     if (!answer || answer->code == Errc::ok) return;
     const auto found = live_.find(answer->request.value);
-    if (found == live_.end() || completes(step, answer->request)) return;
+    if (found == live_.end() || completion_of(step, answer->request) != nullptr) return;
     Live& live = found->second;
     std::erase_if(live.beside, [&](const Beside& one) { return one.attempt == answer->attempt; });
     if (live.is_running && live.worker == answer->worker && live.generation == answer->generation &&
@@ -231,7 +225,7 @@ void StateScribe::finish(RequestId id, Errc code, TimePoint now) {
     const Slot& slot = slots_.at(live.worker.value);
     // What is no inference has no provider: compute is WebGPU's, the rest runs in the page itself.
     Provider provider = live.operation == "compute" ? Provider::webgpu : Provider::wasm;
-    if (const auto used = slot.settings.find("model." + live.model); used != slot.settings.end())
+    if (const auto used = slot.settings.find(setting_of(live.model)); used != slot.settings.end())
         provider = provider_from(used->second).value_or(provider);
     put(MetricRecorded{.key = {live.model, slot.browser, provider, live.operation},
                        .duration =
@@ -247,7 +241,22 @@ BrowserChanged& StateScribe::change_of(WorkerId worker, ConnectionStatus connect
     return std::get<BrowserChanged>(changes_.back());
 }
 
+/// No change says the type. Which providers models got in the one says nothing about the other.
+void StateScribe::become(WorkerId worker, BrowserType browser) {
+    Slot& slot = slots_.at(worker.value);
+    if (slot.browser == browser) return;
+    slot.browser = browser;
+    std::erase_if(slot.settings,
+                  [](const auto& one) { return one.first.starts_with(setting_of("")); });
+    put(BrowserRemoved{worker});
+    put(BrowserAdded{{.id = worker,
+                      .type = browser,
+                      .settings = slot.settings,
+                      .last_failure = slot.last_failure}});
+}
+
 void StateScribe::note(const core::StartWorker& action) {
+    become(action.worker, sources_.browser_of(action.worker));
     Slot& slot = slots_.at(action.worker.value);
     slot.generation = action.generation;
     BrowserChanged& change = change_of(action.worker, ConnectionStatus::connecting);
@@ -293,16 +302,17 @@ void StateScribe::note_lost(const core::Notice& notice, const core::Actions& ste
         if (live.is_running && live.worker == notice.worker) ids.push_back({id});
     std::ranges::sort(ids);
     for (const RequestId id : ids) {
-        if (completes(step, id)) finish(id, code_of_completion(step, id), now);
+        if (const auto* const end = completion_of(step, id)) finish(id, end->code, now);
         else requeue(id, live_.at(id.value), Errc::worker_lost);
     }
-    slots_.at(notice.worker.value).connection = ConnectionStatus::lost;
+    Slot& slot = slots_.at(notice.worker.value);
+    slot.connection = ConnectionStatus::lost;
     for (const RequestId id : ids)
         if (const auto found = live_.find(id.value); found != live_.end())
             replace(id, found->second);
     BrowserChanged& change = change_of(notice.worker, ConnectionStatus::lost);
     change.health = HealthStatus::unhealthy;
-    change.last_failure = beginning_of(sources_.loss_text_of(notice));
+    change.last_failure = slot.last_failure = beginning_of(sources_.loss_text_of(notice));
     if (notice.cause == core::LossCause::process_exited) change.process = ProcessIdentity{};
 }
 
@@ -312,7 +322,7 @@ void StateScribe::note_model(const core::Notice& notice) {
     put(ModelAssigned{.name = name, .assignment = assignment});
     // The browser remembers which provider it was, beyond the life of the assignment.
     StateSettings& settings = slots_.at(notice.worker.value).settings;
-    std::string& provider = settings["model." + name];
+    std::string& provider = settings[setting_of(name)];
     if (provider == name_of(assignment.provider)) return;
     provider = name_of(assignment.provider);
     put(BrowserChanged{.id = notice.worker, .settings = settings});

@@ -3,20 +3,24 @@
 //
 // The pool's driver shows it the actions of each step before they are performed, so that what is
 // done has been written down first: one step of the core is one transaction. What the core does not
-// say (a process was launched, which provider a model got) the driver tells in between; it goes into
-// the transaction that comes next.
+// say (a process was launched, which provider a model got) the driver tells in between; it goes
+// into the transaction that comes next.
 //
 // A lost worker in one transaction: what ran there is finished or queued anew first, then the
 // browser is lost, then the operations are given to other workers. So the rules of the state hold
-// after each change, and a step of more changes than a transaction may have (a stop with thousands of
-// requests) can be cut anywhere.
+// after each change, and a step of more changes than a transaction may have (a stop with thousands
+// of requests) can be cut anywhere.
 //
 // Copies. Of an operation that several workers have at the same time the state shows the first one;
 // when that one ends, another of them takes its place. What a next host needs to know, that it was
 // sent and may be repeated, is the same for all of them.
 //
-// Generations: the core counts from 1 in every pool; in the state they go on above those of previous
-// hosts. The scribe adds the difference.
+// Another type. By recovery a worker may become a browser of another type. It is removed and added
+// anew then, in one step: what the record says and what is measured is of that browser, and only
+// the worker's own history (generation, restarts, last failure) goes on.
+//
+// Generations: the core counts from 1 in every pool; in the state they go on above those of
+// previous hosts. The scribe adds the difference.
 //
 // A refused transaction is a bug of ours. It is counted and told, and the pool goes on. So it does
 // when the disk fails: nobody waits for most of what is written down, so one answer of the disk is
@@ -47,14 +51,21 @@ public:
     [[nodiscard]] virtual std::string trouble_of(WorkerId worker) const = 0;
     /// What this loss of a worker was, in words.
     [[nodiscard]] virtual std::string loss_text_of(const core::Notice& notice) const = 0;
+    /// Which browser the worker is, from the StartWorker on that is being written down.
+    [[nodiscard]] virtual BrowserType browser_of(WorkerId worker) const = 0;
     [[nodiscard]] virtual std::string_view model_name_of(ModelId model) const = 0;
     /// What this worker's page said when it had loaded the model.
     [[nodiscard]] virtual ModelAssignment assignment_of(WorkerId worker, ModelId model) const = 0;
 };
 
+/// The browser's setting that says which provider the model got there; of "", how they all begin.
+inline std::string setting_of(std::string_view model) {
+    return std::string("model.").append(model);
+}
+
 /// A slot of the pool as the state has it, before the pool starts.
 struct ScribeSlot {
-    BrowserType browser{};
+    BrowserType browser{}; ///< the scribe's own copy follows what the worker becomes
     std::uint64_t generation_base{0};
     std::uint32_t restarts_base{0};
     StateSettings settings{}; ///< in force
@@ -136,7 +147,8 @@ private:
     };
     struct Slot : ScribeSlot {
         ConnectionStatus connection{ConnectionStatus::disconnected};
-        Generation generation{}; ///< the core's
+        Generation generation{};    ///< the core's
+        std::string last_failure{}; ///< in this host
     };
 
     template <class What>
@@ -144,6 +156,7 @@ private:
         changes_.emplace_back(std::forward<What>(change));
     }
     BrowserChanged& change_of(WorkerId worker, ConnectionStatus connection);
+    void become(WorkerId worker, BrowserType browser);
 
     void note(const core::StartWorker& action);
     void note(const core::StopWorker& action);

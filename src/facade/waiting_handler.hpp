@@ -5,6 +5,8 @@
 // run out of work, and return, between a submission and its completion.
 #pragma once
 
+#include "everpool/ids.hpp"
+
 #include <boost/asio/any_completion_executor.hpp>
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -13,9 +15,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 
+#include <cstdint>
 #include <utility>
 
 namespace everpool::facade {
+
+/// One call of somebody who waits, by which that call is cancelled. From 1.
+using WaitTicket = StrongId<struct WaitTicketTag, std::uint64_t>;
 
 template <class Signature>
 class WaitingHandler {
@@ -43,8 +49,7 @@ public:
     template <class... Results>
     void complete(const boost::asio::any_io_executor& executor, Results... results) {
         Handler handler(std::move(handler_));
-        boost::asio::post(executor,
-                          boost::asio::append(std::move(handler), std::move(results)...));
+        boost::asio::post(executor, boost::asio::append(std::move(handler), std::move(results)...));
         work_ = {};
     }
 

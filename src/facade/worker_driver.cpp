@@ -5,6 +5,7 @@
 #include "everpool/browser/profile.hpp"
 #include "everpool/core/ladder.hpp"
 #include "facade/evidence_of_loss.hpp"
+#include "facade/warm_up_check.hpp"
 #include "io/linux/process_group.hpp"
 
 #include <boost/asio/post.hpp>
@@ -23,8 +24,8 @@ using wire::Channel;
 
 namespace {
 
-/// A page whose connections are gone may be dying, and its network service may be: either refuses to
-/// be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
+/// A page whose connections are gone may be dying, and its network service may be: either refuses
+/// to be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
 constexpr int reload_tries = 100;
 constexpr std::chrono::milliseconds reload_pause{20};
 
@@ -82,7 +83,7 @@ void WorkerDriver::start(const core::StartWorker& action) {
     generation_ = action.generation;
     rung_ = action.rung;
     if (action.form.browser != form_.browser) gpu_ = Gpu::none; // of another browser
-    adjust(action);
+    form_ = action.form;
     question_ = {};
     if (action.rung <= RecoveryRung::recreate_device) return keep_connections();
     has_data_ = false;
@@ -112,12 +113,6 @@ void WorkerDriver::start(const core::StartWorker& action) {
     page_.clear();
     if (!life_) return launch();
     let_go(false, in_this_life([](WorkerDriver& self, error_code, Diagnostics) { self.launch(); }));
-}
-
-/// Settings stay adjusted to the failure that they were adjusted to, whatever comes after.
-void WorkerDriver::adjust(const core::StartWorker& action) {
-    if (action.form.adjustment != form_.adjustment) adjusted_for_ = core::category_of(action.cause);
-    form_ = action.form;
 }
 
 void WorkerDriver::reload_page(int more_tries) {
@@ -164,8 +159,8 @@ void WorkerDriver::launch() {
     io::BrowserOptions options;
     options.spec = spec();
     if (form_.adjustment != 0) {
-        auto adjusted =
-            browser::adjusted_settings(spec().type, adjusted_for_, with_.family, form_.adjustment);
+        auto adjusted = browser::adjusted_settings(spec().type, form_.adjusted_for, with_.family,
+                                                   form_.adjustment);
         // The host's own come last, and win.
         auto& arguments = options.spec.extra_arguments;
         arguments.insert(arguments.begin(), adjusted.arguments.begin(), adjusted.arguments.end());
@@ -256,6 +251,10 @@ void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
 }
 
 void WorkerDriver::lost(LossCause cause, FailureEvidence evidence) {
+    // An engine tells in words that a page died for want of memory.
+    if (cause == LossCause::page_crashed &&
+        categorize_browser_failure(evidence, context()).category == BrowserFailureCategory::memory)
+        cause = LossCause::memory_exhausted;
     // A page dies, then its connections close: what came first says most.
     if (!seen_ || seen_->generation != generation_)
         seen_ = Seen{generation_, cause, std::move(evidence)};
@@ -268,7 +267,9 @@ FailureContext WorkerDriver::context() const {
 
 BrowserFailure WorkerDriver::failure_of(Generation generation, LossCause cause) const {
     const bool was_seen = seen_ && seen_->generation == generation && seen_->cause == cause;
-    return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(cause), context());
+    FailureContext about = context();
+    if (cause == LossCause::gpu_hung) about.provider = Provider::webgpu; // see evidence_of()
+    return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(cause), about);
 }
 
 void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
@@ -288,9 +289,9 @@ void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }
 
-/// After a loss Chromium may give a software adapter, or none, to whoever asks in the same document or
-/// in the same browser. A browser that was started anew has no such reason: what it has then is what
-/// there is.
+/// After a loss Chromium may give a software adapter, or none, to whoever asks in the same document
+/// or in the same browser. A browser that was started anew has no such reason: what it has then is
+/// what there is.
 bool WorkerDriver::has_lost_its_gpu() {
     const auto& webgpu = capabilities_.webgpu;
     const Gpu now = !webgpu.available            ? Gpu::none
@@ -424,7 +425,8 @@ void WorkerDriver::on(wire::RunResult& result) {
     if (!is_asked(result.id) || !question_.is_warm_up) return;
     const auto& spec = with_.models.at(question_.model).spec;
     Diagnostics diagnostics;
-    const Errc code = check_warm_up(spec.name, *spec.warm_up, result.tensors, diagnostics);
+    const Errc code =
+        check_warm_up(spec.name, *spec.warm_up, result.tensors, with_.vote, diagnostics);
     if (code != Errc::ok) return model_rejected(code, std::move(diagnostics));
     with_.report(core::ModelWarmedUp{id_, generation_, question_.model});
 }

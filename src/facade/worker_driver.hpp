@@ -29,6 +29,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace everpool::facade {
@@ -48,6 +49,8 @@ struct WorkerSurroundings {
     std::function<void(WorkerId)> launched{};
     /// What all models have in common; settings are adjusted to it.
     ModelFamily family{ModelFamily::unknown};
+    /// How far a warm-up's answer may be from the known one.
+    VoteOptions vote{};
 };
 
 class WorkerDriver {
@@ -66,6 +69,11 @@ public:
 
     /// From now on it is such a slot: a rival, which may take its place.
     void become(const WorkerDriver& other) { specs_ = other.specs_; }
+
+    /// The host has seen itself what the core is about to be told of as `cause`.
+    void witness(core::LossCause cause, FailureEvidence evidence) {
+        seen_ = Seen{generation_, cause, std::move(evidence)};
+    }
 
     // What the core wants.
     void start(const core::StartWorker& action);
@@ -102,8 +110,8 @@ public:
     }
     /// Why it last failed to start, in words.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
-    /// What the life with this generation, which the core says is lost to `cause`, has died of: as it
-    /// was seen here, or else as the core must have seen it.
+    /// What the life with this generation, which the core says is lost to `cause`, has died of: as
+    /// it was seen here, or else as the core must have seen it.
     [[nodiscard]] BrowserFailure failure_of(Generation generation, core::LossCause cause) const;
 
 private:
@@ -129,7 +137,6 @@ private:
     void restart_compute();
     void start_failed(error_code ec, Diagnostics diagnostics);
     void lost(core::LossCause cause, FailureEvidence evidence);
-    void adjust(const core::StartWorker& action);
     [[nodiscard]] bool has_lost_its_gpu();
     [[nodiscard]] FailureContext context() const;
     void model_rejected(Errc code, Diagnostics diagnostics);
@@ -179,8 +186,7 @@ private:
 
     /// What WebGPU is computed by.
     enum class Gpu : std::uint8_t { none, software, hardware };
-    Gpu gpu_{Gpu::none};                    ///< that this browser is known to have
-    BrowserFailureCategory adjusted_for_{}; ///< if form_.adjustment is not 0
+    Gpu gpu_{Gpu::none};              ///< that this browser is known to have
     std::size_t launches_to_fail_{0}; ///< by a drill
     LaunchFailure how_to_fail_{};
 };

@@ -184,13 +184,21 @@ void Firefox::async_execute(PageId page, PageThread thread, std::string script, 
             if (!ec && (realms == nullptr || !realms->is_array() || realms->get_array().empty()))
                 ec = Errc::worker_lost;
             if (ec) return handler(ec, diagnostics);
-            const std::string realm = text_at(&realms->get_array().back(), "realm");
-            self->bidi_->send("script.evaluate",
-                              {{"expression", "setTimeout(() => {" + script + "}), 1"},
-                               {"target", json::object{{"realm", realm}}},
-                               {"awaitPromise", false}},
-                              [handler](error_code failed, const Diagnostics& why,
-                                        const json::value&) { handler(failed, why); });
+            const json::object target{{"realm", text_at(&realms->get_array().back(), "realm")}};
+            self->bidi_->send(
+                "script.evaluate",
+                {{"expression", "1"}, {"target", target}, {"awaitPromise", false}},
+                [weak, script, target, handler](error_code failed, const Diagnostics& why,
+                                                const json::value&) {
+                    const auto again = weak.lock();
+                    if (again && again->bidi_ && !failed)
+                        again->bidi_->send("script.evaluate",
+                                           {{"expression", "setTimeout(() => {" + script + "}), 1"},
+                                            {"target", target},
+                                            {"awaitPromise", false}},
+                                           [](error_code, auto&&...) {});
+                    handler(failed, why);
+                });
         });
 }
 

@@ -168,11 +168,11 @@ private:
     BusyModule busy_;
     ModelSamples mlp_ =
         load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
-    facade::ModelRegistry models_{
-        {ModelSpec{.name = "mlp",
-                   .file = mlp_.file,
-                   .providers = {Provider::wasm},
-                   .warm_up = WarmUp{mlp_.samples.at(0).inputs, mlp_.outputs}}}};
+    facade::ModelRegistry models_{{ModelSpec{
+        .name = "mlp",
+        .file = mlp_.file,
+        .providers = {Provider::wasm},
+        .warm_up = WarmUp{mlp_.samples.at(0).inputs, mlp_.outputs, mlp_.samples.at(0).outputs}}}};
     facade::WorkerSurroundings surroundings_{
         strand_,         nest_, bridge_,
         models_,         2s,    [this](const core::Event& event) { events_.push_back(event); },

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -46,9 +47,15 @@ void kill_host_when_ready(const char* mode) {
         browsers.push_back(std::stoi(line));
     REQUIRE(browsers.size() == 3);
 
+    // Another host may have come up meanwhile.
+    const auto is_the_hosts = [&](const std::string& candidate) {
+        return std::ranges::any_of(processes_of(candidate), [&](int process) {
+            return std::ranges::find(browsers, process) != browsers.end();
+        });
+    };
     std::string nest;
     for (const std::string& candidate : nests())
-        if (before.count(candidate) == 0) nest = candidate;
+        if (before.count(candidate) == 0 && is_the_hosts(candidate)) nest = candidate;
     REQUIRE_FALSE(nest.empty());
     REQUIRE_FALSE(processes_of(nest).empty());
 

@@ -6,11 +6,14 @@
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <signal.h>
 
 #include <filesystem>
+#include <future>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -59,6 +62,9 @@ TEST_CASE("a restart with adjusted settings has them, milder ones first") {
         CHECK(record.path.at(0).rung == RecoveryRung::restart_adjusted);
         CHECK((command_line(test).find(software) != std::string::npos) == is_second);
     }
+    const RecoverySnapshot snapshot = recovery.snapshot();
+    CHECK(snapshot.strategy == "always_adjusted");
+    CHECK(snapshot.of(RecoveryStrategy::custom).successes == 2);
     test.stop();
 }
 
@@ -89,5 +95,23 @@ TEST_CASE("a failure is classified, and is known again by its fingerprint") {
     const FailureContext elsewhere{.browser = BrowserType::chromium, .version = "1.0"};
     CHECK(categorize_browser_failure(failures[0].evidence, elsewhere).fingerprint ==
           failures[0].fingerprint);
+    test.stop();
+}
+
+TEST_CASE("who cancels its wait for a recovery is told so, and the recovery goes on") {
+    PoolUnderTest test(ResourcePoolConfig{});
+    test.start();
+    RecoveryManager recovery(test.pool());
+    const Generation before = test.pool().snapshot().workers.at(0).generation;
+    boost::asio::cancellation_signal signal;
+    std::promise<error_code> told;
+    recovery.async_recover(
+        WorkerId{0}, categorize_browser_failure(ProcessExited{}, {}),
+        boost::asio::bind_cancellation_slot(
+            signal.slot(), [&](error_code ec, const RecoveryRecord&) { told.set_value(ec); }));
+    signal.emit(boost::asio::cancellation_type::terminal);
+    CHECK(told.get_future().get() == Errc::cancelled);
+    (void)wait_until_ready(test, before);
+    CHECK(recovery.snapshot().total.successes == 1);
     test.stop();
 }

@@ -53,8 +53,8 @@ void Ledger::on(const Submit& event) {
     fact.wanted = std::clamp<std::uint32_t>(event.meta.copies, 1, copies_max);
 }
 
-/// Workers that have failed for good, or have rejected the model, are not asked. (Some of the latter
-/// may be: in another browser, or with another provider.)
+/// Workers that have failed for good, or have rejected the model, are not asked. (Some of the
+/// latter may be: in another browser, or with another provider.)
 std::uint32_t Ledger::least_wanted(const RequestFact& fact) const {
     const auto workers = std::ranges::count_if(workers_, [&](const WorkerFact& worker) {
         return !worker.is_failed && worker.role != WorkerRole::dormant &&
@@ -342,9 +342,10 @@ void Ledger::judge_standby(const Dispatch& action, const RequestFact& fact) {
     bool is_any_missing = false, is_any_serving = false;
     for (const WorkerFact& worker : workers_) {
         if (worker.role != WorkerRole::active) continue;
-        is_any_missing |= !worker.is_ready;
-        is_any_serving |= worker.is_ready && (fact.meta.model.is_none() ||
-                                              worker.models.count(fact.meta.model.value) != 0);
+        const bool takes_any = worker.is_ready && !worker.is_finishing;
+        is_any_missing |= !takes_any;
+        is_any_serving |= takes_any && (fact.meta.model.is_none() ||
+                                        worker.models.count(fact.meta.model.value) != 0);
     }
     if (!is_any_missing && is_any_serving)
         object("a standby is given work while no active worker is missing");

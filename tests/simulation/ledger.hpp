@@ -9,13 +9,13 @@
 //   * a request that must not be repeated is executed at most once, and if it is said not to have
 //     been executed, it has not; one that may be repeated is not given up before its last attempt;
 //   * copies of one request are at different workers, an answer of theirs is delivered only if more
-//     than half of those asked have given it, and so no wrong one while at most f of 2f + 1 are wrong;
+//     than half of those asked have given it, so no wrong one while at most f of 2f + 1 are wrong;
 //   * no worker is lent to two, and a lent worker works for its borrower alone;
 //   * a standby is given work only if an active worker is missing, or none serves the model;
 //   * what is started is stopped in the end, and started again only when that is done;
 //   * while the fleet fails, only the one that tries for all is started;
-//   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue that
-//     is not full.
+//   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue
+//     that is not full.
 #pragma once
 
 #include "everpool/core/action.hpp"
@@ -72,6 +72,7 @@ struct WorkerFact {
     bool is_stopped{false};   ///< StopWorker was asked for
     bool is_gone{false};      ///< and that is done
     bool is_ready{false};     ///< takes work
+    bool is_finishing{false}; ///< and after this step nothing new
     WorkerRole role{WorkerRole::active};
     std::set<std::uint32_t> models;   ///< warmed up in the life in force
     std::set<std::uint32_t> rejected; ///< models, for ever
@@ -98,6 +99,11 @@ public:
     void note(const core::Event& event);
     /// The core is woken, so nothing that it says can be due to an event.
     void note_wakeup() { cause_ = core::Start{}; }
+    /// After the step, before its actions: does the worker take nothing new? No action tells it.
+    /// One that has begun to by this step, and has been lost by it as well, is not ready any more.
+    void note_finishing(WorkerId worker, bool is_finishing, bool is_ready) {
+        workers_[worker.value].is_finishing = is_finishing || !is_ready;
+    }
     /// An action, after the core has asked for it.
     void note(const core::Action& action, TimePoint now);
     /// A worker begins to compute a request; `value`: the answer will be this, 0 is right.

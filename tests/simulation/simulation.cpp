@@ -167,6 +167,11 @@ void Simulation::wake() {
 
 void Simulation::perform_all() {
     ++report_.events;
+    for (std::uint32_t i = 0; i < workers_.size(); ++i) {
+        const WorkerView worker = core_->core().worker(WorkerId{i});
+        ledger_->note_finishing(WorkerId{i}, worker.is_finishing,
+                                worker.state == WorkerState::ready);
+    }
     for (const Action& action : actions_) {
         trace("  " + text_of(action));
         ledger_->note(action, world_.now());

@@ -35,7 +35,7 @@ inline ModelSpec spec_of(const ModelSamples& model, ModelFamily family,
     spec.file = model.file;
     spec.family = family;
     spec.providers = std::move(providers);
-    spec.warm_up = WarmUp{model.samples.at(0).inputs, model.outputs};
+    spec.warm_up = WarmUp{model.samples.at(0).inputs, model.outputs, model.samples.at(0).outputs};
     return spec;
 }
 

@@ -180,7 +180,10 @@ public:
     }
 
     Judgement operator()(const WrongAnswer& seen) const {
-        return {.category = category_of(context_),
+        const BrowserFailureCategory category = category_of(context_);
+        return {.category = category == BrowserFailureCategory::unknown
+                                ? BrowserFailureCategory::api
+                                : category,
                 .domain = FailureDomain::compute,
                 .retryability = Retryability::retry_other_worker,
                 .what = "a wrong answer, found by " + std::string(name_of(seen.found_by)),
@@ -221,7 +224,7 @@ public:
                                      : seen.compute == ChannelAnswer::silent
                                          ? FailureDomain::compute
                                          : FailureDomain::operation;
-        return {.category = BrowserFailureCategory::timeout,
+        return {.category = waits_for_gpu ? category_of(context_) : BrowserFailureCategory::timeout,
                 .domain = domain,
                 .retryability = Retryability::retry_other_worker,
                 .what = "no answer within " + milliseconds(seen.deadline) + " (" +

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/browser_failure.hpp"
 #include "everpool/core/event.hpp"
 
 #include <array>
@@ -17,8 +18,10 @@ namespace everpool::core {
 /// back to what the configuration says, which is all zero.
 struct WorkerForm {
     std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
-    std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for the failure
+    std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for `adjusted_for`
     std::uint8_t providers_skipped{0}; ///< of each model's list; the last one is never skipped
+    /// It stays so, whatever failure comes after.
+    BrowserFailureCategory adjusted_for{BrowserFailureCategory::unknown};
     friend bool operator==(const WorkerForm&, const WorkerForm&) = default;
 };
 
@@ -30,7 +33,7 @@ struct StartWorker {
     Generation generation;
     RecoveryRung rung{RecoveryRung::restart_browser};
     WorkerForm form{};
-    LossCause cause{}; ///< what this recovers from; of a first start: process_exited
+    LossCause cause{}; ///< what was seen last; of a first start: process_exited
     /// `form` is one of that worker's: this one may take its place. none(): of its own.
     WorkerId like{WorkerId::none()};
     friend bool operator==(const StartWorker&, const StartWorker&) = default;
@@ -151,7 +154,7 @@ struct Notice {
     WorkerId worker{WorkerId::none()};
     Generation generation{};
     WorkerId other{WorkerId::none()}; ///< of worker_replaced; of a rival's: whose place it may take
-    LossCause cause{};                ///< of worker_lost, fleet_failing
+    LossCause cause{};                ///< of worker_lost, worker_starting, fleet_failing
     RecoveryRung rung{};              ///< of worker_starting; of worker_ready: what has cured it
     ModelId model{ModelId::none()};   ///< of model_*
     RequestId request{};              ///< of request_*

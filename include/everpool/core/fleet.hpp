@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A worker that does not start may have a trouble of its own. If all of them fail alike, it is
-// something that they share: an update has replaced the browser, the disk is full, a library is gone.
-// Then each start of each worker costs the machine a browser's start and tells nothing new. So one of
-// them, the prober, goes on trying, and the others wait until it is ready.
+// something that they share: an update has replaced the browser, the disk is full, a library is
+// gone. Then each start of each worker costs the machine a browser's start and tells nothing new.
+// So one of them, the prober, goes on trying, and the others wait until it is ready.
 //
 // Losing all workers at once is another matter: their restarts have not failed yet, and are not
 // slowed. Only starts of browsers count, as a page that does not load is the ladder's business.
@@ -51,6 +51,10 @@ public:
     /// From now on this worker counts: it is being started, or ready.
     void on_start(WorkerId worker) { workers_[worker.value].does_count = true; }
 
+    /// Its start has failed, by whatever rung.
+    void note_failure(WorkerId worker, StartFailure why) {
+        workers_[worker.value].last_failure = why;
+    }
     /// The start of its browser has failed. \return whether the fleet begins to fail by this
     bool on_start_failed(WorkerId worker, StartFailure why, TimePoint now) {
         Row& row = workers_[worker.value];
@@ -83,6 +87,10 @@ public:
 
     /// Empty: the fleet does not fail.
     [[nodiscard]] const std::optional<Trouble>& trouble() const noexcept { return trouble_; }
+    /// Why its last start failed, if one has since it counts.
+    [[nodiscard]] StartFailure last_failure(WorkerId worker) const noexcept {
+        return workers_[worker.value].last_failure;
+    }
     [[nodiscard]] bool does_count(WorkerId worker) const noexcept {
         return workers_[worker.value].does_count;
     }
@@ -95,7 +103,8 @@ private:
     struct Row {
         bool does_count{false};
         std::uint32_t failures{0}; ///< in a row, for this reason
-        StartFailure why{};
+        StartFailure why{};          ///< of the browser's starts
+        StartFailure last_failure{}; ///< of any rung
         TimePoint failed_at{};
     };
 

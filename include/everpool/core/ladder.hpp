@@ -4,6 +4,11 @@
 // The strategy decides; this keeps its books: what has been tried since the worker was last ready,
 // when a step began, and what the evidence of earlier recoveries says about where to begin. It also
 // keeps the strategy to the rules: no rung that cannot cure what was seen, none that is not there.
+//
+// What is recovered from stays the failure that the recovery began with, for the strategy as for
+// the evidence: that a step for a hung GPU takes too long says something of that step for hung
+// GPUs, and nothing of browsers that do not start. Only which rungs are too small follows what was
+// seen last.
 #pragma once
 
 #include "everpool/browser_failure.hpp"
@@ -44,12 +49,14 @@ constexpr RecoveryRung smallest_rung(LossCause cause) noexcept {
     return RecoveryRung::restart_browser;
 }
 
+/// As categorize_browser_failure() has it for what is seen of this.
 constexpr BrowserFailureCategory category_of(LossCause cause) noexcept {
     using enum BrowserFailureCategory;
     switch (cause) {
     case LossCause::process_exited:
     case LossCause::page_crashed: return crash;
     case LossCause::connection_closed:
+    case LossCause::protocol_error:
     case LossCause::network_hung: return connection;
     case LossCause::unresponsive:
     case LossCause::compute_hung:
@@ -59,7 +66,6 @@ constexpr BrowserFailureCategory category_of(LossCause cause) noexcept {
     case LossCause::gpu_hung:
     case LossCause::software_adapter: return webgpu;
     case LossCause::context_lost: return webnn;
-    case LossCause::protocol_error:
     case LossCause::wrong_answer: return api;
     case LossCause::start_timed_out: return launch;
     case LossCause::slow: return resource;
@@ -85,14 +91,14 @@ public:
     /// strategy goes. \return its first rung
     RecoveryRung begin(LossCause cause, BrowserType browser, TimePoint now,
                        bool is_too_often = false) {
+        failure_ = cause;
         count_ = 0;
         began_ = now;
-        if (is_too_often) lift(cause, browser);
+        if (is_too_often) lift(browser);
         RecoveryRung smallest = std::max(lowest(cause), floor_);
-        start_ = with_.statistics->choose_start(category_of(cause), browser, smallest,
-                                                liftable(smallest));
-        auto rung = ask(cause, browser, smallest);
-        if (!rung) rung = ask(cause, browser, start_ = smallest = lowest(cause));
+        start_ = with_.statistics->choose_start(category(), browser, smallest, liftable(smallest));
+        auto rung = ask(browser, smallest);
+        if (!rung) rung = ask(browser, start_ = smallest = lowest(cause));
         rung_ = begun_ = rung.value_or(smallest);
         return rung_;
     }
@@ -102,34 +108,37 @@ public:
     /// Another worker's recovery is tried here as well, by this rung.
     void begin_instead_of(const Ladder& other, RecoveryRung rung) noexcept {
         with_.rungs = other.with_.rungs;
+        failure_ = other.failure_;
         count_ = 0;
         rung_ = begun_ = rung;
         start_ = fallback(RecoveryRung::restart_browser);
-        floor_ = RecoveryRung::ping;
+        floor_ = other.floor_;
     }
 
     /// The rung under way has failed for this reason. \return the next one
     RecoveryRung climb_after(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
-        note(cause, why, browser, now);
-        auto rung = ask(cause, browser, std::max(lowest(cause), floor_));
+        note(why, browser, now);
+        auto rung = ask(browser, std::max(lowest(cause), floor_));
         if (!rung) { // a round is over; the next one begins with the browser
             count_ = 0;
             start_ = fallback(RecoveryRung::restart_browser);
-            rung = ask(cause, browser, start_);
+            rung = ask(browser, start_);
         }
         rung_ = rung.value_or(fallback(RecoveryRung::restart_browser));
         return rung_;
     }
 
-    /// A larger sign of the same failure. \return the rung that replaces the one under way
+    /// Another sign of the same failure. If it asks for a larger rung than the one under way, it is
+    /// what has failed. \return the rung from now on
     RecoveryRung raise(LossCause cause) noexcept {
+        if (smallest_rung(cause) > rung_) failure_ = cause;
         rung_ = std::max(rung_, lowest(cause));
         return rung_;
     }
 
     /// The worker has passed its verification.
-    void succeed(LossCause cause, BrowserType browser, TimePoint now) {
-        note(cause, Errc::ok, browser, now);
+    void succeed(BrowserType browser, TimePoint now) {
+        note(Errc::ok, browser, now);
         count_ = 0;
     }
 
@@ -137,6 +146,11 @@ public:
     void start_step(TimePoint now) noexcept { began_ = now; }
 
     [[nodiscard]] RecoveryRung rung() const noexcept { return rung_; }
+    /// What is recovered from. Empty: nothing was seen but that it does not start.
+    [[nodiscard]] std::optional<LossCause> failure() const noexcept { return failure_; }
+    [[nodiscard]] BrowserFailureCategory category() const noexcept {
+        return failure_ ? category_of(*failure_) : BrowserFailureCategory::launch;
+    }
     /// In this round, oldest first.
     [[nodiscard]] std::span<const RecoveryStep> tried() const noexcept {
         return {steps_.data(), count_};
@@ -154,20 +168,20 @@ private:
         return with_.rungs.at_least(rung).value_or(RecoveryRung::restart_browser);
     }
     /// Above where the last recovery began, if the strategy has something there.
-    void lift(LossCause cause, BrowserType browser) {
+    void lift(BrowserType browser) {
         const auto higher = with_.rungs.at_least(rung_of_next_level(std::max(begun_, floor_)));
         if (!higher) return;
         start_ = *higher;
-        if (ask(cause, browser, *higher)) floor_ = *higher;
+        if (ask(browser, *higher)) floor_ = *higher;
     }
     /// What a start may be lifted to: rungs of the same browser, none that changes what it is.
     [[nodiscard]] RungSet liftable(RecoveryRung smallest) const noexcept {
         return with_.rungs & RungSet::between(smallest, RecoveryRung::restart_browser);
     }
-    [[nodiscard]] std::optional<RecoveryRung> ask(LossCause cause, BrowserType browser,
+    [[nodiscard]] std::optional<RecoveryRung> ask(BrowserType browser,
                                                   RecoveryRung smallest) const {
         try {
-            const auto wanted = with_.strategy->next({.category = category_of(cause),
+            const auto wanted = with_.strategy->next({.category = category(),
                                                       .browser = browser,
                                                       .family = with_.family,
                                                       .smallest = smallest,
@@ -180,18 +194,19 @@ private:
             return std::nullopt;
         }
     }
-    void note(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
+    void note(Errc why, BrowserType browser, TimePoint now) {
         const Duration took = std::max(Duration{}, now - began_);
         if (count_ == steps_max) {
             std::shift_left(steps_.begin(), steps_.end(), 1);
             --count_;
         }
         steps_[count_++] = {rung_, why, took};
-        with_.statistics->record(category_of(cause), browser, rung_, why == Errc::ok, took);
+        with_.statistics->record(category(), browser, rung_, why == Errc::ok, took);
         began_ = now;
     }
 
     LadderSupport with_;
+    std::optional<LossCause> failure_;
     RecoveryRung rung_{RecoveryRung::restart_browser};
     RecoveryRung start_{RecoveryRung::restart_browser};
     RecoveryRung begun_{RecoveryRung::ping}; ///< where the last recovery began

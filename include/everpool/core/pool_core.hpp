@@ -25,8 +25,8 @@
 //   * an answer counts only if worker, generation and attempt are those asked last;
 //   * a request that must not be repeated is dispatched a second time only if the driver said that
 //     it had not been sent;
-//   * copies of one request are at different workers, and a vote's answer is one that more than half
-//     of the workers asked have given;
+//   * copies of one request are at different workers, and a vote's answer is one that more than
+//     half of the workers asked have given;
 //   * a worker with a lease has nothing of anybody else's in flight;
 //   * no worker is left idle while a request waits that it could take, reservations and standbys
 //     aside; a standby has work only while an active worker is missing or cannot serve the model;
@@ -85,10 +85,12 @@ namespace everpool::core {
 /// One worker as seen from outside.
 struct WorkerView {
     WorkerState state{WorkerState::idle};
+    BrowserType browser{}; ///< as which it was started last
     Generation generation{};
     std::uint32_t in_flight{0}; ///< including what nobody waits for any more
     std::uint32_t restarts{0};
     bool leased{false};
+    bool is_finishing{false}; ///< slow or outvoted: it gets nothing new, and is recovered when idle
     WorkerRole role{WorkerRole::active};
     std::optional<LossCause> last_cause;
     Errc last_start_error{Errc::ok};
@@ -146,6 +148,8 @@ public:
     [[nodiscard]] std::span<const RecoveryStep> recovery_path(WorkerId worker) const noexcept {
         return workers_[worker.value].fsm.ladder().tried();
     }
+    /// Do others try to be ready in its place?
+    [[nodiscard]] bool has_rivals(WorkerId worker) const noexcept;
     /// Empty: there are workers that start.
     [[nodiscard]] const std::optional<Fleet::Trouble>& fleet_trouble() const noexcept {
         return fleet_.trouble();
@@ -183,7 +187,10 @@ private:
         bool is_closing{false};     ///< failed, and its StopWorker is not answered
         WorkerRole role{WorkerRole::active};
         WorkerId rival_of{WorkerId::none()}; ///< of a rival: whose place it may take
+        bool is_contest_due{false};          ///< rivals begin with its own next start
         ModelSet served;                     ///< when it was lost; kept if there may be rivals
+
+        [[nodiscard]] bool is_finishing() const noexcept { return is_retiring || is_quarantined; }
     };
 
     /// One call from outside.
@@ -305,7 +312,6 @@ private:
     [[nodiscard]] bool may_take(const WorkerSlot&, ModelId, bool is_vote = false) const noexcept;
     [[nodiscard]] bool may_ever_take(WorkerId, ModelId) const noexcept;
     [[nodiscard]] Slot oldest_for(WorkerId) const noexcept;
-    [[nodiscard]] bool has_rivals(WorkerId) const noexcept;
     void begin_contest(WorkerId, Turn&);
     bool start_rival(WorkerId, RecoveryRung, Turn&);
     bool wins(WorkerId rival, Turn&);

@@ -1,12 +1,12 @@
-// Everpool core: bodies of PoolCore that concern requests of which several workers are asked. What a
-// set of copies is, and its life, stands in copy_set.hpp.
+// Everpool core: bodies of PoolCore that concern requests of which several workers are asked. What
+// a set of copies is, and its life, stands in copy_set.hpp.
 // SPDX-License-Identifier: BSL-1.0
 //
 // When the votes are counted. As soon as nothing is under way any more and more than half of the
 // wanted answers are there; a copy that only waits for a worker (one that is being restarted, say)
-// does not hold up the others. If they are late the stragglers are not waited for either, and at the
-// deadline nobody is. An answer counts as decided if more than half of the workers that were to be
-// asked agree on it, not of those that have answered: who does not answer may be the one that is
+// does not hold up the others. If they are late the stragglers are not waited for either, and at
+// the deadline nobody is. An answer counts as decided if more than half of the workers that were to
+// be asked agree on it, not of those that have answered: who does not answer may be the one that is
 // right. What is undecided waits for the copies that are left, and is counted again.
 #pragma once
 
@@ -220,6 +220,7 @@ inline bool PoolCore::handle(const VotesCounted& event, Turn& turn) {
     }
     believe(set, event, turn.now);
     conclude_copies(first, Errc::answers_disagree, 0, set.answers[0].worker, turn);
+    use_all_workers(turn);
     return true;
 }
 
@@ -356,9 +357,9 @@ inline bool PoolCore::has_sibling_engine(Slot slot, BrowserType type) const noex
     });
 }
 
-/// Its canary is the warm-up of the models, whose answers are known: so it is started anew, by the
-/// rung that the strategy has for wrong answers. Not under what it has in flight: that may be
-/// something that must not be repeated, or the work of a lease.
+/// It is started anew, by the rung that the strategy has for wrong answers, and is tried by the
+/// models' warm-ups then, as far as their answers are known. Not under what it has in flight: that
+/// may be something that must not be repeated, or the work of a lease.
 inline void PoolCore::restart_quarantined(Turn& turn) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];

@@ -122,11 +122,13 @@ inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
     case WorkerFsm::State::stopped: view.state = WorkerState::stopped; break;
     case WorkerFsm::State::failed: view.state = WorkerState::failed; break;
     }
+    view.browser = slot.browser;
     view.generation = slot.fsm.generation();
     view.in_flight = slot.session.in_flight();
     if (view.generation.value > 0)
         view.restarts = static_cast<std::uint32_t>(view.generation.value - 1);
     view.leased = slot.lease != no_slot;
+    view.is_finishing = slot.is_finishing();
     view.role = slot.role;
     view.last_cause = slot.fsm.last_cause();
     view.last_start_error = slot.fsm.last_start_error();

@@ -120,7 +120,10 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
         lose(event.worker, *cause, turn);
     } else if (!retire_if_idle(event.worker, turn)) {
         place_returned(turn); // first, so that another worker is preferred
-        use_worker(event.worker, turn);
+        const bool is_another_wanted =
+            config_.standby_count != 0 && workers_[event.worker.value].is_retiring;
+        if (is_another_wanted) use_all_workers(turn);
+        else use_worker(event.worker, turn);
     }
     return true;
 }
@@ -409,7 +412,7 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
     if (worker.fsm.state() != WorkerFsm::State::ready) return false;
     if (worker.lease != no_slot && serve_lease(worker, id, turn)) return true;
     if (worker.lease != no_slot) return false;
-    if (worker.is_retiring || worker.is_quarantined) return false;
+    if (worker.is_finishing()) return false;
     if (worker.reserved_for == no_slot) reserve_for_oldest(id, turn);
     if (worker.reserved_for != no_slot) {
         if (worker.session.in_flight() == 0) grant_in_time(id, turn);

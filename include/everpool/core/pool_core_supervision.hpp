@@ -1,16 +1,16 @@
-// Everpool core: bodies of PoolCore that concern several workers at once: a fleet that fails together,
-// standbys, and rivals.
+// Everpool core: bodies of PoolCore that concern several workers at once: a fleet that fails
+// together, standbys, and rivals.
 // SPDX-License-Identifier: BSL-1.0
 //
 // Rivals (the strategy parallel). When an active worker W is lost, it is brought back by what is
 // smallest in its own slot, as ever, and dormant slots try larger means at the same time:
 //
-//     W, its browser lives:   W a rung of its page    rival 1 the same browser anew   rival 2 another one
-//     W, its browser is gone: W its browser anew      rival 1 another one
+//     W, its browser lives:   W a rung of its page  rival 1 the same browser anew  rival 2 another
+//     W, its browser is gone: W its browser anew    rival 1 another
 //
-// Whoever is ready first, models warmed up and verified, and serves what W served, is active from then
-// on; the others are stopped and dormant. If there are not enough dormant slots, as with several
-// recoveries at the same time, W does with fewer rivals, or alone.
+// Whoever is ready first, models warmed up and verified, and serves what W served, is active from
+// then on; the others are stopped and dormant. If there are not enough dormant slots, as with
+// several recoveries at the same time, W does with fewer rivals, or alone.
 //
 //     dormant --- begin_contest() ---> rival --- wins() ---> active, and W becomes dormant
 //        ^                               |
@@ -41,6 +41,7 @@ inline void PoolCore::tell_prober(Turn& turn) const {
 /// If that was the last one to fail like all the others, one goes on trying and the others wait.
 inline void PoolCore::note_start_failure(WorkerId id, RecoveryRung rung, StartFailure why,
                                          Turn& turn) {
+    fleet_.note_failure(id, why);
     if (!replaces_browser(rung)) return;
     if (fleet_.on_start_failed(id, why, turn.now)) tell_prober(turn);
     if (!fleet_.trouble()) return;
@@ -65,14 +66,14 @@ inline void PoolCore::release_fleet(WorkerId ready, Turn& turn) {
 /// if it failed for a reason of its own, another one tries.
 inline void PoolCore::end_probing(WorkerId id, Turn& turn) {
     const std::optional<Fleet::Trouble> trouble = fleet_.trouble();
+    const StartFailure why = fleet_.last_failure(id);
     fleet_.on_end(id);
     if (!trouble || trouble->prober != id) return;
-    const Errc code = workers_[id.value].fsm.last_start_error();
-    if (code == trouble->why.code) {
+    if (why == trouble->why) {
         for (std::uint32_t i = 0; i < worker_count(); ++i) {
             if (!fleet_.does_count(WorkerId{i})) continue;
             workers_[i].session.reset();
-            follow(WorkerId{i}, workers_[i].fsm.give_up(code), turn);
+            follow(WorkerId{i}, workers_[i].fsm.give_up(why.code), turn);
         }
     } else if (fleet_.trouble()) {
         tell_prober(turn);
@@ -83,13 +84,15 @@ inline void PoolCore::end_probing(WorkerId id, Turn& turn) {
 
 // --- standbys ------------------------------------------------------------------------------------
 
-/// Is an active worker missing, or is there none for this model?
+/// Is an active worker missing, or takes nothing new, or is there none for this model?
 inline bool PoolCore::is_standby_wanted(ModelId model) const noexcept {
     bool is_any_missing = false, is_any_serving = false;
     for (const WorkerSlot& worker : workers_) {
         if (worker.role != WorkerRole::active) continue;
-        is_any_missing |= worker.fsm.state() != WorkerFsm::State::ready;
-        is_any_serving |= worker.fsm.serves(model);
+        const bool takes_any =
+            worker.fsm.state() == WorkerFsm::State::ready && !worker.is_finishing();
+        is_any_missing |= !takes_any;
+        is_any_serving |= takes_any && worker.fsm.serves(model);
     }
     return is_any_missing || !is_any_serving;
 }
@@ -98,7 +101,7 @@ inline bool PoolCore::is_standby_wanted(ModelId model) const noexcept {
 /// A standby answers votes, too: three answers are worth more than two.
 inline bool PoolCore::may_take(const WorkerSlot& worker, ModelId model,
                                bool is_vote) const noexcept {
-    return worker.fsm.serves(model) && !worker.is_retiring && !worker.is_quarantined &&
+    return worker.fsm.serves(model) && !worker.is_finishing() &&
            (worker.role != WorkerRole::standby || is_vote || is_standby_wanted(model));
 }
 
@@ -123,7 +126,7 @@ inline bool PoolCore::has_rivals(WorkerId id) const noexcept {
     });
 }
 
-/// The worker has just been lost, and its own recovery has begun.
+/// The worker has been lost, and its own recovery begins: at once, or when its delay is over.
 inline void PoolCore::begin_contest(WorkerId id, Turn& turn) {
     const WorkerSlot& worker = workers_[id.value];
     if (config_.rival_count == 0 || worker.role != WorkerRole::active || !worker.fsm.is_hopeful())
@@ -182,6 +185,7 @@ inline void PoolCore::dismiss(WorkerId id, Turn& turn) {
     worker.role = WorkerRole::dormant;
     worker.rival_of = WorkerId::none();
     worker.session.reset();
+    worker.is_contest_due = false;
     const bool is_closing = std::exchange(worker.is_closing, false);
     const TimePoint until = later(turn.now, config_.stop_timeout);
     if (worker.fsm.retire(is_closing, until) == NextWorkerStep::close && !is_closing)

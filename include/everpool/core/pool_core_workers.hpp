@@ -212,8 +212,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
     const bool is_recovery = worker.fsm.failed_starts() == failed_before && was_ready;
     if (worker.fsm.failed_starts() > failed_before)
         note_start_failure(id, rung, {cause, worker.fsm.last_start_error()}, turn);
+    worker.is_contest_due = is_recovery;
     follow(id, step, turn);
-    if (is_recovery) begin_contest(id, turn);
     use_all_workers(turn);
     return true;
 }
@@ -258,7 +258,9 @@ inline bool PoolCore::follow(WorkerId id, NextWorkerStep step, Turn& turn) {
                          .worker = id,
                          .generation = generation,
                          .other = worker.rival_of,
+                         .cause = worker.fsm.failure(),
                          .rung = worker.fsm.rung()});
+        if (std::exchange(worker.is_contest_due, false)) begin_contest(id, turn);
         break;
     case NextWorkerStep::load_model:
         say(turn, LoadModel{id, generation, worker.fsm.model()});

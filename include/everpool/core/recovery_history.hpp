@@ -8,7 +8,9 @@
 #include "everpool/core/action.hpp"
 #include "everpool/core/event_text.hpp"
 #include "everpool/core/ladder.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/recovery_record.hpp"
+#include "everpool/recovery_strategy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,15 +18,27 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace everpool::core {
 
+/// Whose recoveries a history is of.
+struct RecoveryScope {
+    std::size_t worker_count{0};
+    RecoveryStrategy strategy{};
+    std::vector<ModelFamily> model_families{}; ///< by ModelId; of all models that workers are given
+};
+
 class RecoveryHistory {
 public:
     /// `kept`: so many recoveries that have ended are kept whole.
-    explicit RecoveryHistory(std::size_t worker_count, std::size_t kept = 256)
-        : kept_(kept), open_(worker_count), has_started_(worker_count) {}
+    explicit RecoveryHistory(RecoveryScope scope, std::size_t kept = 256)
+        : scope_(std::move(scope)),
+          kept_(kept),
+          open_(scope_.worker_count),
+          has_started_(scope_.worker_count),
+          served_(scope_.worker_count, Served{.now = all_families(scope_)}) {}
 
     /// `browser`: what is in the worker's slot now; of worker_replaced, in its successor's.
     void on(const Notice& notice, BrowserType browser, TimePoint now) {
@@ -36,7 +50,11 @@ public:
             else begin(notice.worker, notice.cause, browser, now);
             break;
         case Notice::What::worker_starting: on_starting(notice, browser, now); break;
-        case Notice::What::worker_ready: finish(notice, recovered, Errc::ok, browser, now); break;
+        case Notice::What::model_ready: note_family(notice); break;
+        case Notice::What::worker_ready:
+            served_[notice.worker.value].now = served_[notice.worker.value].next;
+            finish(notice, recovered, Errc::ok, browser, now);
+            break;
         case Notice::What::worker_replaced:
             finish(notice, recovered, Errc::ok, browser, now);
             break;
@@ -67,6 +85,13 @@ public:
     [[nodiscard]] const RecoveryCount& of(BrowserType browser) const noexcept {
         return by_browser_[static_cast<std::size_t>(browser)];
     }
+    [[nodiscard]] const RecoveryCount& of(RecoveryStrategy strategy) const noexcept {
+        return by_strategy_[static_cast<std::size_t>(strategy)];
+    }
+    /// Of the models that the worker served; a recovery counts for each of its families.
+    [[nodiscard]] const RecoveryCount& of(ModelFamily family) const noexcept {
+        return by_family_[static_cast<std::size_t>(family)];
+    }
     /// Each try of a rung counts, not each recovery.
     [[nodiscard]] const RecoveryCount& of(RecoveryRung rung) const noexcept {
         return by_rung_[static_cast<std::size_t>(rung)];
@@ -82,6 +107,26 @@ private:
         RecoveryRecord record;
         std::vector<OpenStep> steps; ///< under way: the worker's own, and its rivals'
     };
+    /// Families of one worker's models, each once and in order.
+    struct Served {
+        std::vector<ModelFamily> now{};  ///< that it serves, or served before it failed
+        std::vector<ModelFamily> next{}; ///< so far, of the life that is beginning
+    };
+
+    static void insert(std::vector<ModelFamily>& families, ModelFamily family) {
+        const auto at = std::ranges::lower_bound(families, family);
+        if (at == families.end() || *at != family) families.insert(at, family);
+    }
+    static std::vector<ModelFamily> all_families(const RecoveryScope& scope) {
+        std::vector<ModelFamily> out;
+        for (const ModelFamily family : scope.model_families) insert(out, family);
+        return out;
+    }
+    /// What a life rejects it does not serve: so what is ready counts, not what is registered.
+    void note_family(const Notice& notice) {
+        if (notice.model.value >= scope_.model_families.size()) return;
+        insert(served_[notice.worker.value].next, scope_.model_families[notice.model.value]);
+    }
 
     /// Told of a rival, which is a part of another worker's recovery.
     static bool is_rivals(const Notice& notice) noexcept { return !notice.other.is_none(); }
@@ -95,12 +140,14 @@ private:
         open.emplace();
         open->record.worker = worker;
         open->record.browser = browser;
+        open->record.families = served_[worker.value].now;
         open->record.category = category_of(cause);
         open->record.cause = name_of(cause);
         open->record.failed_at = now;
     }
 
     void on_starting(const Notice& notice, BrowserType browser, TimePoint now) {
+        served_[notice.worker.value].next.clear();
         const bool is_rival = is_rivals(notice);
         const WorkerId whose = is_rival ? notice.other : notice.worker;
         if (whose.value >= open_.size()) return;
@@ -110,6 +157,10 @@ private:
         if (!open) {
             if (is_first || is_rival) return; // nothing has failed yet
             begin(whose, LossCause::start_timed_out, browser, now);
+        }
+        if (!is_rival) { // a larger sign of the same failure may have come
+            open->record.category = category_of(notice.cause);
+            open->record.cause = name_of(notice.cause);
         }
         end_step(*open, notice.worker, Errc::browser_launch_failed, now);
         open->steps.push_back({open->record.path.size(), now, notice.worker});
@@ -150,6 +201,9 @@ private:
         total_.add(has_succeeded, record.took);
         by_category_[static_cast<std::size_t>(record.category)].add(has_succeeded, record.took);
         by_browser_[static_cast<std::size_t>(record.browser)].add(has_succeeded, record.took);
+        by_strategy_[static_cast<std::size_t>(scope_.strategy)].add(has_succeeded, record.took);
+        for (const ModelFamily family : record.families)
+            by_family_[static_cast<std::size_t>(family)].add(has_succeeded, record.took);
         if (kept_ != 0) {
             if (ended_.size() == kept_) ended_.pop_front();
             ended_.push_back(std::move(record));
@@ -157,13 +211,17 @@ private:
         open.reset();
     }
 
+    RecoveryScope scope_;
     std::size_t kept_;
     std::vector<std::optional<Open>> open_; ///< by worker
     std::vector<bool> has_started_;         ///< by worker
+    std::vector<Served> served_;            ///< by worker
     std::deque<RecoveryRecord> ended_;
     RecoveryCount total_;
     std::array<RecoveryCount, browser_failure_categories.size()> by_category_{};
     std::array<RecoveryCount, browser_types.size()> by_browser_{};
+    std::array<RecoveryCount, recovery_strategies.size()> by_strategy_{};
+    std::array<RecoveryCount, model_families.size()> by_family_{};
     std::array<RecoveryCount, recovery_rung_count> by_rung_{};
 };
 

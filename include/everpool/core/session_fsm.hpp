@@ -10,18 +10,15 @@
 //
 // How long a channel may be silent is learnt from how regularly it answers (phi_accrual.hpp). Who
 // has been silent for longer is not dead yet: all channels are asked at once, and the page's main
-// thread over the control channel besides. Who has answered since, and who has not although page and
-// browser have had the time that they have on any day, tells which part hangs (browser/silence.hpp).
+// thread over the control channel besides. Who has answered since, and who has not although page
+// and browser have had the time that they have on any day, tells which part hangs
+// (browser/silence.hpp).
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
 // pong, which waits behind all operations that were sent before its ping.
 //
-// What has been given: operations in flight and their bytes. An operation that the caller has given
-// up (cancelled, deadline) still occupies its place, because the worker may still be busy with it.
-// If nothing comes of it, and the compute thread answers meanwhile, it waits for the GPU in vain: an
-// operation of a kind that is not known yet then has as long again as its caller gave it. While the
-// compute thread is silent, it may be in the midst of a long one and has all the time there is.
+// What it has been given, and how long that may take: work_in_hand.hpp.
 #pragma once
 
 #include "everpool/browser/silence.hpp"
@@ -29,7 +26,9 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
+#include "everpool/core/loss_of_silence.hpp"
 #include "everpool/core/phi_accrual.hpp"
+#include "everpool/core/work_in_hand.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,9 +54,9 @@ public:
     ///       ^                    |  ^                    |
     ///       +----- reset() ------+  +---- on_answer() ---+
     ///
-    ///     calm --- on_time(), a channel is suspect --> looking --- on_time(), verdict_at() --> hung
-    ///       ^                                             |
-    ///       +--- all have answered, or may be busy -------+               (one for the worker)
+    ///     calm --- on_time(), one is suspect --> looking --- on_time(), verdict_at() --> hung
+    ///       ^                                       |
+    ///       +--- all have answered, or may be busy -+                  (one for the worker)
     ///
     /// Facts:
     ///   quiet   not watched: no deadline, answers are unexpected
@@ -67,18 +66,15 @@ public:
     ///   (hung is not kept: it is said, and the owner resets the session)
     enum class State : std::uint8_t { quiet, idle, asked };
 
-    /// From the suspicion to the verdict, at least. Page and browser have as long as they have on any
-    /// day to answer: on a loaded machine a verdict after this takes a slow browser for a dead one.
+    /// From the suspicion to the verdict, at least. Page and browser have as long as they have on
+    /// any day to answer: on a loaded machine a verdict after this takes a slow browser for a dead
+    /// one.
     static constexpr Duration look_time = std::chrono::milliseconds{100};
 
     explicit SessionFsm(const CoreConfig& config)
         : channels_{Channel(config), Channel(config), Channel(config)},
           interval_(config.ping_interval),
-          acceptable_pause_(config.acceptable_pause),
-          hung_operation_grace_(config.hung_operation_grace),
-          unknown_run_time_(config.compute_ping_timeout),
-          count_max_(config.max_in_flight_per_worker),
-          bytes_max_(config.in_flight_bytes_max) {}
+          work_(config) {}
 
     /// A new life: nothing is watched, nothing is in flight.
     void reset() noexcept {
@@ -89,9 +85,7 @@ public:
         }
         looking_since_.reset();
         cause_.reset();
-        in_flight_ = abandoned_ = new_ = 0;
-        bytes_ = 0;
-        hung_at_ = gpu_hung_at_ = never;
+        work_.reset();
     }
 
     /// Ask this channel from now on.
@@ -138,8 +132,7 @@ public:
             if (control_heard_at_) control_heard_at_ = moved(*control_heard_at_);
             looking_since_ = since;
         }
-        hung_at_ = later(hung_at_, lost);
-        gpu_hung_at_ = later(gpu_hung_at_, lost);
+        work_.on_host_late(lost);
     }
 
     /// To be asked again until it says nothing or hung.
@@ -192,62 +185,41 @@ public:
 
     // --- what it has been given ------------------------------------------------------------------
 
-    /// One request alone is always allowed, however large.
+    /// As WorkInHand's members of these names.
     [[nodiscard]] bool has_room(std::uint64_t bytes) const noexcept {
-        if (in_flight_ == 0) return true;
-        return in_flight_ < count_max_ && bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
+        return work_.has_room(bytes);
     }
-    /// `expected`: nearly all operations like it are over after this time and a pause; empty: not known
-    /// yet.
-    /// `allowed`: how long its caller waits for it.
     void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed,
                  TimePoint now) noexcept {
-        if (in_flight_ == 0) known_time_ = {};
-        if (new_ == 0) allowed_time_ = {};
-        ++in_flight_;
-        bytes_ += bytes;
-        if (expected) {
-            known_time_ = std::max(known_time_, *expected);
-        } else {
-            ++new_;
-            allowed_time_ = std::max(allowed_time_, std::min(allowed, unknown_run_time_));
-        }
-        at(WorkerChannel::compute).detector.begin_busy(now, run_time());
+        work_.on_sent(bytes, expected, allowed);
+        at(WorkerChannel::compute).detector.begin_busy(now, work_.run_time());
     }
-    /// An operation has left. Whether it was the worker who answered, on_sign_of_life() is told.
-    /// `was_new`: how long it takes was not known when it was sent.
+    /// Whether it was the worker who answered, on_sign_of_life() is told.
     void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned) noexcept {
-        --in_flight_;
-        bytes_ -= bytes;
-        if (was_new) --new_;
-        if (was_abandoned && --abandoned_ == 0) hung_at_ = gpu_hung_at_ = never;
-        if (in_flight_ == 0) at(WorkerChannel::compute).detector.end_busy();
+        work_.on_answered(bytes, was_new, was_abandoned);
+        if (work_.is_empty()) at(WorkerChannel::compute).detector.end_busy();
     }
-    /// The compute thread has proved that it moves on. What comes next has its whole time.
     void on_sign_of_life(TimePoint now) noexcept {
         on_progress(now);
-        if (abandoned_ != 0) expect_end(now);
+        work_.on_sign_of_life(now);
     }
-    /// The caller does not wait any more; the place stays taken.
-    void on_abandoned(TimePoint now) noexcept {
-        if (++abandoned_ == 1) expect_end(now);
-    }
+    void on_abandoned(TimePoint now) noexcept { work_.on_abandoned(now); }
 
     /// An inference of the pool's own takes a place as well. \pre none is in flight
     void on_canary_sent(std::optional<Duration> expected, TimePoint now) noexcept {
         is_canary_new_ = !expected;
-        on_sent(0, expected, unknown_run_time_, now);
+        on_sent(0, expected, work_.unknown_run_time(), now);
     }
-    /// A sign of life, but what nobody waits for any more gets no more time by it, or canaries would
-    /// keep it for ever.
+    /// A sign of life, but what nobody waits for any more gets no more time by it, or canaries
+    /// would keep it for ever.
     void on_canary_answered(TimePoint now) noexcept {
         on_answered(0, is_canary_new_, false);
         on_progress(now);
     }
 
-    [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
-    [[nodiscard]] std::uint32_t abandoned() const noexcept { return abandoned_; }
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] std::uint32_t in_flight() const noexcept { return work_.in_flight(); }
+    [[nodiscard]] std::uint32_t abandoned() const noexcept { return work_.abandoned(); }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return work_.bytes(); }
 
 private:
     struct Channel {
@@ -345,21 +317,8 @@ private:
             seen.evaluate = is_page_alive ? ChannelAnswer::answers : ChannelAnswer::silent;
         seen.is_compute_in_time = !at(WorkerChannel::compute).detector.is_suspect(now);
         looking_since_.reset();
-        cause_ = cause_of(browser::diagnose_silence(engine_, seen));
+        cause_ = loss_of(browser::diagnose_silence(engine_, seen));
         return cause_ ? NextSessionStep::hung : NextSessionStep::nothing;
-    }
-
-    static std::optional<LossCause> cause_of(browser::Silence silence) noexcept {
-        switch (silence) {
-        case browser::Silence::none:
-        case browser::Silence::busy: break;
-        case browser::Silence::compute_hung: return LossCause::compute_hung;
-        case browser::Silence::page_hung: return LossCause::page_hung;
-        case browser::Silence::network_service_stopped: return LossCause::network_hung;
-        case browser::Silence::browser_stopped:
-        case browser::Silence::tree_stopped: return LossCause::browser_hung;
-        }
-        return std::nullopt;
     }
 
     void on_progress(TimePoint now) noexcept {
@@ -367,35 +326,17 @@ private:
         compute.heard_at = now;
         compute.detector.on_sign_of_life(now);
         compute.detector.end_busy(); // what was granted to those before
-        if (in_flight_ != 0) compute.detector.begin_busy(now, run_time());
-    }
-
-    /// So long may those in flight take.
-    [[nodiscard]] Duration run_time() const noexcept {
-        return new_ == 0 ? known_time_ : std::max(known_time_, unknown_run_time_);
-    }
-    /// What nobody waits for any more must end as soon as anything like it does.
-    void expect_end(TimePoint now) noexcept {
-        const Duration known = known_time_ + acceptable_pause_;
-        const auto end = [&](Duration unknown) {
-            const Duration most = new_ == 0 ? known : std::max(known, unknown);
-            return later(now, std::max(most, hung_operation_grace_));
-        };
-        abandoned_at_ = now;
-        hung_at_ = end(unknown_run_time_);
-        gpu_hung_at_ = end(allowed_time_);
+        if (!work_.is_empty()) compute.detector.begin_busy(now, work_.run_time());
     }
     [[nodiscard]] bool has_compute_answered() const noexcept {
-        return channels_[index(WorkerChannel::compute)].heard_at > abandoned_at_;
+        return work_.moves_on(at(WorkerChannel::compute).heard_at);
     }
     [[nodiscard]] TimePoint end_expected_at() const noexcept {
-        return has_compute_answered() ? gpu_hung_at_ : hung_at_;
+        return work_.end_expected_at(at(WorkerChannel::compute).heard_at);
     }
 
     std::array<Channel, 3> channels_; ///< by WorkerChannel
-    Duration interval_, acceptable_pause_, hung_operation_grace_, unknown_run_time_;
-    std::uint32_t count_max_;
-    std::uint64_t bytes_max_;
+    Duration interval_;
     BrowserEngine engine_{BrowserEngine::chromium};
     std::optional<LossCause> cause_;
 
@@ -404,15 +345,8 @@ private:
     std::uint64_t page_question_{0};
     bool is_page_asked_{false}, has_page_answered_{false};
 
-    std::uint32_t in_flight_{0}, abandoned_{0};
-    std::uint32_t new_{0}; ///< in flight, and nobody knows how long such take
+    WorkInHand work_;
     bool is_canary_new_{false};
-    std::uint64_t bytes_{0};
-    Duration known_time_{};   ///< the longest that the others are expected to take
-    Duration allowed_time_{}; ///< the longest that callers wait for the new ones
-    TimePoint abandoned_at_{};
-    /// When it counts as hung: if its compute thread is silent since abandoned_at_, if it answers.
-    TimePoint hung_at_{never}, gpu_hung_at_{never};
 };
 
 } // namespace everpool::core

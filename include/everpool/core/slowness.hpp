@@ -1,17 +1,18 @@
 // Everpool core: has one worker become slow, while the others have not?
 // SPDX-License-Identifier: BSL-1.0
 //
-// Each worker is compared with itself (latency_drift.hpp), one kind of work at a time. But if a machine
-// is busy, all its workers are slow, and to restart them would make it busier. So a worker counts as
-// slow only if most of the others that do the same work are not, and there is one at least. As one is
-// always the first to be found slow, the others are asked for what they did since.
+// Each worker is compared with itself (latency_drift.hpp), one kind of work at a time. But if a
+// machine is busy, all its workers are slow, and to restart them would make it busier. So a worker
+// counts as slow only if most of the others that do the same work are not, and there is one at
+// least. As one is always the first to be found slow, the others are asked for what they did since.
 //
-// And only if it has been slow for a while. A part that hangs makes others slow (an endless loop takes
-// a processor from them), and is to be found as what it is: for a rung that cures slowness would wait
-// for the part that hangs.
+// And only if it has been slow for a while. A part that hangs makes others slow (an endless loop
+// takes a processor from them), and is to be found as what it is: for a rung that cures slowness
+// would wait for the part that hangs.
 //
-// And only if that can be felt. Of operations of a fraction of a millisecond a busy machine's scheduler
-// makes some of a millisecond; that is nobody's failure, and no recovery of a second is worth it.
+// And only if that can be felt. Of operations of a fraction of a millisecond a busy machine's
+// scheduler makes some of a millisecond; that is nobody's failure, and no recovery of a second is
+// worth it.
 #pragma once
 
 #include "everpool/core/latency_drift.hpp"
@@ -66,6 +67,10 @@ public:
             watched.drift.reset();
             watched.counts_at_alarm.clear();
         }
+        // What others count of it begins anew as well.
+        for (std::vector<Watched>& kinds : workers_)
+            for (Watched& watched : kinds)
+                if (!watched.counts_at_alarm.empty()) watched.counts_at_alarm[worker] = 0;
     }
 
 private:

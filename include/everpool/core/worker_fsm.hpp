@@ -50,11 +50,13 @@ public:
     /// idle      -> launching   start()
     /// launching -> preparing   on_connected(), if a model is to be loaded
     /// launching, preparing -> ready     on_connected(), on_model_...() of the last model
-    /// launching, preparing, ready -> launching, waiting, failed   on_lost(), on_start_failed();
-    ///                                                             on_time() past start_timeout
-    /// waiting   -> launching   on_time()
+    /// launching, preparing, ready -> launching, waiting, failed   on_lost(), also of a start that
+    ///                                                             is overdue; on_start_failed()
+    /// waiting   -> launching   on_time(), release()
+    /// launching, preparing, waiting -> failed   give_up()
     /// idle      -> stopped     stop()
-    /// launching, preparing, ready, waiting -> stopping   stop()
+    /// launching, preparing, ready, waiting -> stopping   stop(), retire()
+    /// failed    -> stopping    retire(), while what was left of it is being closed
     /// stopping  -> stopped     on_stopped()
     /// idle, stopped, failed -> launching   start_instead_of()
     ///
@@ -64,8 +66,9 @@ public:
     ///   preparing  as launching, and model() is being loaded or warmed up
     ///   ready      every model is ready or rejected; no deadline
     ///   waiting    no model is ready; deadline() is the restart; none while it is held
-    ///   stopping, stopped, failed   no deadline (but of retire()); final but for stopping -> stopped, and for
-    ///                               start_instead_of(), by which a dormant slot becomes a rival
+    ///   stopping, stopped, failed   no deadline (but of retire()); final but for stopping ->
+    ///                               stopped, for retire(), and for start_instead_of(), by which a
+    ///                               dormant slot becomes a rival
     ///   A rejected model stays rejected in later lives of the same form: the driver says so only
     ///   for reasons that a restart would not cure. One that was served before is not rejected
     ///   while other steps are left: is_step_in_vain().
@@ -102,14 +105,15 @@ public:
         return launch(now);
     }
 
-    /// Begins another life, to take the place of `other` if it is ready first. \pre nothing runs here
+    /// Begins another life, to take the place of `other` if it is ready first. \pre nothing runs
+    /// here
     NextWorkerStep start_instead_of(const WorkerFsm& other, RecoveryRung rung, TimePoint now) {
         if (state_ != State::idle && state_ != State::stopped && state_ != State::failed)
             return NextWorkerStep::unexpected;
         shape_ = other.shape_;
         ladder_.begin_instead_of(other.ladder_, rung);
-        backoff_.reset();
-        intensity_.reset();
+        backoff_ = other.backoff_; // a failure that comes back soon is no newer in another slot
+        intensity_ = other.intensity_;
         rejected_.clear();
         proved_.clear();
         is_held_ = false;
@@ -139,8 +143,9 @@ public:
         return prepare_next(now);
     }
 
-    /// A model that this slot has served cannot be loaded, or answers wrongly: what was made anew has
-    /// not helped, and the next step is to be taken. False at the last one: better to serve the others.
+    /// A model that this slot has served cannot be loaded, or answers wrongly: what was made anew
+    /// has not helped, and the next step is to be taken. False at the last one: better to serve the
+    /// others.
     [[nodiscard]] bool is_step_in_vain(ModelId model) const noexcept {
         return is_asked_of(model) && proved_.contains(model) &&
                failed_starts_ + 1 < start_count_max_;
@@ -160,7 +165,8 @@ public:
             ladder_.raise(cause);
             return NextWorkerStep::nothing;
         }
-        if (state_ == State::launching && smallest_rung(cause) > ladder_.rung()) {
+        if (state_ == State::launching && cause != LossCause::start_timed_out &&
+            smallest_rung(cause) > ladder_.rung()) {
             // The failure that is being recovered from was larger than it looked. Not a new one.
             last_cause_ = cause;
             ladder_.raise(cause);
@@ -227,8 +233,9 @@ public:
         return NextWorkerStep::nothing;
     }
 
-    /// It is dormant from now on. `is_closing`: what was left of it is being closed already. Whoever
-    /// does not hear of its end by `until` does not wait for it any longer. \return close, or nothing
+    /// It is dormant from now on. `is_closing`: what was left of it is being closed already.
+    /// Whoever does not hear of its end by `until` does not wait for it any longer. \return close,
+    /// or nothing
     NextWorkerStep retire(bool is_closing, TimePoint until) {
         ready_models_.clear();
         deadline_ = never;
@@ -274,6 +281,10 @@ public:
     }
     [[nodiscard]] std::uint32_t failed_starts() const noexcept { return failed_starts_; }
     [[nodiscard]] std::optional<LossCause> last_cause() const noexcept { return last_cause_; }
+    /// What it is being recovered from; of a first start, that it may not start.
+    [[nodiscard]] LossCause failure() const noexcept {
+        return ladder_.failure().value_or(LossCause::start_timed_out);
+    }
     /// Why the last start failed; ok if none did.
     [[nodiscard]] Errc last_start_error() const noexcept { return last_start_error_; }
 
@@ -292,7 +303,7 @@ private:
         ++generation_.value;
         ready_models_.clear();
         const WorkerForm before = shape_.form();
-        shape_.apply(ladder_.rung());
+        shape_.apply(ladder_.rung(), ladder_.category());
         if (shape_.form() != before) rejected_.clear(); // it may take what the other one did not
         ladder_.start_step(now);
         deadline_ = later(now, time_of(ladder_.rung()));
@@ -315,7 +326,7 @@ private:
         deadline_ = never;
         ready_since_ = now;
         failed_starts_ = 0;
-        if (last_cause_) ladder_.succeed(*last_cause_, shape_.browser(), now);
+        if (last_cause_) ladder_.succeed(shape_.browser(), now);
         return NextWorkerStep::serve;
     }
 

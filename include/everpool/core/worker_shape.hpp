@@ -33,11 +33,12 @@ public:
         return rungs;
     }
 
-    /// This rung is being tried.
-    void apply(RecoveryRung rung) noexcept {
+    /// This rung is being tried against that failure.
+    void apply(RecoveryRung rung, BrowserFailureCategory failure) noexcept {
         switch (rung) {
         case RecoveryRung::restart_adjusted:
             if (form_.adjustment < UINT8_MAX) ++form_.adjustment;
+            form_.adjusted_for = failure;
             break;
         case RecoveryRung::other_browser: turn_to(other(true)); break;
         case RecoveryRung::other_type: turn_to(other(false)); break;
@@ -61,6 +62,7 @@ private:
         if (!browser) return;
         form_.browser = *browser;
         form_.adjustment = 0; // adjustments are of one browser
+        form_.adjusted_for = BrowserFailureCategory::unknown;
     }
     /// The next one in turn whose type is the same as the present one's, or is not.
     [[nodiscard]] std::optional<std::uint8_t> other(bool same_type) const noexcept {

@@ -73,7 +73,8 @@ const std::vector<Row>& rows() {
         {MemoryPressure{Domain::machine, 1 << 30, 0}, {}, memory, Domain::machine, other},
         {LatencyDrift{10ms, 100ms}, {}, resource, Domain::compute, other},
         {WrongAnswer{WrongAnswerFinder::vote}, on_webgpu, webgpu, Domain::compute, other},
-        {WrongAnswer{WrongAnswerFinder::canary}, on_wasm, unknown, Domain::compute, other},
+        {WrongAnswer{WrongAnswerFinder::canary}, on_wasm, api, Domain::compute, other},
+        {WrongAnswer{WrongAnswerFinder::host}, on_wasm, api, Domain::compute, other},
         {LaunchFailed{Errc::browser_not_found}, {}, launch, Domain::browser, other},
         {LaunchFailed{Errc::browser_launch_failed, "out of memory"},
          {},
@@ -108,7 +109,7 @@ const std::vector<Row>& rows() {
         {DeadlineExceeded{2s, 1s, ChannelAnswer::silent}, on_webgpu, timeout, Domain::compute,
          other},
         // An endless shader: the thread answers, the GPU does not, and nothing else ever tells.
-        {DeadlineExceeded{2s, 1s, ChannelAnswer::answers}, on_webgpu, timeout, Domain::gpu, other},
+        {DeadlineExceeded{2s, 1s, ChannelAnswer::answers}, on_webgpu, webgpu, Domain::gpu, other},
         {DeadlineExceeded{2s, 1s, ChannelAnswer::answers}, on_wasm, timeout, Domain::operation,
          other},
     };
@@ -130,6 +131,15 @@ TEST_CASE("each kind of evidence leads to a category, a domain and what may be d
         kinds.insert(row.evidence.index());
     }
     CHECK(kinds.size() == std::variant_size_v<FailureEvidence>); // none was forgotten
+}
+
+TEST_CASE("who found an answer to be wrong is told, and makes it another failure") {
+    const FailureContext context{.browser = BrowserType::chromium};
+    const auto by_host = categorize_browser_failure(WrongAnswer{WrongAnswerFinder::host}, context);
+    const auto by_canary = categorize_browser_failure(WrongAnswer{}, context);
+    CHECK(by_host.message.find("a wrong answer, found by host") != std::string::npos);
+    CHECK(by_canary.message.find("a wrong answer, found by canary") != std::string::npos);
+    CHECK(by_host.fingerprint != by_canary.fingerprint);
 }
 
 TEST_CASE("real error texts are told apart") {

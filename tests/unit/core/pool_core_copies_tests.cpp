@@ -25,10 +25,27 @@ VotesCounted verdict(const CountVotes& asked, std::uint32_t agreeing) {
 
 struct VoteRig : CoreRig {
     explicit VoteRig(std::size_t count = 3, std::uint32_t in_flight_max = 4)
-        : CoreRig(workers(count, in_flight_max)) {
-        start();
-    }
+        : VoteRig(workers(count, in_flight_max)) {}
+    explicit VoteRig(const CoreConfig& config) : CoreRig(config) { start(); }
+
     std::vector<Dispatch> ask(std::uint64_t id) { return all<Dispatch>(submit(thrice(id))); }
+
+    /// Twice in a row is no coincidence. \return what followed the second vote
+    Actions outvote_twice(WorkerId worker) {
+        Actions out;
+        for (std::uint64_t id = 1; id <= 2; ++id) {
+            const auto sent = ask(id);
+            std::uint32_t agreeing = 0;
+            CountVotes count;
+            for (std::size_t i = 0; i < 3; ++i) {
+                if (sent.at(i).worker != worker) agreeing |= 1U << i;
+                const Actions actions = reply(sent.at(i));
+                if (i == 2) count = only<CountVotes>(actions);
+            }
+            out = send(verdict(count, agreeing));
+        }
+        return out;
+    }
 };
 
 } // namespace
@@ -100,22 +117,26 @@ TEST_CASE("a quarantined worker is not taken away from what it works on") {
     const auto other = only<Dispatch>(
         rig.submit({.id = {9}, .preferred_browsers = chromium, .idempotent = false}));
     REQUIRE(other.worker == w0);
-    for (std::uint64_t id = 1; id <= 2; ++id) {
-        const auto sent = rig.ask(id);
-        std::uint32_t agreeing = 0;
-        CountVotes count;
-        for (std::size_t i = 0; i < 3; ++i) {
-            if (sent[i].worker != w0) agreeing |= 1U << i;
-            const Actions actions = rig.reply(sent[i]);
-            if (i == 2) count = only<CountVotes>(actions);
-        }
-        CHECK(all<StartWorker>(rig.send(verdict(count, agreeing))).empty());
-    }
+    CHECK(all<StartWorker>(rig.outvote_twice(w0)).empty());
     CHECK(rig.state(w0) == WorkerState::ready);
     CHECK(only<Dispatch>(rig.submit(10)).worker != w0);
     const Actions actions = rig.reply(other);
     CHECK(only<Complete>(actions).code == Errc::ok);
     CHECK(only<StartWorker>(actions).worker == w0);
+}
+
+TEST_CASE("while a quarantined worker ends what it works on, its standby serves in its place") {
+    CoreConfig config = CoreRig::workers(2, 2);
+    config.worker_browsers.push_back(BrowserType::firefox);
+    config.standby_count = 1;
+    VoteRig rig(config);
+    const auto other = only<Dispatch>(rig.submit({.id = {9}, .idempotent = false}));
+    rig.outvote_twice(other.worker);
+    REQUIRE(rig.state(other.worker) == WorkerState::ready);
+    const WorkerId third = other.worker == w0 ? w1 : w0;
+    CHECK(only<Dispatch>(rig.submit(10)).worker == third);
+    CHECK(only<Dispatch>(rig.submit(11)).worker == third);
+    CHECK(only<Dispatch>(rig.submit(12)).worker == w2);
 }
 
 TEST_CASE("if nobody can say who is right, the request says so") {

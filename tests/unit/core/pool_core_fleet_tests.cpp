@@ -152,6 +152,24 @@ TEST_CASE("when the one that tries fails for a reason of its own, the next one t
     CHECK(notices(actions, What::fleet_failing).front().worker == w1);
 }
 
+TEST_CASE("that the one that tries takes too long is a reason of its own where others exited") {
+    CoreConfig c = CoreRig::workers(2);
+    c.restart_count_max = 6;
+    BrokenMachine machine(c);
+    Actions seen;
+    machine.note(machine.rig.send(Start{}), seen);
+    CoreRig& rig = machine.rig;
+    while (!rig.core.fleet_trouble()) machine.pass(1s);
+    Actions actions;
+    while (rig.state(w0) != WorkerState::failed) {
+        while (rig.state(w0) != WorkerState::starting) rig.pass(1s);
+        actions = rig.lose(w0, LossCause::start_timed_out);
+    }
+    CHECK(rig.state(w1) != WorkerState::failed);
+    CHECK(starts_of(actions, w1) == 1);
+    CHECK(rig.core.fleet_trouble()->prober == w1);
+}
+
 TEST_CASE("a stop ends the waiting of a fleet that fails") {
     BrokenMachine machine(CoreRig::workers(2));
     Actions seen;

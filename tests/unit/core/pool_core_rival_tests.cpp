@@ -126,6 +126,7 @@ TEST_CASE("what was dormant takes part again once it has stopped, in the place o
     rig.make_ready(w1);
     rig.stopped(w0);
     rig.stopped(r2);
+    rig.pass_alive(rig.core.config().restart_healthy_after);
     const auto starts = all<StartWorker>(rig.lose(r1, LossCause::page_hung));
     REQUIRE(starts.size() == 3);
     CHECK(starts[1].worker == w0);
@@ -141,10 +142,54 @@ TEST_CASE("a slot whose browser is never said to be closed is free again after a
     const Actions actions = rig.pass_alive(rig.core.config().stop_timeout);
     CHECK(all<StopWorker>(actions) == std::vector<StopWorker>{{r1, {1}, false}, {r2, {1}, false}});
     CHECK(rig.stopped(r1).empty()); // it is, after all
+    rig.pass_alive(rig.core.config().restart_healthy_after);
     const auto starts = all<StartWorker>(rig.lose(w0, LossCause::page_hung));
-    REQUIRE(starts.size() == 2); // the worker's own second start waits for a moment
-    CHECK(starts[0].worker == r1);
-    CHECK(starts[1].worker == r2);
+    REQUIRE(starts.size() == 3);
+    CHECK(starts[1].worker == r1);
+    CHECK(starts[2].worker == r2);
+}
+
+TEST_CASE("what hangs in the midst of a recovery is told as what hangs, not as what came before") {
+    Contest rig(parallel(1));
+    rig.lose(w0, LossCause::page_crashed);
+    rig.send(WorkerConnected{w0, rig.generation(w0)});
+    const Actions at_once = rig.lose(w0, LossCause::page_hung);
+    const Actions later_on = rig.pass_alive(rig.core.config().restart_delay_max);
+    auto starts = all<StartWorker>(at_once);
+    const auto others = all<StartWorker>(later_on);
+    starts.insert(starts.end(), others.begin(), others.end());
+    const auto own = std::ranges::find(starts, w0, &StartWorker::worker);
+    REQUIRE(own != starts.end());
+    CHECK(own->cause == LossCause::page_hung);
+}
+
+TEST_CASE("rivals wait for as long as the worker does whose place they may take") {
+    Contest rig;
+    rig.lose(w0, LossCause::page_hung);
+    rig.make_ready(w0);
+    rig.stopped(r1);
+    rig.stopped(r2);
+    CHECK(all<StartWorker>(rig.lose(w0, LossCause::page_hung)).empty()); // so soon after the first
+    const auto starts = all<StartWorker>(rig.pass_alive(rig.core.config().restart_delay_min));
+    REQUIRE(starts.size() == 3);
+    CHECK(starts[0].worker == w0);
+    CHECK(starts[1].worker == r1);
+    CHECK(starts[2].worker == r2);
+}
+
+TEST_CASE("a failure that comes back soon is no newer where a rival has won") {
+    Contest rig;
+    WorkerId serving = w0;
+    rig.lose(w0, LossCause::page_hung);
+    for (int i = 0; i < 3; ++i) {
+        const WorkerId winner = serving == r1 ? w0 : r1;
+        rig.make_ready(winner);
+        rig.stopped(serving);
+        rig.stopped(r2);
+        serving = winner;
+        CHECK(all<StartWorker>(rig.lose(serving, LossCause::page_hung)).empty());
+        REQUIRE(all<StartWorker>(rig.pass_alive(rig.core.config().restart_delay_max)).size() == 3);
+    }
 }
 
 TEST_CASE("two workers lost at once share the rivals, and recover independently") {

@@ -50,9 +50,9 @@ TEST_CASE("how long work takes is learnt, and what takes far longer is taken for
     rig.start();
     work_a_hundred_times(rig, 500ms);
     rig.submit(101);
-    CHECK(all<StartWorker>(rig.pass_without_compute(1900ms))
-              .empty()); // 2 x 0.5 s, and a second of grace
-    CHECK(only<StartWorker>(rig.pass_without_compute(500ms)).cause == LossCause::compute_hung);
+    // Such work, a little for the machine, and the pause that anybody is granted: 1.35 s.
+    CHECK(all<StartWorker>(rig.pass_without_compute(1300ms)).empty());
+    CHECK(only<StartWorker>(rig.pass_without_compute(300ms)).cause == LossCause::compute_hung);
 }
 
 TEST_CASE("a thread that hangs in work of milliseconds is found as soon as an idle one") {

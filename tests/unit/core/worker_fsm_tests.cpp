@@ -294,6 +294,59 @@ TEST_CASE("a rung that never helps is passed over once there is evidence, and tr
     CHECK(tried <= 9);
 }
 
+TEST_CASE("what a step's failure says is evidence on what the recovery is of") {
+    WorkerRig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    CHECK(rig.fsm.failure() == LossCause::start_timed_out); // it has never been ready before
+    rig.now += 1h;
+    (void)rig.lose(LossCause::gpu_hung);
+    REQUIRE(rig.fsm.rung() == RecoveryRung::replace_compute);
+    (void)rig.lose(LossCause::start_timed_out);
+    CHECK(rig.fsm.last_cause() == LossCause::start_timed_out);
+    CHECK(rig.fsm.failure() == LossCause::gpu_hung);
+    rig.restart();
+    rig.now += 1s;
+    (void)rig.fsm.on_connected(rig.now);
+    const auto of = [&](BrowserFailureCategory what, RecoveryRung rung) {
+        return rig.statistics.record_of(what, BrowserType::chromium, rung);
+    };
+    CHECK(of(BrowserFailureCategory::webgpu, RecoveryRung::replace_compute).attempts == 1);
+    CHECK(of(BrowserFailureCategory::webgpu, RecoveryRung::restart_browser).successes == 1);
+    CHECK(of(BrowserFailureCategory::launch, RecoveryRung::replace_compute).attempts == 0);
+    CHECK(of(BrowserFailureCategory::launch, RecoveryRung::restart_browser).attempts == 0);
+}
+
+TEST_CASE("settings are adjusted to what is recovered from, and stay so") {
+    WorkerRig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    rig.now += 1h;
+    (void)rig.lose(LossCause::memory_exhausted);
+    while (rig.fsm.rung() != RecoveryRung::restart_adjusted) {
+        rig.restart();
+        (void)rig.lose(LossCause::start_timed_out);
+    }
+    rig.restart();
+    CHECK(rig.fsm.form().adjustment == 1);
+    CHECK(rig.fsm.form().adjusted_for == BrowserFailureCategory::memory);
+    (void)rig.fsm.on_connected(rig.now);
+    rig.now += 1s;
+    (void)rig.lose(LossCause::page_crashed);
+    rig.restart();
+    CHECK(rig.fsm.form().adjusted_for == BrowserFailureCategory::memory);
+}
+
+TEST_CASE("a larger sign of a failure is what is recovered from") {
+    WorkerRig rig;
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    (void)rig.lose(LossCause::connection_closed);
+    CHECK(rig.fsm.failure() == LossCause::connection_closed);
+    (void)rig.lose(LossCause::process_exited);
+    CHECK(rig.fsm.failure() == LossCause::process_exited);
+}
+
 // A killed browser: its sockets close first, the exit of the process is noticed a little later.
 TEST_CASE("a larger sign of the same failure restarts at once, at its level, uncounted") {
     WorkerRig rig;

@@ -204,7 +204,13 @@ TEST_CASE("names of models and modules are safe in a URL and unique") {
           }).empty());
 }
 
-TEST_CASE("a model without a provider, or with an impossible warm-up, is refused") {
+TEST_CASE("a model of no family, without a provider or with an impossible warm-up is refused") {
+    CHECK(complaint([](auto& c) {
+              c.models.resize(1);
+              c.models[0].name = "m";
+              c.models[0].family = static_cast<everpool::ModelFamily>(99);
+          }) == "ResourcePoolConfig::models[].family must be a ModelFamily, but is no enumerator "
+                "for 'm'");
     CHECK(names(complaint([](auto& c) {
                     c.models.resize(1);
                     c.models[0].name = "m";
@@ -225,6 +231,14 @@ TEST_CASE("a model without a provider, or with an impossible warm-up, is refused
                     c.models[0].warm_up = everpool::WarmUp{{input}, {}};
                 }),
                 "models[].warm_up->inputs"));
+    CHECK(names(complaint([](auto& c) {
+                    c.models.resize(1);
+                    c.models[0].name = "m";
+                    auto known = everpool::Tensor::of<float>("y", {2}, {1, 2});
+                    known.shape = {5};
+                    c.models[0].warm_up = everpool::WarmUp{{}, {}, {known}};
+                }),
+                "models[].warm_up->answer"));
 }
 
 TEST_CASE("a browser with a count becomes that many workers, in order") {

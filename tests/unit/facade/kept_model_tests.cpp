@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "facade/kept_model.hpp"
-
 #include "everpool/core/state_ranges.hpp"
+#include "facade/kept_model.hpp"
 #include "support/catch.hpp"
 
 #include <algorithm>
@@ -28,7 +27,8 @@ ModelSpec example(std::size_t elements) {
     for (std::size_t i = 0; i < elements; ++i) values[i] = static_cast<std::uint8_t>(i * 37);
     const auto count = static_cast<std::int64_t>(elements);
     spec.warm_up = WarmUp{{Tensor::of<std::uint8_t>("image", {count}, std::move(values))},
-                          {{.name = "scores", .dtype = DataType::float32, .shape = {1, -1}}}};
+                          {{.name = "scores", .dtype = DataType::float32, .shape = {1, -1}}},
+                          {Tensor::of<float>("scores", {1, 2}, {0.25F, -3})}};
     return spec;
 }
 
@@ -52,6 +52,9 @@ TEST_CASE("a model that was kept can be registered again, its warm-up included")
         REQUIRE(after->warm_up->inputs.size() == 1);
         CHECK(std::ranges::equal(after->warm_up->inputs[0].as<std::uint8_t>(),
                                  before.warm_up->inputs[0].as<std::uint8_t>()));
+        REQUIRE(after->warm_up->answer.size() == 1);
+        CHECK(std::ranges::equal(after->warm_up->answer[0].as<float>(),
+                                 before.warm_up->answer[0].as<float>()));
         CHECK(is_same_model(state_of(*after), kept));
     }
 }
@@ -64,6 +67,15 @@ TEST_CASE("a model without a warm-up stays without one") {
     CHECK_FALSE(after->warm_up);
 }
 
+TEST_CASE("a warm-up of which no answer is known stays so") {
+    ModelSpec spec = example(1);
+    spec.warm_up->answer.clear();
+    const auto after = spec_of(state_of(spec));
+    REQUIRE(after);
+    REQUIRE(after->warm_up);
+    CHECK(after->warm_up->answer.empty());
+}
+
 TEST_CASE("a warm-up of many megabytes is not kept") {
     const ModelState kept = state_of(example(facade::warm_up_bytes_kept_max + 1));
     CHECK(kept.parameters.empty());
@@ -72,8 +84,8 @@ TEST_CASE("a warm-up of many megabytes is not kept") {
 
 TEST_CASE("a warm-up that cannot be read makes no model") {
     const ModelState good = state_of(example(40'000));
-    for (const char* key : {"warm_up.inputs.00000", "warm_up.inputs.00001",
-                            "warm_up.outputs.00000"}) {
+    for (const char* key : {"warm_up.inputs.00000", "warm_up.inputs.00001", "warm_up.outputs.00000",
+                            "warm_up.answer.00000"}) {
         ModelState bad = good;
         REQUIRE(bad.parameters.contains(key));
         bad.parameters[key] = "!!!!";

@@ -125,7 +125,7 @@ TEST_CASE("a model that cannot be registered again is left out, with a warning t
     CHECK(scene.plan.warnings[1].message.find("no-such.onnx") != std::string::npos);
 }
 
-TEST_CASE("a slot keeps its history if the same kind of browser lives there, else it starts anew") {
+TEST_CASE("a slot keeps its generations, and its settings if the same kind of browser is there") {
     ResumeScene scene;
     for (std::uint32_t i = 0; i < 3; ++i)
         scene.left(BrowserAdded{{.id = WorkerId{i},
@@ -139,12 +139,16 @@ TEST_CASE("a slot keeps its history if the same kind of browser lives there, els
     CHECK(scene.plan.slots[0].generation_base == 9);
     CHECK(scene.plan.slots[0].restarts_base == 4);
     CHECK(scene.plan.providers[0].at("mlp") == Provider::wasm);
-    CHECK(scene.plan.slots[1].generation_base == 0);
+    CHECK(scene.plan.slots[1].generation_base == 9);
+    CHECK(scene.plan.slots[1].restarts_base == 4);
+    CHECK_FALSE(scene.plan.slots[1].settings.contains("model.mlp"));
     CHECK(scene.plan.providers[1].empty());
     scene.carry_out();
     CHECK(scene.state.find_browser(WorkerId{0})->restarts == 4);
     CHECK(scene.state.find_browser(WorkerId{0})->connection == ConnectionStatus::disconnected);
     CHECK(scene.state.find_browser(WorkerId{1})->type == BrowserType::firefox);
+    CHECK(scene.state.find_browser(WorkerId{1})->generation == Generation{9});
+    CHECK(scene.state.find_browser(WorkerId{1})->restarts == 4);
     CHECK(scene.state.find_browser(WorkerId{2}) == nullptr);
 }
 

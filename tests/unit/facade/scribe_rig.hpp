@@ -4,10 +4,13 @@
 
 #include "everpool/core/pool_core.hpp"
 #include "everpool/core/state_core.hpp"
+#include "everpool/recovery_strategy.hpp"
 #include "facade/state_scribe.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,20 +18,39 @@
 
 namespace everpool::tests {
 
+/// Always wants the same.
+struct OneRung final : BrowserRecoveryStrategy {
+    explicit OneRung(RecoveryRung wanted) : rung(wanted) {}
+    [[nodiscard]] std::string_view name() const noexcept override { return "one_rung"; }
+    [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation&) const override {
+        return rung;
+    }
+    RecoveryRung rung;
+};
+
 class ScribeRig : public facade::ScribeSources {
 public:
     static constexpr std::uint32_t workers = 3, models = 2;
 
+    static core::CoreConfig usual() {
+        return {.worker_browsers = {workers, BrowserType::chromium},
+                .model_count = models,
+                .queue_count_max = 20,
+                .restart_count_max = 3};
+    }
+    /// Each recovery makes a worker one of the other type.
+    static core::CoreConfig turning() {
+        core::CoreConfig out = usual();
+        out.worker_alternatives.assign(workers, {BrowserType::firefox});
+        out.strategy = std::make_shared<OneRung>(RecoveryRung::other_type);
+        return out;
+    }
+
     explicit ScribeRig(FaultToleranceLevel level = FaultToleranceLevel::medium,
-                       std::uint64_t generation_base = 0)
-        : core_({.worker_browsers = {3, BrowserType::chromium},
-                 .model_count = models,
-                 .queue_count_max = 20,
-                 .restart_count_max = 3},
-                7),
+                       std::uint64_t generation_base = 0, const core::CoreConfig& config = usual())
+        : core_(config, 7),
           scribe_(
-              level, {3, {.browser = BrowserType::chromium, .generation_base = generation_base}},
-              *this,
+              level, slots_of(config, level, generation_base), *this,
               [this](Transaction step, Durability how, facade::StateScribe::WhenDone done) {
                   return commit(std::move(step), how, std::move(done));
               },
@@ -39,9 +61,11 @@ public:
                                                   name_of(static_cast<Errc>(result.code.value()))));
               }) {
         Transaction first{.number = ++number_, .actor = "test"};
-        for (std::uint32_t i = 0; i < workers; ++i)
-            first.changes.emplace_back(
-                BrowserAdded{{.id = WorkerId{i}, .generation = {generation_base}}});
+        for (std::uint32_t i = 0; const auto& slot : slots_of(config, level, generation_base))
+            first.changes.emplace_back(BrowserAdded{{.id = WorkerId{i++},
+                                                     .type = slot.browser,
+                                                     .settings = slot.settings,
+                                                     .generation = {slot.generation_base}}});
         for (std::uint32_t i = 0; i < models; ++i)
             first.changes.emplace_back(
                 ModelRegistered{{.name = std::string(model_name_of(ModelId{i}))}});
@@ -114,6 +138,18 @@ public:
     std::string trouble{"it died"}; ///< of every worker
 
 private:
+    /// As plan_resume() makes them: rivals are remembered as what the first worker is.
+    static std::vector<facade::ScribeSlot> slots_of(const core::CoreConfig& config,
+                                                    FaultToleranceLevel level,
+                                                    std::uint64_t generation_base) {
+        std::vector<facade::ScribeSlot> out;
+        for (const BrowserType browser : config.worker_browsers)
+            out.push_back({.browser = browser,
+                           .generation_base = generation_base,
+                           .settings = {{"fault_tolerance", std::string(name_of(level))}}});
+        out.resize(out.size() + config.rival_count, out.front());
+        return out;
+    }
     CommitResult commit(Transaction step, Durability how, facade::StateScribe::WhenDone done) {
         CommitResult result;
         step.number = number_ + 1;
@@ -134,6 +170,7 @@ private:
 
     std::string trouble_of(WorkerId) const override { return trouble; }
     std::string loss_text_of(const core::Notice&) const override { return trouble; }
+    BrowserType browser_of(WorkerId worker) const override { return core_.worker(worker).browser; }
     std::string_view model_name_of(ModelId model) const override {
         return model.value == 0 ? "mlp" : "cnn";
     }

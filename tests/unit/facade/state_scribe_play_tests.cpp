@@ -1,5 +1,5 @@
-// The real core is played at random, with answers and losses that come late, twice or not at all; what
-// the scribe writes down is what the core believes, after each step.
+// The real core is played at random, with answers and losses that come late, twice or not at all;
+// what the scribe writes down is what the core believes, after each step.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/prng.hpp"
 #include "everpool/core/state_invariants.hpp"
@@ -21,7 +21,12 @@ namespace {
 
 class Play {
 public:
-    explicit Play(std::uint64_t seed) : chance_(seed) { note(rig_.feed(core::Start{})); }
+    explicit Play(std::uint64_t seed)
+        : chance_(seed),
+          rig_(FaultToleranceLevel::medium, 0,
+               seed % 2 == 0 ? ScribeRig::usual() : ScribeRig::turning()) {
+        note(rig_.feed(core::Start{}));
+    }
 
     void step() {
         rig_.now += std::chrono::milliseconds(chance_.below(40));
@@ -46,6 +51,8 @@ public:
     }
 
     [[nodiscard]] std::size_t transactions() const { return rig_.log.size(); }
+    /// How often a worker was seen as a browser of another type than it began as.
+    [[nodiscard]] std::size_t turned() const { return turned_; }
 
 private:
     void submit() {
@@ -87,7 +94,8 @@ private:
         }
         if (const auto* a = std::get_if<core::LoadModel>(&action)) {
             if (chance_.below(40) == 0)
-                return core::ModelRejected{a->worker, a->generation, a->model, Errc::model_rejected};
+                return core::ModelRejected{a->worker, a->generation, a->model,
+                                           Errc::model_rejected};
             return core::ModelLoaded{a->worker, a->generation, a->model};
         }
         if (const auto* a = std::get_if<core::WarmUpModel>(&action))
@@ -120,6 +128,8 @@ private:
         for (std::uint32_t i = 0; i < ScribeRig::workers; ++i) {
             const auto view = rig_.pool().worker(WorkerId{i});
             REQUIRE(rig_.browser(i).generation == view.generation);
+            REQUIRE(rig_.browser(i).type == view.browser);
+            turned_ += view.browser != BrowserType::chromium;
             REQUIRE((rig_.browser(i).connection == ConnectionStatus::ready) ==
                     (view.state == WorkerState::ready));
             REQUIRE((rig_.browser(i).connection == ConnectionStatus::lost) ==
@@ -138,18 +148,21 @@ private:
     ScribeRig rig_;
     std::vector<core::Event> outstanding_;
     std::uint64_t last_{0};
+    std::size_t turned_{0};
 };
 
 } // namespace
 
 TEST_CASE("what is written down is what the core believes, whatever happens") {
-    std::size_t transactions = 0;
+    std::size_t transactions = 0, turned = 0;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         INFO("seed " << seed);
         Play play(seed);
         for (int i = 0; i < 400; ++i) play.step();
         play.stop();
         transactions += play.transactions();
+        turned += play.turned();
     }
     CHECK(transactions > 10'000); // else nothing has been played
+    CHECK(turned > 1000);
 }

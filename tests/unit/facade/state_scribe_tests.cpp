@@ -33,10 +33,26 @@ core::Replied reply_to(const core::Dispatch& dispatch, Errc code, bool was_sent 
 }
 
 struct RunningRig : ScribeRig {
-    explicit RunningRig(FaultToleranceLevel level = FaultToleranceLevel::medium)
-        : ScribeRig(level) {
+    explicit RunningRig(FaultToleranceLevel level = FaultToleranceLevel::medium,
+                        const core::CoreConfig& config = usual())
+        : ScribeRig(level, 0, config) {
         (void)feed(core::Start{});
         for (std::uint32_t i = 0; i < workers; ++i) bring_up(WorkerId{i});
+    }
+    void lose(std::uint32_t worker, core::LossCause cause = core::LossCause::process_exited) {
+        const Generation life = pool().worker(WorkerId{worker}).generation;
+        (void)feed(core::WorkerLost{WorkerId{worker}, life, cause});
+    }
+    /// An operation that this worker executes, as nobody else is there.
+    void run_on(std::uint32_t worker, RequestId id) {
+        const auto dispatch = last<core::Dispatch>(submit(id));
+        REQUIRE(dispatch.worker == WorkerId{worker});
+        (void)feed(reply_to(dispatch, Errc::ok));
+    }
+    /// How many operations on `mlp` were measured in that browser with the present provider.
+    [[nodiscard]] std::uint64_t measured(BrowserType browser) const {
+        const MetricState* found = state.find_metric({"mlp", browser, provider, "inference"});
+        return found == nullptr ? 0 : found->count;
     }
 };
 
@@ -135,6 +151,58 @@ TEST_CASE("a lost browser and what becomes of its operations is one transaction"
     CHECK(browser.connection == ConnectionStatus::connecting); // it is restarted at once
     CHECK(browser.restarts == 1);
     CHECK(browser.last_failure == "it died");
+    CHECK(rig.complaints.empty());
+}
+
+// The record said chromium with Firefox's version, and Firefox's run times were Chromium's.
+TEST_CASE("a worker that recovery makes another type is written down and measured as that") {
+    core::CoreConfig config = ScribeRig::turning();
+    const auto strategy = std::make_shared<OneRung>(RecoveryRung::other_type);
+    config.strategy = strategy;
+    config.restart_healthy_after = {}; // any spell is a healthy one: then it may turn back
+    RunningRig rig(FaultToleranceLevel::medium, config);
+    rig.scribe().launched(WorkerId{0}, "156.0", {.pid = 17, .start_time_ticks = 99});
+    const std::size_t before = rig.log.size();
+    rig.lose(0);
+    CHECK(rig.log.size() == before + 1); // nobody sees the slot without a browser
+    CHECK(rig.browser(0).type == BrowserType::firefox);
+    CHECK(rig.browser(0).browser_version.empty());
+    CHECK(rig.browser(0).process == ProcessIdentity{});
+    CHECK(rig.browser(0).connection == ConnectionStatus::connecting);
+    // What is the worker's stays; which providers its models got was the other browser's.
+    CHECK(rig.browser(0).generation == Generation{2});
+    CHECK(rig.browser(0).restarts == 1);
+    CHECK(rig.browser(0).last_failure == "it died");
+    CHECK(rig.browser(0).settings == StateSettings{{"fault_tolerance", "medium"}});
+    rig.provider = Provider::wasm;
+    rig.bring_up(WorkerId{0});
+    for (const std::uint32_t other : {1U, 2U}) rig.lose(other);
+    rig.run_on(0, RequestId{1});
+    CHECK(rig.measured(BrowserType::firefox) == 1);
+    CHECK(rig.measured(BrowserType::chromium) == 0);
+
+    strategy->rung = RecoveryRung::restart_browser;
+    rig.lose(0);
+    CHECK(rig.browser(0).type == BrowserType::chromium); // as configured again
+    rig.bring_up(WorkerId{0});
+    rig.run_on(0, RequestId{2});
+    CHECK(rig.measured(BrowserType::chromium) == 1);
+    CHECK(rig.measured(BrowserType::firefox) == 1);
+    CHECK(rig.complaints.empty());
+}
+
+TEST_CASE("a rival is written down and measured as what it takes the place of") {
+    core::CoreConfig config = ScribeRig::usual();
+    config.worker_browsers[1] = BrowserType::firefox;
+    config.rival_count = 2;
+    RunningRig rig(FaultToleranceLevel::medium, config);
+    CHECK(rig.browser(3).type == BrowserType::chromium); // dormant
+    rig.lose(1, core::LossCause::page_crashed);
+    CHECK(rig.browser(3).type == BrowserType::firefox);
+    rig.bring_up(WorkerId{3});
+    for (const std::uint32_t other : {0U, 2U}) rig.lose(other);
+    rig.run_on(3, RequestId{1});
+    CHECK(rig.measured(BrowserType::firefox) == 1);
     CHECK(rig.complaints.empty());
 }
 

@@ -1,34 +1,23 @@
 // What a page may say, at any time and of anything, without more than being ignored: a page may be
 // compromised, and what it sends must not end the host.
 // SPDX-License-Identifier: BSL-1.0
+#include "driver_rig.hpp"
 #include "facade/worker_driver.hpp"
 #include "support/catch.hpp"
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 using namespace everpool;
-using facade::ModelRegistry;
 using facade::WorkerDriver;
-using facade::WorkerSurroundings;
 
 namespace {
-
-/// The pool hears nothing of a worker that has no browser.
-class DeafListener final : public io::BridgeListener {
-    void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override {}
-    void on_message(WorkerId, Generation, wire::Channel, wire::Message) override {}
-    void on_closed(WorkerId, Generation, wire::Channel, error_code) override {}
-};
 
 /// A worker whose browser was never started, and what it reports.
 class DriverScene {
 public:
-    [[nodiscard]] const std::vector<core::Event>& reports() const { return reports_; }
+    [[nodiscard]] const std::vector<core::Event>& reports() const { return rig_.reports(); }
 
     /// The page says hello on both connections.
     void greet(bool has_gpu, bool is_software = false) {
@@ -57,21 +46,8 @@ public:
     }
 
 private:
-    boost::asio::io_context context_{1};
-    boost::asio::any_io_executor strand_{boost::asio::make_strand(context_)};
-    DeafListener listener_;
-    io::BrowserNest nest_;
-    io::Bridge bridge_{
-        strand_, {.frame_bytes_max = 1 << 20, .write_queue_bytes_max = 1 << 20}, listener_};
-    ModelRegistry models_{
-        {ModelSpec{.name = "m", .file = "m.onnx", .providers = {Provider::webgpu}}}};
-    std::vector<core::Event> reports_;
-    WorkerSurroundings surroundings_{
-        strand_,          nest_,
-        bridge_,          models_,
-        Duration::zero(), [this](const core::Event& event) { reports_.push_back(event); },
-        [](PoolEvent) {}};
-    WorkerDriver worker_{WorkerId{0}, {BrowserSpec{}}, surroundings_};
+    tests::DriverRig rig_;
+    WorkerDriver worker_{WorkerId{0}, {BrowserSpec{}}, rig_.surroundings()};
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "segment_rig.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 using namespace everpool::log;
@@ -18,8 +19,8 @@ const CheckpointHeader delta{
 
 std::vector<std::byte> file_of(const CheckpointHeader& header, std::span<const std::byte> body) {
     const auto encoded = encode_checkpoint_header(header, body);
-    std::vector<std::byte> file(encoded.begin(), encoded.end());
-    file.insert(file.end(), body.begin(), body.end());
+    std::vector<std::byte> file(encoded.size() + body.size());
+    std::ranges::copy(body, std::ranges::copy(encoded, file.begin()).out);
     return file;
 }
 

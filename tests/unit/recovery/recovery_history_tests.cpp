@@ -3,6 +3,8 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <initializer_list>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace everpool;
@@ -12,20 +14,36 @@ using What = Notice::What;
 namespace {
 
 constexpr WorkerId w0{0}, w1{1};
+constexpr ModelId bert{0}, t5{1}, vit{2};
 
 struct Scene {
     TimePoint now{1h};
     BrowserType browser{BrowserType::chromium};
-    RecoveryHistory history{2, 3};
+    RecoveryHistory history{
+        {.worker_count = 2,
+         .strategy = RecoveryStrategy::failover,
+         .model_families = {ModelFamily::text, ModelFamily::text, ModelFamily::vision}},
+        3};
+
+    LossCause failure{LossCause::start_timed_out}; ///< what a start is to cure
 
     void say(What what, WorkerId worker = w0, LossCause cause = {},
              RecoveryRung rung = RecoveryRung::restart_browser) {
+        if (what == What::worker_lost && worker == w0 && history.under_way(w0) == nullptr)
+            failure = cause;
+        if (what == What::worker_starting) cause = failure;
         history.on(Notice{.what = what, .worker = worker, .cause = cause, .rung = rung}, browser,
                    now);
     }
     void start() {
         say(What::worker_starting);
         say(What::worker_ready);
+    }
+    void begin_life(std::initializer_list<ModelId> models, WorkerId worker = w0) {
+        say(What::worker_starting, worker);
+        for (const ModelId model : models)
+            history.on(Notice{.what = What::model_ready, .worker = worker, .model = model}, browser,
+                       now);
     }
     void recover(LossCause cause, RecoveryRung rung, Duration took) {
         say(What::worker_lost, w0, cause);
@@ -108,6 +126,77 @@ TEST_CASE("another browser afterwards is told, and the failure is charged to the
     CHECK(scene.history.of(BrowserType::firefox).attempts == 0);
 }
 
+TEST_CASE("recoveries are counted for the pool's strategy and for no other") {
+    Scene scene;
+    scene.start();
+    scene.recover(LossCause::page_crashed, RecoveryRung::reload_page, 300ms);
+    scene.say(What::worker_lost, w0, LossCause::process_exited);
+    scene.say(What::worker_failed);
+    for (const RecoveryStrategy strategy : recovery_strategies) {
+        CAPTURE(name_of(strategy));
+        const bool is_its_own = strategy == RecoveryStrategy::failover;
+        CHECK(scene.history.of(strategy) == (is_its_own ? scene.history.total() : RecoveryCount{}));
+    }
+    CHECK(scene.history.of(RecoveryStrategy::failover).success_rate() == 0.5);
+    CHECK(scene.history.of(RecoveryStrategy::failover).longest == 300ms);
+}
+
+TEST_CASE("a recovery counts once for each family of the models that the worker served") {
+    Scene scene;
+    scene.begin_life({bert, t5, vit});
+    scene.say(What::worker_ready);
+    scene.say(What::worker_lost, w0, LossCause::page_crashed);
+    scene.now += 100ms;
+    scene.begin_life({bert, vit}); // of this life t5 was rejected, and text is left all the same
+    scene.say(What::worker_ready);
+    CHECK(scene.history.ended().back().families ==
+          std::vector{ModelFamily::text, ModelFamily::vision});
+    const RecoveryCount once{.attempts = 1, .successes = 1, .total = 100ms, .longest = 100ms};
+    CHECK(scene.history.of(ModelFamily::text) == once); // though there are two such models
+    CHECK(scene.history.of(ModelFamily::vision) == once);
+    CHECK(scene.history.of(ModelFamily::audio) == RecoveryCount{});
+}
+
+TEST_CASE("what a worker rejected, or had loaded in a life that was never ready, does not count") {
+    Scene scene;
+    scene.begin_life({vit});
+    scene.say(What::worker_ready);
+    scene.say(What::worker_lost, w0, LossCause::page_crashed);
+    scene.begin_life({bert}); // this life ends before it is ready
+    scene.say(What::worker_lost, w0, LossCause::page_crashed);
+    CHECK(scene.history.under_way(w0)->families == std::vector{ModelFamily::vision});
+    scene.begin_life({t5});
+    scene.say(What::worker_ready);
+    CHECK(scene.history.of(ModelFamily::vision).attempts == 1);
+    CHECK(scene.history.of(ModelFamily::text).attempts == 0);
+    scene.say(What::worker_lost, w0, LossCause::page_crashed);
+    CHECK(scene.history.under_way(w0)->families == std::vector{ModelFamily::text});
+}
+
+// A first start that fails has served nothing yet, and yet there are models that wait for it.
+TEST_CASE("a worker that was never ready is recovered for all models that it is to serve") {
+    Scene scene;
+    scene.begin_life({bert});
+    scene.say(What::worker_lost, w0, LossCause::start_timed_out);
+    scene.say(What::worker_failed);
+    CHECK(scene.history.of(ModelFamily::text).failures() == 1);
+    CHECK(scene.history.of(ModelFamily::vision).failures() == 1);
+    CHECK(scene.history.of(ModelFamily::multimodal).failures() == 0);
+}
+
+TEST_CASE("the models of one worker are not another's, and those of nobody are ignored") {
+    Scene scene;
+    scene.begin_life({vit});
+    scene.begin_life({bert, ModelId{3}, ModelId::none()}, w1);
+    scene.begin_life({vit}, WorkerId{2});
+    scene.say(What::worker_ready, w1);
+    scene.say(What::worker_ready, w0);
+    scene.say(What::worker_lost, w0, LossCause::page_crashed);
+    scene.say(What::worker_lost, w1, LossCause::page_crashed);
+    CHECK(scene.history.under_way(w0)->families == std::vector{ModelFamily::vision});
+    CHECK(scene.history.under_way(w1)->families == std::vector{ModelFamily::text});
+}
+
 TEST_CASE("only the last recoveries are kept whole, all are counted") {
     Scene scene;
     scene.start();
@@ -170,4 +259,19 @@ TEST_CASE("of a parallel recovery the path tells who tried what, and who was fir
     }
     CHECK(scene.history.of(RecoveryRung::restart_browser).attempts >= 1);
     CHECK(scene.history.total().successes == 1);
+}
+
+TEST_CASE("a recovery is of what its starts are to cure, also if that was seen a little later") {
+    Scene scene;
+    scene.start();
+    scene.say(What::worker_lost, w0, LossCause::connection_closed);
+    scene.say(What::worker_starting, w0, {}, RecoveryRung::reload_page);
+    CHECK(scene.history.under_way(w0)->category == BrowserFailureCategory::connection);
+    scene.say(What::worker_lost, w0, LossCause::process_exited);
+    scene.failure = LossCause::process_exited;
+    scene.say(What::worker_starting);
+    scene.say(What::worker_ready);
+    REQUIRE(scene.history.ended().size() == 1);
+    CHECK(scene.history.ended().front().category == BrowserFailureCategory::crash);
+    CHECK(scene.history.ended().front().cause == "process_exited");
 }

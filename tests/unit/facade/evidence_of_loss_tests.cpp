@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "everpool/browser/failure_classification.hpp"
+#include "everpool/core/event_text.hpp"
+#include "everpool/core/ladder.hpp"
+#include "facade/evidence_of_loss.hpp"
+#include "support/catch.hpp"
+
+using namespace everpool;
+using core::LossCause;
+
+TEST_CASE("what is told of a loss and what is recovered from are of one category") {
+    for (int value = 0; core::name_of(static_cast<LossCause>(value)) != "unrecognised"; ++value) {
+        const auto cause = static_cast<LossCause>(value);
+        FailureContext context{.browser = BrowserType::chromium};
+        if (cause == LossCause::gpu_hung) context.provider = Provider::webgpu;
+        INFO(core::name_of(cause));
+        CHECK(categorize_browser_failure(facade::evidence_of(cause), context).category ==
+              core::category_of(cause));
+    }
+}

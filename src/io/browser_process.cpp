@@ -68,6 +68,8 @@ bool is_killed(int wait_status) {
 /// A second at most: a process in the middle of a broken system call cannot even be killed.
 constexpr std::chrono::milliseconds settle_pause{5};
 constexpr int settle_rounds_max = 200;
+/// Of a process whose start fails by chance.
+constexpr int starts_max = 4;
 
 } // namespace
 
@@ -84,6 +86,19 @@ BrowserProcess::BrowserProcess(boost::asio::any_io_executor strand, BrowserOptio
 void BrowserProcess::async_launch(Handler handler) {
     phase_ = Phase::launching;
     launch_handler_ = std::move(handler);
+    timer_.expires_after(options_.launch_timeout);
+    timer_.async_wait([weak = weak_from_this()](error_code waited) {
+        const auto self = weak.lock();
+        if (!self || waited || self->phase_ != Phase::launching) return;
+        self->launch_failed(
+            Errc::browser_launch_failed,
+            fmt::format("did not answer within {} ms", self->options_.launch_timeout.count()));
+    });
+    start();
+}
+
+void BrowserProcess::start() {
+    ++starts_;
     ChildOptions child;
     child.executable = options_.spec.executable;
     try {
@@ -115,14 +130,6 @@ void BrowserProcess::async_launch(Handler handler) {
                            ec, "cannot be started: " + ec.message());
     group_ = process_id();
     if (options_.nest != nullptr) options_.nest->guard(group_);
-    timer_.expires_after(options_.launch_timeout);
-    timer_.async_wait([weak](error_code waited) {
-        const auto self = weak.lock();
-        if (!self || waited || self->phase_ != Phase::launching) return;
-        self->launch_failed(
-            Errc::browser_launch_failed,
-            fmt::format("did not answer within {} ms", self->options_.launch_timeout.count()));
-    });
     on_started();
 }
 
@@ -191,6 +198,9 @@ void BrowserProcess::async_close(bool graceful, Handler handler) {
 
 void BrowserProcess::on_exit(int status) {
     const auto keep = shared_from_this(); // what is called may destroy the browser
+    if (phase_ == Phase::launching && launch_handler_ && starts_ < starts_max &&
+        is_exit_by_chance(child_->last_output()))
+        return start();
     timer_.cancel();
     const Phase was = std::exchange(phase_, Phase::settling);
     if (was == Phase::launching) // the launch's handler tells it

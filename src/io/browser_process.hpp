@@ -53,6 +53,10 @@ protected:
     virtual void prepare(ChildOptions& child, const std::filesystem::path& profile) = 0;
     virtual void on_started() = 0;              ///< the process runs
     virtual void on_output(std::string_view) {} ///< what it prints
+    /// Of a process that has exited before it answered: the same start may well succeed at once.
+    [[nodiscard]] virtual bool is_exit_by_chance(std::string_view /*last_output*/) const {
+        return false;
+    }
     virtual void ask_to_quit() = 0;
     /// Closes the control channel. What is pending completes with worker_lost.
     virtual void disconnect() = 0;
@@ -88,6 +92,7 @@ protected:
 private:
     enum class Phase : std::uint8_t { idle, launching, running, closing, settling, closed };
 
+    void start();
     void on_exit(int status);
     void fail_launch(Errc code, error_code cause, const std::string& why);
     void finish_launch(error_code ec, Diagnostics diagnostics);
@@ -101,6 +106,7 @@ private:
     Phase phase_{Phase::idle};
     std::shared_ptr<ChildProcess> child_;
     int group_{0}; ///< the process group, from the start on
+    int starts_{0};
     bool has_launched_{false};
     bool is_control_lost_{false};
     boost::asio::steady_timer timer_; ///< of the launch, then of the grace, then of settling

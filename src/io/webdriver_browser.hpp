@@ -20,9 +20,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace everpool::io {
+
+/// chromedriver and msedgedriver take a free port of IPv6 and then want the same one of IPv4, which
+/// may be in use; then they exit with these words.
+[[nodiscard]] constexpr bool has_found_no_port(std::string_view last_output) {
+    return last_output.find("port not available") != std::string_view::npos;
+}
 
 class WebDriverBrowser final : public BrowserProcess {
 public:
@@ -45,6 +52,9 @@ public:
 private:
     void prepare(ChildOptions& child, const std::filesystem::path& profile) override;
     void on_started() override;
+    [[nodiscard]] bool is_exit_by_chance(std::string_view last_output) const override {
+        return has_found_no_port(last_output);
+    }
     void ask_to_quit() override;
     void disconnect() override;
     void forget() noexcept override;

@@ -4,11 +4,15 @@
 #include "support/browser_rig.hpp"
 #include "support/catch.hpp"
 #include "support/driver_process.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -252,6 +256,36 @@ TEST_CASE("a driver that is none fails to launch with words that say why") {
     CHECK(done.diagnostics.message.find("exited with status 1 before it answered") !=
           std::string::npos);
     rig.close(false);
+    CHECK(rig.has_left_nothing());
+}
+
+TEST_CASE("a driver that finds its port taken is started again, but not for ever") {
+    auto options = options_of("Chromium by chromedriver");
+    if (!options) return;
+    const TemporaryDirectory directory;
+    const std::filesystem::path starts = directory.path / "starts";
+    const int failures = GENERATE(1, 100);
+    options->spec.webdriver.driver = directory.path / "driver";
+    std::ofstream(options->spec.webdriver.driver)
+        << "#!/bin/sh\necho start >> " << starts.string() << "\n[ $(wc -l < " << starts.string()
+        << ") -gt " << failures << " ] && exec " << chromedriver.string()
+        << " \"$@\"\necho 'IPv4 port not available. Exiting...'\nexit 1\n";
+    std::filesystem::permissions(options->spec.webdriver.driver, std::filesystem::perms::owner_all);
+    BrowserRig rig(*options);
+    const auto done = rig.launch();
+    INFO(done.diagnostics.text());
+    std::ifstream written(starts);
+    const auto started = std::count(std::istreambuf_iterator<char>(written), {}, '\n');
+    if (failures == 1) {
+        CHECK_FALSE(done.ec);
+        CHECK(started == 2);
+        (void)rig.open_worker_page();
+    } else {
+        CHECK(done.ec == Errc::browser_launch_failed);
+        CHECK(done.diagnostics.remote_text.find("port not available") != std::string::npos);
+        CHECK(started == 4);
+    }
+    rig.close(true);
     CHECK(rig.has_left_nothing());
 }
 

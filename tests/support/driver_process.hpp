@@ -6,6 +6,7 @@
 #include "io/linux/child_process.hpp"
 #include "io/linux/process_group.hpp"
 #include "io/linux/process_watch.hpp"
+#include "io/webdriver_browser.hpp"
 #include "support/browser_rig.hpp"
 #include "support/catch.hpp"
 #include "support/temporary_directory.hpp"
@@ -18,7 +19,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace everpool::tests {
@@ -32,22 +32,20 @@ public:
     DriverProcess() {
         const std::string home = directory_.path.string() + "/home";
         std::filesystem::create_directory(home);
-        const error_code ec = child_->start(
-            {chromedriver, {"--port=0"}, {"PATH=/usr/bin:/bin", "HOME=" + home, "TMPDIR=" + home}},
-            [](auto) {}, [] {}, [](int) {});
-        REQUIRE_FALSE(ec);
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{10};
         while (port_ == 0 && std::chrono::steady_clock::now() < deadline) {
+            if (process_id() == 0) start(home);
             port_ = io::listening_port_of(process_id());
-            std::this_thread::yield();
+            context_.poll();
         }
+        INFO(child_->last_output());
         REQUIRE(port_ != 0);
     }
 
     [[nodiscard]] std::string endpoint() const {
         return "http://127.0.0.1:" + std::to_string(port_);
     }
-    [[nodiscard]] int process_id() const { return child_->process_id(); }
+    [[nodiscard]] int process_id() const { return child_ ? child_->process_id() : 0; }
 
     /// The browsers that it runs at present.
     [[nodiscard]] std::vector<int> browsers() const {
@@ -68,10 +66,20 @@ public:
     }
 
 private:
+    void start(const std::string& home) {
+        const std::string last_output = child_ ? child_->last_output() : std::string();
+        INFO(last_output);
+        REQUIRE((!child_ || io::has_found_no_port(last_output)));
+        child_ = std::make_shared<io::ChildProcess>(context_.get_executor());
+        context_.restart();
+        REQUIRE_FALSE(child_->start(
+            {chromedriver, {"--port=0"}, {"PATH=/usr/bin:/bin", "HOME=" + home, "TMPDIR=" + home}},
+            [](auto) {}, [] {}, [](int) {}));
+    }
+
     TemporaryDirectory directory_;
     boost::asio::io_context context_;
-    std::shared_ptr<io::ChildProcess> child_ =
-        std::make_shared<io::ChildProcess>(context_.get_executor());
+    std::shared_ptr<io::ChildProcess> child_;
     unsigned short port_{0};
 };
 

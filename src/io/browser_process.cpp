@@ -139,7 +139,23 @@ void BrowserProcess::launched(std::string version) {
     has_launched_ = true;
     timer_.cancel();
     version_ = std::move(version);
+    watch_for_death();
     finish_launch({}, {});
+}
+
+/// Its exit comes when its memory has been given back. Whoever waits for an answer of its pages is
+/// told before; what waits for the browser itself completes with its exit.
+void BrowserProcess::watch_for_death() {
+    death_watch_.emplace(strand_, process_id(), process_id(), [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (self && self->phase_ == Phase::running)
+            self->tell_exit(wait_status_of(self->process_id()));
+    });
+}
+
+void BrowserProcess::tell_exit(int status) {
+    if (has_launched_ && !std::exchange(is_exit_told_, true) && listener_ != nullptr)
+        listener_->on_browser_exited(status);
 }
 
 void BrowserProcess::launch_failed(error_code cause, const std::string& why) {
@@ -202,13 +218,14 @@ void BrowserProcess::on_exit(int status) {
         is_exit_by_chance(child_->last_output()))
         return start();
     timer_.cancel();
+    death_watch_.reset();
     const Phase was = std::exchange(phase_, Phase::settling);
     if (was == Phase::launching) // the launch's handler tells it
         launch_failed(Errc::browser_launch_failed,
                       is_control_lost_ && is_killed(status)
                           ? std::string("closed its control channel before it answered")
                           : exit_text(status) + " before it answered");
-    else if (has_launched_ && listener_ != nullptr) listener_->on_browser_exited(status);
+    else tell_exit(status);
     // After the cause came its consequences.
     disconnect();
     if (phase_ == Phase::settling) settle(settle_rounds_max);
@@ -247,6 +264,7 @@ void BrowserProcess::abandon() noexcept {
     const auto handlers = std::exchange(close_handlers_, {});
     phase_ = Phase::closed;
     timer_.cancel();
+    death_watch_.reset();
     forget();
     if (child_) child_->abandon();
     // What is still dying may add files meanwhile; what is then left goes with the nest.

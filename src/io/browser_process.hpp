@@ -18,6 +18,7 @@
 
 #include "io/browser.hpp"
 #include "io/linux/child_process.hpp"
+#include "io/linux/process_watch.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -25,6 +26,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,7 +95,9 @@ private:
     enum class Phase : std::uint8_t { idle, launching, running, closing, settling, closed };
 
     void start();
+    void watch_for_death();
     void on_exit(int status);
+    void tell_exit(int status);
     void fail_launch(Errc code, error_code cause, const std::string& why);
     void finish_launch(error_code ec, Diagnostics diagnostics);
     void settle(int rounds_left);
@@ -107,7 +111,9 @@ private:
     std::shared_ptr<ChildProcess> child_;
     int group_{0}; ///< the process group, from the start on
     int starts_{0};
+    std::optional<ProcessWatch> death_watch_; ///< of the leader
     bool has_launched_{false};
+    bool is_exit_told_{false};
     bool is_control_lost_{false};
     boost::asio::steady_timer timer_; ///< of the launch, then of the grace, then of settling
     Handler launch_handler_;

@@ -4,12 +4,14 @@
 #include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
 #include "io/engine_processes.hpp"
+#include "io/linux/proc_file.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -24,6 +26,13 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t line_bytes_max = 4096;
+/// It shows its page of a crash within 60 ms, on a busy machine within half a second.
+constexpr std::chrono::seconds revival_patience{3};
+
+/// A content process that has been given a site is named after that.
+bool is_of_a_site(int process) {
+    return read_proc(process, "comm").starts_with("Isolated Web Co");
+}
 
 std::string text_at(const json::value* value, std::string_view key) {
     const auto* object = value == nullptr ? nullptr : value->if_object();
@@ -119,7 +128,7 @@ void Firefox::async_open_page(std::string url, PageHandler handler) {
 }
 
 void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
-    pages_.emplace(page, false);
+    pages_.try_emplace(page);
     bidi_->send("browsingContext.navigate", {{"context", page}, {"url", url}, {"wait", "none"}},
                 [page, handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
                                                      const json::value&) {
@@ -129,7 +138,8 @@ void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
 
 void Firefox::async_close_page(PageId page, Handler handler) {
     if (!bidi_) return complete_as_lost(std::move(handler));
-    if (const auto found = pages_.find(page); found != pages_.end()) found->second = true;
+    if (const auto found = pages_.find(page); found != pages_.end())
+        found->second.is_end_news = false;
     bidi_->send("browsingContext.close", {{"context", page}},
                 [weak = weak_self<Firefox>(), page, handler = std::move(handler)](
                     error_code ec, const Diagnostics& diagnostics, const json::value&) {
@@ -140,6 +150,17 @@ void Firefox::async_close_page(PageId page, Handler handler) {
 
 void Firefox::async_reload_page(PageId page, std::string url, Handler handler) {
     if (!bidi_) return complete_as_lost(std::move(handler));
+    const auto found = pages_.find(page);
+    if (found == pages_.end() || !found->second.is_dead)
+        return reload(page, std::move(url), std::move(handler));
+    found->second.revival = Revival{std::move(url), std::move(handler)};
+    revival_timer_.expires_after(revival_patience);
+    revival_timer_.async_wait([weak = weak_self<Firefox>()](error_code ec) {
+        if (const auto self = weak.lock(); self && !ec) self->revive_pages();
+    });
+}
+
+void Firefox::reload(const PageId& page, std::string url, Handler handler) {
     navigate(page, std::move(url),
              [weak = weak_self<Firefox>(), handler = std::move(handler)](
                  error_code ec, const Diagnostics& diagnostics, const PageId& reloaded) {
@@ -147,9 +168,18 @@ void Firefox::async_reload_page(PageId page, std::string url, Handler handler) {
                  // If it dies again, that is news again.
                  if (self && !ec)
                      if (const auto at = self->pages_.find(reloaded); at != self->pages_.end())
-                         at->second = false;
+                         at->second.is_end_news = true;
                  handler(ec, diagnostics);
              });
+}
+
+/// It does not show that it knows of the death; then let us see how far a reload comes.
+void Firefox::revive_pages() {
+    for (auto& [id, page] : pages_) {
+        page.is_dead = false;
+        if (auto revival = std::exchange(page.revival, std::nullopt); revival && bidi_)
+            reload(id, std::move(revival->url), std::move(revival->handler));
+    }
 }
 
 void Firefox::async_ask_browser(Handler handler) {
@@ -208,21 +238,51 @@ std::vector<int> Firefox::processes(BrowserPart part) const {
     return engine_processes(BrowserEngine::gecko, part, process_id());
 }
 
+/// Pages have a process for their site, which its threads' names tell from one that is kept ready
+/// for a page to come. Which page is where is not told, so that nothing is concluded of several.
+void Firefox::follow_content_process() {
+    std::vector<int> candidates = processes(BrowserPart::page);
+    std::erase_if(candidates, [](int process) { return !is_of_a_site(process); });
+    const int newest = candidates.empty() ? 0 : candidates.back();
+    if (newest == content_process_) return;
+    content_process_ = newest;
+    content_watch_.reset();
+    if (newest == 0) return;
+    content_watch_.emplace(strand(), newest, process_id(), [weak = weak_self<Firefox>()] {
+        if (const auto self = weak.lock()) self->on_content_process_died();
+    });
+}
+
+void Firefox::on_content_process_died() {
+    content_process_ = 0;
+    if (pages_.size() != 1 || is_closing()) return;
+    auto& [id, page] = *pages_.begin();
+    page.is_dead = true;
+    on_page_gone(PageId(id), "content process died");
+}
+
 void Firefox::crash_page(const PageId&) {
     // Firefox has no command for it, and does not tell which process holds which page.
     for (const int pid : processes(BrowserPart::page)) ::kill(pid, SIGKILL);
 }
 
 void Firefox::ask_to_quit() {
+    content_watch_.reset();
     if (bidi_) bidi_->send("browser.close", {}, [](error_code, auto&&...) {});
 }
 
 void Firefox::disconnect() {
-    pages_.clear();
+    content_watch_.reset();
+    revival_timer_.cancel();
+    for (auto& [id, page] : std::exchange(pages_, {}))
+        if (page.revival) complete_as_lost(std::move(page.revival->handler));
     if (const auto bidi = std::exchange(bidi_, nullptr)) bidi->close(Errc::worker_lost);
 }
 
 void Firefox::forget() noexcept {
+    content_watch_.reset();
+    revival_timer_.cancel();
+    pages_.clear();
     if (bidi_) bidi_->forget();
 }
 
@@ -230,16 +290,30 @@ void Firefox::on_event(std::string_view method, const json::object& parameters) 
     const json::value all(parameters);
     const auto found = pages_.find(text_at(&all, "context"));
     if (found == pages_.end()) return;
-    const bool has_gone = method == "browsingContext.contextDestroyed";
-    // The tab of a dead content process shows a page of Firefox's own.
-    const bool has_crashed = !has_gone && text_at(&all, "url").starts_with("about:tabcrashed");
-    if (!has_gone && !has_crashed) return;
     const PageId page = found->first;
-    const bool is_wanted = std::exchange(found->second, true);
-    if (has_gone) pages_.erase(found);
-    if (!is_wanted && listener() != nullptr && !is_closing())
-        listener()->on_page_crashed(page,
-                                    has_crashed ? "content process died" : "closed by itself");
+    if (method == "browsingContext.contextDestroyed") {
+        if (auto& revival = found->second.revival)
+            complete_as_lost(std::exchange(revival, std::nullopt)->handler);
+        on_page_gone(page, "closed by itself");
+        pages_.erase(page);
+        return;
+    }
+    // The tab of a dead content process shows a page of Firefox's own.
+    if (!text_at(&all, "url").starts_with("about:tabcrashed")) return follow_content_process();
+    if (std::exchange(found->second.is_dead, false)) {
+        revival_timer_.cancel();
+        if (auto revival = std::exchange(found->second.revival, std::nullopt))
+            reload(page, std::move(revival->url), std::move(revival->handler));
+        return;
+    }
+    on_page_gone(page, "content process died");
+}
+
+/// Tells it once.
+void Firefox::on_page_gone(const PageId& page, const char* reason) {
+    const auto found = pages_.find(page);
+    if (found == pages_.end() || !std::exchange(found->second.is_end_news, false)) return;
+    if (listener() != nullptr && !is_closing()) listener()->on_page_crashed(page, reason);
 }
 
 } // namespace everpool::io

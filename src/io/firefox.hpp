@@ -7,9 +7,13 @@
 
 #include "io/bidi_client.hpp"
 #include "io/browser_process.hpp"
+#include "io/linux/process_watch.hpp"
+
+#include <boost/asio/steady_timer.hpp>
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,7 +22,7 @@ namespace everpool::io {
 class Firefox final : public BrowserProcess {
 public:
     Firefox(boost::asio::any_io_executor strand, BrowserOptions options, BrowserListener& listener)
-        : BrowserProcess(std::move(strand), std::move(options), listener) {}
+        : BrowserProcess(strand, std::move(options), listener), revival_timer_(strand) {}
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
@@ -43,9 +47,29 @@ private:
     void navigate(PageId page, std::string url, PageHandler handler);
     void on_event(std::string_view method, const boost::json::object& parameters);
 
+    void reload(const PageId& page, std::string url, Handler handler);
+    void follow_content_process();
+    void on_content_process_died();
+    void on_page_gone(const PageId& page, const char* reason);
+    void revive_pages();
+
+    /// A reload that waits until Firefox knows that the page's process is dead.
+    struct Revival {
+        std::string url;
+        Handler handler;
+    };
+    struct Page {
+        bool is_end_news{true}; ///< not asked for, and not told yet
+        bool is_dead{false};    ///< and Firefox does not know it yet
+        std::optional<Revival> revival{};
+    };
+
     std::shared_ptr<BidiClient> bidi_;
-    std::string line_;             ///< what it has printed of the current line
-    std::map<PageId, bool> pages_; ///< open pages; true: being closed, its end is no news
+    std::string line_; ///< what it has printed of the current line
+    std::map<PageId, Page> pages_;
+    int content_process_{0}; ///< of the pages, as far as is known
+    std::optional<ProcessWatch> content_watch_;
+    boost::asio::steady_timer revival_timer_;
 };
 
 } // namespace everpool::io

@@ -1,11 +1,15 @@
 // Who is in a process group, with real processes.
 // SPDX-License-Identifier: BSL-1.0
+#include "io/linux/child_process.hpp"
 #include "io/linux/process_group.hpp"
 #include "io/linux/process_watch.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +20,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace everpool;
@@ -139,6 +146,47 @@ TEST_CASE(
     context.restart();
     context.poll();
     CHECK(told == 1);
+}
+
+TEST_CASE("a thread's end is not its process's, whose wait status is known before it is reaped") {
+    boost::asio::io_context context;
+    const auto child = std::make_shared<io::ChildProcess>(context.get_executor());
+    std::string output;
+    std::optional<int> exited;
+    REQUIRE_FALSE(child->start({"/usr/bin/env",
+                                {"python3", "-uc",
+                                 "import threading\n"
+                                 "thread = threading.Thread(target=open(3).readline)\n"
+                                 "thread.start()\n"
+                                 "print('two')\n"
+                                 "thread.join()\n"
+                                 "print('one')\n"
+                                 "threading.Event().wait()\n"},
+                                {"PATH=/usr/bin:/bin"},
+                                true},
+                               [&](std::string_view piece) { output += piece; }, [] {},
+                               [&](int status) { exited = status; }));
+    const auto run_until = [&](auto is_true) {
+        REQUIRE(tests::run_until(context, is_true, std::chrono::seconds{30}));
+    };
+    run_until([&] { return output == "two\n"; });
+    int told = 0;
+    const io::ProcessWatch watch(context.get_executor(), child->process_id(), child->process_id(),
+                                 [&] { ++told; });
+    boost::asio::write(child->control_in(), boost::asio::buffer("\n", 1));
+    run_until([&] { return output == "two\none\n"; });
+    CHECK(told == 0);
+    child->kill_group();
+    run_until([&] { return told > 0 && exited.has_value(); });
+    CHECK(told == 1);
+
+    const Family family;
+    CHECK(io::wait_status_of(family.leader) == 0);
+    ::kill(family.leader, SIGTERM);
+    siginfo_t info{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(family.leader), &info, WEXITED | WNOWAIT) == 0);
+    CHECK(io::wait_status_of(family.leader) == SIGTERM);
+    CHECK(io::wait_status_of(-1) == 0);
 }
 
 TEST_CASE("the port that a process listens on is found, one that it is connected to is not") {

@@ -132,6 +132,19 @@ TEST_CASE("a page's crash is told once, with its name, and the browser opens ano
     CHECK(rig.exits.empty());
 }
 
+TEST_CASE("a page whose process has died is loaded anew at once, and told again if it dies again") {
+    BrowserRig rig(any_browser());
+    require_launched(rig);
+    const io::PageId page = rig.open_worker_page();
+    for (std::size_t deaths = 1; deaths <= 2; ++deaths) {
+        rig.browser().crash_page(page);
+        rig.run_until([&] { return rig.crashes.size() >= deaths; });
+        CHECK_FALSE(rig.reload_worker_page(page).ec);
+        CHECK(rig.crashes.size() == deaths);
+    }
+    CHECK(rig.exits.empty());
+}
+
 TEST_CASE("a page that closes itself is told, one that is closed is not") {
     BrowserRig rig(any_browser());
     require_launched(rig);

@@ -45,4 +45,15 @@ inline bool is_dead(std::string_view stat) noexcept {
     return stat.empty() || stat.front() == 'Z' || stat.front() == 'X';
 }
 
+/// The member of a stat that has this number in proc(5); empty if there is none.
+/// \pre number >= 3, that of the state
+inline std::string_view stat_member(std::string_view stat, int number) noexcept {
+    for (int i = 3; i < number; ++i) {
+        const std::size_t space = stat.find(' ');
+        if (space == std::string_view::npos) return {};
+        stat.remove_prefix(space + 1);
+    }
+    return stat.substr(0, stat.find_first_of(" \n"));
+}
+
 } // namespace everpool::io

@@ -4,13 +4,18 @@
 #include "io/linux/proc_file.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -20,21 +25,112 @@
 
 namespace everpool::io {
 
-ProcessWatch::ProcessWatch(const boost::asio::any_io_executor& executor, int process, int group,
-                           std::function<void()> ended)
-    : pidfd_(executor) {
-    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
-    if (pidfd >= 0) pidfd_.assign(pidfd);
-    // Asked after the descriptor was had: a number that was given anew meanwhile is another
-    // group's.
-    if (pidfd < 0 || ::getpgid(process) != group) {
-        boost::asio::post(pidfd_.get_executor(), std::move(ended));
-        return;
+namespace {
+
+#ifndef PIDFD_THREAD
+constexpr unsigned PIDFD_THREAD = O_EXCL; // the C library's headers may be older than the kernel
+#endif
+
+/// Not open if there is no such process, or no such kind of watch in this kernel.
+Descriptor open_pidfd(int process, unsigned flags) {
+    return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, process, flags)));
+}
+
+/// A decimal number of a stat.
+unsigned number_at(std::string_view stat, int member) {
+    const std::string_view text = stat_member(stat, member);
+    unsigned out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return out;
+}
+
+/// Dead, or on the way there, of which nothing comes back: each of its threads is sent a SIGKILL,
+/// however it ends, and its first thread may be the last to hear of it.
+bool is_dying(int process) {
+    const std::string stat = read_stat(process);
+    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel
+    constexpr unsigned killed = 1U << (SIGKILL - 1);
+    return is_dead(stat) || (number_at(stat, 9) & exiting) != 0 ||
+           (number_at(stat, 31) & killed) != 0;
+}
+
+/// The threads of a process but its first, which is the last to be heard of; oldest first.
+std::set<int> threads_of(int process) {
+    std::set<int> out;
+    const std::string folder = "/proc/" + std::to_string(process) + "/task";
+    const std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(folder.c_str()), &::closedir);
+    if (!threads) return out;
+    while (const dirent* entry = ::readdir(threads.get()))
+        if (const int thread = std::atoi(entry->d_name); thread > 0 && thread != process)
+            out.insert(thread);
+    return out;
+}
+
+} // namespace
+
+class ProcessWatch::Watch : public std::enable_shared_from_this<Watch> {
+public:
+    Watch(const boost::asio::any_io_executor& executor, int process, std::function<void()> died)
+        : process_(process), process_fd_(executor), thread_fd_(executor), died_(std::move(died)) {}
+
+    void begin(int group) {
+        Descriptor pidfd = open_pidfd(process_, 0);
+        // Asked after the descriptor was had: a number that was given anew meanwhile is another
+        // group's.
+        if (!pidfd.is_open() || ::getpgid(process_) != group)
+            return boost::asio::post(process_fd_.get_executor(), [weak = weak_from_this()] {
+                if (const auto self = weak.lock()) self->tell();
+            });
+        process_fd_.assign(pidfd.release());
+        process_fd_.async_wait(wait_read, [weak = weak_from_this()](error_code ec) {
+            if (const auto self = weak.lock(); self && !ec) self->tell();
+        });
+        watch_thread();
     }
-    pidfd_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                      [ended = std::move(ended)](boost::system::error_code ec) {
-                          if (!ec) ended();
-                      });
+
+private:
+    static constexpr auto wait_read = boost::asio::posix::descriptor_base::wait_read;
+
+    void watch_thread() {
+        for (const int thread : threads_of(process_)) {
+            if (thread <= last_thread_) continue;
+            last_thread_ = thread;
+            Descriptor pidfd = open_pidfd(thread, PIDFD_THREAD);
+            if (!pidfd.is_open()) continue;
+            thread_fd_.assign(pidfd.release());
+            return thread_fd_.async_wait(wait_read, [weak = weak_from_this()](error_code ec) {
+                if (const auto self = weak.lock(); self && !ec) self->on_thread_ended();
+            });
+        }
+    }
+
+    /// Threads come and go, so that one has ended need not mean anything.
+    void on_thread_ended() {
+        if (is_dying(process_)) return tell();
+        thread_fd_.close();
+        watch_thread();
+    }
+
+    void tell() {
+        process_fd_.close();
+        thread_fd_.close();
+        if (const auto died = std::exchange(died_, nullptr)) died();
+    }
+
+    int process_;
+    int last_thread_{0};
+    boost::asio::posix::stream_descriptor process_fd_, thread_fd_;
+    std::function<void()> died_;
+};
+
+ProcessWatch::ProcessWatch(const boost::asio::any_io_executor& executor, int process, int group,
+                           std::function<void()> died)
+    : watch_(std::make_shared<Watch>(executor, process, std::move(died))) {
+    watch_->begin(group);
+}
+
+int wait_status_of(int process) {
+    return static_cast<int>(number_at(read_stat(process), 52));
 }
 
 namespace {

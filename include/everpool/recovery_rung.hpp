@@ -29,7 +29,7 @@ enum class RecoveryRung : std::uint8_t {
     reload_page,      ///< the page's document; the browser reloads it
     new_page,         ///< the page; another one is opened in the same browser
     restart_browser,  ///< the browser process, with its profile; the same arguments
-    restart_adjusted, ///< the same, with settings adjusted to the failure
+    restart_adjusted, ///< the same, with settings for the failure that it has not had yet
     other_browser,    ///< the browser: another installed one of the same type
     other_type,       ///< the browser: the next type in the model family's order of preference
     other_provider,   ///< the provider: the next in ModelSpec::providers
@@ -146,6 +146,13 @@ public:
         const std::uint32_t rest = bits_ & ~(bit(rung) - 1);
         if (rest == 0) return std::nullopt;
         return static_cast<RecoveryRung>(std::countr_zero(rest));
+    }
+
+    /// The largest member that is not larger than `rung`.
+    [[nodiscard]] constexpr std::optional<RecoveryRung> at_most(RecoveryRung rung) const noexcept {
+        const std::uint32_t rest = bits_ & (bit(rung) | (bit(rung) - 1));
+        if (rest == 0) return std::nullopt;
+        return static_cast<RecoveryRung>(std::bit_width(rest) - 1);
     }
 
     friend constexpr RungSet operator&(RungSet a, RungSet b) noexcept {

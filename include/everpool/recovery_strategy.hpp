@@ -67,7 +67,9 @@ struct RecoverySituation {
     RecoveryRung smallest{RecoveryRung::restart_browser};
     /// Where to begin by the evidence of earlier recoveries (RungStatistics); at least `smallest`.
     RecoveryRung start{RecoveryRung::restart_browser};
-    /// Rungs whose preconditions hold in this pool, for this worker, now.
+    /// Rungs whose preconditions hold in this pool, for this worker, now, after such a failure:
+    /// restart_adjusted as long as there are settings that it has not had, other_... as long as
+    /// there is another one. Asked for anew before each step.
     RungSet available{};
     /// Since the worker was last ready, oldest first; of one round of the strategy.
     std::span<const RecoveryStep> tried{};
@@ -138,8 +140,8 @@ private:
     std::size_t tries_max_;
 };
 
-/// Level aggressive: the browser is restarted with settings adjusted to the failure, the n-th time
-/// with the n-th set of browser::profile.
+/// Level aggressive: the browser is restarted with settings adjusted to the failure, milder ones
+/// first (browser/profile.hpp). If there are none that it has not had, it has nothing to offer.
 class SettingsAdjustmentStrategy : public BrowserRecoveryStrategy {
 public:
     explicit SettingsAdjustmentStrategy(

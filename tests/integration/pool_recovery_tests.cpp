@@ -52,19 +52,40 @@ TEST_CASE("a restart with adjusted settings has them, milder ones first") {
     PoolUnderTest test(config);
     test.start();
     RecoveryManager recovery(test.pool());
-    const BrowserFailure failure = categorize_browser_failure(DeviceLost{}, {});
-    const std::string software = "--use-webgpu-adapter=swiftshader";
+    const BrowserFailure failure = categorize_browser_failure(LatencyDrift{}, {});
+    const std::string mild = "--disable-gpu-vsync", strong = "--enable-low-end-device-mode";
+    CHECK(command_line(test).find(mild) == std::string::npos);
     for (const bool is_second : {false, true}) {
         const RecoveryRecord record =
             recovery.async_recover(WorkerId{0}, failure, boost::asio::use_future).get();
         CHECK(record.outcome == RecoveryOutcome::recovered);
         REQUIRE(record.path.size() == 1);
         CHECK(record.path.at(0).rung == RecoveryRung::restart_adjusted);
-        CHECK((command_line(test).find(software) != std::string::npos) == is_second);
+        CHECK(command_line(test).find(mild) != std::string::npos);
+        CHECK((command_line(test).find(strong) != std::string::npos) == is_second);
     }
     const RecoverySnapshot snapshot = recovery.snapshot();
     CHECK(snapshot.strategy == "always_adjusted");
     CHECK(snapshot.of(RecoveryStrategy::custom).successes == 2);
+    test.stop();
+}
+
+// Against a lost GPU the first set of Chromium's settings is empty, and would change nothing.
+TEST_CASE("the first restart with adjusted settings after a lost GPU is on the processor") {
+    ResourcePoolConfig config;
+    config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
+    config.fault_tolerance.custom_strategy = std::make_shared<AlwaysAdjusted>();
+    PoolUnderTest test(config);
+    test.start();
+    RecoveryManager recovery(test.pool());
+    const RecoveryRecord record =
+        recovery
+            .async_recover(WorkerId{0}, categorize_browser_failure(DeviceLost{}, {}),
+                           boost::asio::use_future)
+            .get();
+    REQUIRE(record.path.size() == 1);
+    CHECK(record.path.at(0).rung == RecoveryRung::restart_adjusted);
+    CHECK(command_line(test).find("--use-webgpu-adapter=swiftshader") != std::string::npos);
     test.stop();
 }
 

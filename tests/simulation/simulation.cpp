@@ -86,6 +86,7 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     config.hedge.delay_min = world_.between(Duration(0ms), Duration(20ms));
     config.hedge_budget.floor = static_cast<std::uint32_t>(world_.between(0, 20));
     config.provider_count_max = static_cast<std::uint8_t>(world_.between(1, 3));
+    if (world_.chance(1, 2)) config.family = static_cast<ModelFamily>(world_.between(0, 4));
     if (world_.chance(1, 2)) {
         config.worker_alternatives.resize(config.worker_browsers.size());
         for (auto& alternatives : config.worker_alternatives) {
@@ -110,19 +111,23 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     return config;
 }
 
-/// The largest rung that the strategy in force ever tries with this worker.
+/// The largest rung that the strategy in force tries with this worker sooner or later. Never
+/// restart_adjusted: whether there is something to adjust goes by what fails.
 RecoveryRung Simulation::highest_rung(std::uint32_t worker) const {
     if (strategy_ == RecoveryStrategy::parallel) return RecoveryRung::restart_browser;
-    const RungSet rungs = WorkerShape(config_, worker).possible(config_.rungs);
+    const RungSet rungs =
+        WorkerShape(config_, worker).possible(config_.rungs, BrowserFailureCategory::unknown, {});
     const auto largest = [&](RecoveryRung first, RecoveryRung last) {
         RecoveryRung found = RecoveryRung::restart_browser;
         for (const RecoveryRung rung : recovery_rungs)
-            if (rung >= first && rung <= last && rungs.contains(rung)) found = rung;
+            if (rung >= first && rung <= last && rungs.contains(rung) &&
+                rung != RecoveryRung::restart_adjusted)
+                found = rung;
         return found;
     };
     switch (strategy_) {
-    case RecoveryStrategy::reconnect: return RecoveryRung::restart_browser;
-    case RecoveryStrategy::restart: return RecoveryRung::restart_adjusted;
+    case RecoveryStrategy::reconnect:
+    case RecoveryStrategy::restart: return RecoveryRung::restart_browser;
     case RecoveryStrategy::failover:
         return largest(RecoveryRung::other_browser, RecoveryRung::other_machine);
     default: return largest(RecoveryRung::ping, RecoveryRung::other_machine);

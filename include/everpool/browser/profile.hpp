@@ -59,11 +59,11 @@ constexpr std::string_view name_of(SettingState state) noexcept {
 /// tables that every worker is started with.
 struct ProfileEntry {
     BrowserEngine engine;
-    std::optional<BrowserFailureCategory> category; ///< only after such a failure
-    std::optional<ModelFamily> family;              ///< only for such models
-    std::uint32_t attempt_from{1};                  ///< only from this attempt on: mild ones first
-    std::string_view name;                          ///< "--switch", or a preference
-    std::string_view value{};                       ///< as a command line, or user.js, has it
+    std::optional<BrowserFailureCategory> category{}; ///< only after such a failure
+    std::optional<ModelFamily> family{};              ///< only for such models
+    std::uint32_t attempt_from{1}; ///< only from this attempt on: mild ones first
+    std::string_view name;         ///< "--switch", or a preference
+    std::string_view value{};      ///< as a command line, or user.js, has it
     SettingState state{SettingState::present};
     std::string_view effect{};      ///< what it does, or why it is not used
     std::string_view replaced_by{}; ///< of those that are refused or gone

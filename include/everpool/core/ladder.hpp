@@ -79,12 +79,16 @@ struct LadderSupport {
     const BrowserRecoveryStrategy* strategy{nullptr};
     RungStatistics* statistics{nullptr};
     std::optional<ModelFamily> family{};
-    RungSet rungs{}; ///< that this slot has at all
+    RungSet rungs{}; ///< see Ladder::set_rungs()
 };
 
 class Ladder {
 public:
     explicit Ladder(LadderSupport with) noexcept : with_(with) {}
+
+    /// Those that this slot has from now on. It goes by what the worker is and by what has failed,
+    /// so it is to be said before begin() and climb_after(). \pre restart_browser is among them
+    void set_rungs(RungSet rungs) noexcept { with_.rungs = rungs; }
 
     /// The worker failed while it was ready: a recovery begins. `is_too_often`: those before have
     /// not helped for long, so this one and the next ones begin a level higher, as far as the
@@ -95,7 +99,7 @@ public:
         count_ = 0;
         began_ = now;
         if (is_too_often) lift(browser);
-        RecoveryRung smallest = std::max(lowest(cause), floor_);
+        RecoveryRung smallest = std::max(lowest(cause), floor());
         start_ = with_.statistics->choose_start(category(), browser, smallest, liftable(smallest));
         auto rung = ask(browser, smallest);
         if (!rung) rung = ask(browser, start_ = smallest = lowest(cause));
@@ -155,7 +159,6 @@ public:
     [[nodiscard]] std::span<const RecoveryStep> tried() const noexcept {
         return {steps_.data(), count_};
     }
-    [[nodiscard]] RungSet rungs() const noexcept { return with_.rungs; }
 
 private:
     static constexpr std::size_t steps_max = 32;
@@ -166,6 +169,11 @@ private:
     }
     [[nodiscard]] RecoveryRung fallback(RecoveryRung rung) const noexcept {
         return with_.rungs.at_least(rung).value_or(RecoveryRung::restart_browser);
+    }
+    /// The floor may be gone: settings can be adjusted a few times only. Then what is next below it
+    /// is as high as it goes.
+    [[nodiscard]] RecoveryRung floor() const noexcept {
+        return with_.rungs.at_most(floor_).value_or(RecoveryRung::ping);
     }
     /// Above where the last recovery began, if the strategy has something there.
     void lift(BrowserType browser) {

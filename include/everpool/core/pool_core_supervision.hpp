@@ -135,7 +135,7 @@ inline void PoolCore::begin_contest(WorkerId id, Turn& turn) {
         !start_rival(id, RecoveryRung::restart_browser, turn))
         return;
     const RungSet others(RecoveryRung::other_browser, RecoveryRung::other_type);
-    const auto other = (worker.fsm.ladder().rungs() & others).at_least(RecoveryRung::other_browser);
+    const auto other = (worker.fsm.possible_rungs() & others).at_least(RecoveryRung::other_browser);
     if (other) (void)start_rival(id, *other, turn);
 }
 

@@ -87,7 +87,8 @@ public:
     WorkerFsm(const CoreConfig& config, std::size_t slot, const BrowserRecoveryStrategy& strategy,
               RungStatistics& statistics)
         : shape_(config, slot),
-          ladder_({&strategy, &statistics, config.family, shape_.possible(config.rungs)}),
+          ladder_({&strategy, &statistics, config.family, config.rungs}),
+          rungs_(config.rungs),
           start_timeout_(config.start_timeout),
           page_start_timeout_(std::min(config.page_start_timeout, config.start_timeout)),
           healthy_after_(config.restart_healthy_after),
@@ -271,6 +272,10 @@ public:
     [[nodiscard]] BrowserType browser() const noexcept { return shape_.browser(); }
     [[nodiscard]] bool has_other_browser() const noexcept { return shape_.has_other_browser(); }
     [[nodiscard]] const Ladder& ladder() const noexcept { return ladder_; }
+    /// That would make something else of what it is at present.
+    [[nodiscard]] RungSet possible_rungs() const noexcept {
+        return shape_.possible(rungs_, ladder_.category(), shape_.form());
+    }
     [[nodiscard]] ModelId model() const noexcept { return model_; }
     [[nodiscard]] TimePoint deadline() const noexcept {
         return state_ == State::waiting && is_held_ ? never : deadline_;
@@ -339,6 +344,9 @@ private:
                 intensity_.reset();
                 ladder_.calm_down();
             }
+            // Rungs that go by the form replace the browser, and so the form of who was healthy.
+            ladder_.set_rungs(shape_.possible(rungs_, category_of(cause),
+                                              was_healthy ? WorkerForm{} : shape_.form()));
             const RecoveryRung first =
                 ladder_.begin(cause, shape_.browser(), now, intensity_.note(now));
             // What had to be changed once need not be for ever; but not because it broke at once.
@@ -349,6 +357,7 @@ private:
         } else {
             ++failed_starts_;
             last_start_error_ = code;
+            ladder_.set_rungs(possible_rungs());
             ladder_.climb_after(cause, code, shape_.browser(), now);
         }
         last_cause_ = cause;
@@ -368,6 +377,7 @@ private:
 
     WorkerShape shape_;
     Ladder ladder_;
+    RungSet rungs_; ///< that the driver can carry out
     Duration start_timeout_, page_start_timeout_, healthy_after_;
     RestartIntensity intensity_;
     std::uint32_t start_count_max_;

@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/browser/next_adjustment.hpp"
+#include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
 #include "everpool/core/action.hpp"
 #include "everpool/core/core_config.hpp"
+#include "everpool/model_family.hpp"
 #include "everpool/recovery_rung.hpp"
 
 #include <cstddef>
@@ -18,17 +21,21 @@ class WorkerShape {
 public:
     /// Of the slot with that number. \pre slot < config.worker_browsers.size()
     WorkerShape(const CoreConfig& config, std::size_t slot)
-        : provider_count_max_(config.provider_count_max) {
+        : family_(config.family.value_or(ModelFamily::unknown)),
+          provider_count_max_(config.provider_count_max) {
         types_.push_back(config.worker_browsers[slot]);
         if (config.worker_alternatives.empty()) return;
         // One by one: for a range g++ 12 warns at -O2 of a copy beyond the end that there is not.
         for (const BrowserType other : config.worker_alternatives[slot]) types_.push_back(other);
     }
 
-    /// Of the configured rungs, those that there is room for here.
-    [[nodiscard]] RungSet possible(RungSet rungs) const noexcept {
-        if (!other(true)) rungs.erase(RecoveryRung::other_browser);
-        if (!other(false)) rungs.erase(RecoveryRung::other_type);
+    /// Of the configured rungs, those that would make something else of this form after such a
+    /// failure.
+    [[nodiscard]] RungSet possible(RungSet rungs, BrowserFailureCategory failure,
+                                   const WorkerForm& form) const noexcept {
+        if (!next_adjustment(form, failure)) rungs.erase(RecoveryRung::restart_adjusted);
+        if (!other(form, true)) rungs.erase(RecoveryRung::other_browser);
+        if (!other(form, false)) rungs.erase(RecoveryRung::other_type);
         if (provider_count_max_ < 2) rungs.erase(RecoveryRung::other_provider);
         return rungs;
     }
@@ -37,11 +44,13 @@ public:
     void apply(RecoveryRung rung, BrowserFailureCategory failure) noexcept {
         switch (rung) {
         case RecoveryRung::restart_adjusted:
-            if (form_.adjustment < UINT8_MAX) ++form_.adjustment;
-            form_.adjusted_for = failure;
+            if (const auto attempt = next_adjustment(form_, failure)) {
+                form_.adjustment = *attempt;
+                form_.adjusted_for = failure;
+            }
             break;
-        case RecoveryRung::other_browser: turn_to(other(true)); break;
-        case RecoveryRung::other_type: turn_to(other(false)); break;
+        case RecoveryRung::other_browser: turn_to(other(form_, true)); break;
+        case RecoveryRung::other_type: turn_to(other(form_, false)); break;
         case RecoveryRung::other_provider:
             form_.providers_skipped =
                 static_cast<std::uint8_t>((form_.providers_skipped + 1) % provider_count_max_);
@@ -64,16 +73,28 @@ private:
         form_.adjustment = 0; // adjustments are of one browser
         form_.adjusted_for = BrowserFailureCategory::unknown;
     }
-    /// The next one in turn whose type is the same as the present one's, or is not.
-    [[nodiscard]] std::optional<std::uint8_t> other(bool same_type) const noexcept {
+    /// The next set of settings for such a failure that has more than the form has already.
+    [[nodiscard]] std::optional<std::uint8_t>
+    next_adjustment(const WorkerForm& form, BrowserFailureCategory failure) const noexcept {
+        static_assert(browser::adjustment_attempt_max <= UINT8_MAX);
+        const auto attempt = browser::next_adjustment(types_[form.browser], failure, family_,
+                                                      {form.adjusted_for, form.adjustment});
+        if (!attempt) return std::nullopt;
+        return static_cast<std::uint8_t>(*attempt);
+    }
+    /// The next one in turn whose type is the same as the form's, or is not.
+    [[nodiscard]] std::optional<std::uint8_t> other(const WorkerForm& form,
+                                                    bool same_type) const noexcept {
         for (std::size_t i = 1; i < types_.size(); ++i) {
-            const std::size_t at = (form_.browser + i) % types_.size();
-            if ((types_[at] == browser()) == same_type) return static_cast<std::uint8_t>(at);
+            const std::size_t at = (form.browser + i) % types_.size();
+            if ((types_[at] == types_[form.browser]) == same_type)
+                return static_cast<std::uint8_t>(at);
         }
         return std::nullopt;
     }
 
     std::vector<BrowserType> types_; ///< the configured one, then its alternatives
+    ModelFamily family_;
     std::uint8_t provider_count_max_;
     WorkerForm form_;
 };

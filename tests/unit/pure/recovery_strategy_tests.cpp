@@ -8,6 +8,18 @@
 
 using namespace everpool;
 
+TEST_CASE("the nearest member of a set is found from above and from below") {
+    using enum RecoveryRung;
+    const RungSet set(new_page, restart_browser, other_type);
+    CHECK(set.at_least(restart_adjusted) == other_type);
+    CHECK(set.at_least(restart_browser) == restart_browser);
+    CHECK_FALSE(set.at_least(other_provider));
+    CHECK(set.at_most(other_browser) == restart_browser);
+    CHECK(set.at_most(other_type) == other_type);
+    CHECK(set.at_most(simulation) == other_type);
+    CHECK_FALSE(set.at_most(reload_page));
+}
+
 // A pool asks for it when it is started, long after the host has put it together.
 TEST_CASE("a sequence keeps its name, whatever becomes of what it was given") {
     std::string name = "first the page, then the browser";

@@ -108,6 +108,7 @@ struct WebDriverOptions {
 };
 
 /// One entry of ResourcePoolConfig::browsers: `count` workers, each a browser process of its own.
+/// Or one of remote_alternatives: what they may turn to.
 struct BrowserSpec {
     BrowserType type{BrowserType::chromium};
 

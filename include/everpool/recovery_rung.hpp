@@ -7,10 +7,13 @@
 // ModelSpec::warm_up have passed that inference; until then callers' operations go to other
 // workers. A model without a warm-up proves nothing but that it can be loaded.
 //
-// Three of them no worker's recovery has. What `ping` does, detection has done before any recovery
+// Two of them no worker's recovery has. What `ping` does, detection has done before any recovery
 // begins: whoever is silent is asked once more over every channel, and who does not answer then has
 // failed. `simulation` is the pool's, when no worker is left: FaultToleranceOptions::simulate.
-// `other_machine` waits for workers on other machines.
+//
+// A machine is where a WebDriver endpoint is (WebDriverOptions::endpoint), or this one. Another one
+// is there if ResourcePoolConfig::remote_alternatives names one, or if the worker itself is at an
+// endpoint: then this machine is another one.
 #pragma once
 
 #include <array>
@@ -30,10 +33,10 @@ enum class RecoveryRung : std::uint8_t {
     new_page,         ///< the page; another one is opened in the same browser
     restart_browser,  ///< the browser process, with its profile; the same arguments
     restart_adjusted, ///< the same, with settings for the failure that it has not had yet
-    other_browser,    ///< the browser: another installed one of the same type
-    other_type,       ///< the browser: the next type in the model family's order of preference
+    other_browser,    ///< the browser: another one of the same type on the same machine
+    other_type,       ///< the browser: the next type in the model family's order, same machine
     other_provider,   ///< the provider: the next in ModelSpec::providers
-    other_machine,    ///< the machine
+    other_machine,    ///< the machine: the next browser that runs on another one
     simulation,       ///< the computation: labelled answers without one
 };
 

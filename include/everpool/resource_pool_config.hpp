@@ -57,6 +57,14 @@ struct ResourcePoolConfig {
     /// range 0 to 8. All workers, two more for the strategy parallel included, are at most 64.
     std::optional<std::uint32_t> standby_count{};
 
+    /// Browsers on other machines, which a worker may turn to when nothing on its own helps
+    /// (RecoveryRung::other_machine), in this order. Each has a WebDriverOptions::endpoint, whose
+    /// comment says what the way there must be like, and the count 1: it is no worker, but what any
+    /// worker may become, each in a session of its own there. After a healthy spell a worker goes
+    /// back to what it was at its next restart. Browsers that are installed here need not be named.
+    /// Default: none; at most 16.
+    std::vector<BrowserSpec> remote_alternatives{};
+
     /// Loaded by every worker, and warmed up if ModelSpec::warm_up says how, before it counts as
     /// ready. At most 256.
     std::vector<ModelSpec> models{};

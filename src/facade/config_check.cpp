@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t name_bytes_max = 128;
 constexpr std::size_t capabilities_bytes_max = std::size_t{64} << 10;
 constexpr std::size_t capabilities_depth_max = 16;
+constexpr std::size_t remote_alternative_count_max = 16;
 
 const RangeCheck check_range("ResourcePoolConfig");
 
@@ -78,25 +79,50 @@ void check_modules(const ResourcePoolConfig& config) {
     }
 }
 
-void check_webdriver(const WebDriverOptions& options) {
+/// `list`: the member that the browser stands in.
+void check_webdriver(const std::string& list, const WebDriverOptions& options) {
     const auto quoted = [](std::string_view text) {
         return '\'' + escape_remote_text(text, 200) + '\'';
     };
     if (!options.endpoint.empty() && !browser::webdriver_endpoint_from(options.endpoint))
-        refuse("browsers[].webdriver.endpoint",
+        refuse(list + "[].webdriver.endpoint",
                "empty or http://HOST[:PORT][/PATH], without user and password",
                quoted(options.endpoint));
     if (!options.endpoint.empty() && !options.driver.empty())
-        refuse("browsers[].webdriver.driver", "empty where webdriver.endpoint is given",
+        refuse(list + "[].webdriver.driver", "empty where webdriver.endpoint is given",
                quoted(options.driver.string()));
     const std::string_view capabilities = options.capabilities_json;
-    check_range("browsers[].webdriver.capabilities_json.size()", capabilities.size(), 0,
+    check_range(list + "[].webdriver.capabilities_json.size()", capabilities.size(), 0,
                 capabilities_bytes_max);
     if (!capabilities.empty() && !wire::is_json_object(capabilities, capabilities_depth_max))
         refuse(
-            "browsers[].webdriver.capabilities_json",
+            list + "[].webdriver.capabilities_json",
             fmt::format("empty or a JSON object, nested at most {} deep", capabilities_depth_max),
             quoted(capabilities));
+}
+
+void check_browser(const std::string& list, const BrowserSpec& browser) {
+    if (!browser.extra_preferences.empty() && browser.type != BrowserType::firefox)
+        refuse(list + "[].extra_preferences", "empty but for firefox",
+               fmt::format("{} for {}", browser.extra_preferences.size(), name_of(browser.type)));
+    for (const auto& [name, value] : browser.extra_preferences)
+        if (!browser::is_firefox_preference(name, value))
+            refuse(list + "[].extra_preferences",
+                   "a name of [A-Za-z0-9._+-] with true, false, an integer or a quoted text",
+                   '\'' + escape_remote_text(name, 200) + "' = '" + escape_remote_text(value, 200) +
+                       '\'');
+    check_webdriver(list, browser.webdriver);
+}
+
+void check_remote_alternatives(const std::vector<BrowserSpec>& browsers) {
+    const std::string list = "remote_alternatives";
+    check_range(list + ".size()", browsers.size(), 0, remote_alternative_count_max);
+    for (const BrowserSpec& browser : browsers) {
+        if (browser.count != 1) refuse(list + "[].count", "1", fmt::to_string(browser.count));
+        if (browser.webdriver.endpoint.empty())
+            refuse(list + "[].webdriver.endpoint", "given", "empty");
+        check_browser(list, browser);
+    }
 }
 
 void check_fault_tolerance(const FaultToleranceOptions& options) {
@@ -137,23 +163,14 @@ void check_config(const ResourcePoolConfig& config) {
     std::uint64_t workers = 0;
     for (const BrowserSpec& browser : config.browsers) {
         check_range("browsers[].count", browser.count, 1, worker_count_max);
-        if (!browser.extra_preferences.empty() && browser.type != BrowserType::firefox)
-            refuse(
-                "browsers[].extra_preferences", "empty but for firefox",
-                fmt::format("{} for {}", browser.extra_preferences.size(), name_of(browser.type)));
-        for (const auto& [name, value] : browser.extra_preferences)
-            if (!browser::is_firefox_preference(name, value))
-                refuse("browsers[].extra_preferences",
-                       "a name of [A-Za-z0-9._+-] with true, false, an integer or a quoted text",
-                       '\'' + escape_remote_text(name, 200) + "' = '" +
-                           escape_remote_text(value, 200) + '\'');
-        check_webdriver(browser.webdriver);
+        check_browser("browsers", browser);
         workers += browser.count;
     }
     check_range("browsers (sum of count)", workers, 1, worker_count_max);
     if (config.standby_count) check_range("standby_count", *config.standby_count, 0, 8);
     check_range("browsers (sum of count, with standbys and rivals)",
                 workers + standby_count(config) + rival_count(config), 1, worker_count_max);
+    check_remote_alternatives(config.remote_alternatives);
     check_models(config);
     check_modules(config);
     check_fault_tolerance(config.fault_tolerance);

@@ -32,10 +32,8 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     for (const BrowserSpec& browser : slots) out.worker_browsers.push_back(browser.type);
     out.standby_count = static_cast<std::uint32_t>(slots.size() - expand_browsers(config).size());
     out.rival_count = rival_count(config);
-    for (const auto& specs : alternatives) {
-        auto& types = out.worker_alternatives.emplace_back();
-        for (const BrowserSpec& spec : specs) types.push_back(spec.type);
-    }
+    for (std::size_t i = 0; i < alternatives.size(); ++i)
+        out.worker_alternatives.push_back(core_alternatives(slots[i], alternatives[i]));
     out.model_count = static_cast<std::uint32_t>(config.models.size());
     for (std::uint32_t i = 0; i < out.model_count; ++i)
         if (const auto& warm_up = config.models[i].warm_up; !warm_up || warm_up->answer.empty())
@@ -310,7 +308,7 @@ error_code PoolDriver::fill_slots(Diagnostics& diagnostics) {
     const BrowserSpec standby = standby_for(slots_.front(), family);
     slots_.resize(slots_.size() + standby_count(config_), standby);
     for (const BrowserSpec& browser : slots_)
-        alternatives_.push_back(alternatives_of(browser, family));
+        alternatives_.push_back(alternatives_of(browser, family, config_.remote_alternatives));
     return {};
 }
 

@@ -1,15 +1,22 @@
-// Pools whose workers are controlled by WebDriver: WebKitGTK, and a browser at an endpoint.
+// Pools whose workers are controlled by WebDriver, or turn to it: WebKitGTK, and a browser at an
+// endpoint.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/recovery_manager.hpp"
 #include "io/browser.hpp"
 #include "support/all_models.hpp"
 #include "support/catch.hpp"
 #include "support/driver_process.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <signal.h>
 
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 using namespace everpool;
@@ -73,6 +80,22 @@ void run_through(PoolUnderTest& test, const ModelSamples& model, Fail fail) {
         CHECK(largest_difference(answer.result.outputs, expected) <= tolerance);
         if (done == 10) fail();
     }
+}
+
+/// Once more here, then on another machine: whatever else is installed here is passed over.
+class HereThenElsewhere final : public BrowserRecoveryStrategy {
+public:
+    [[nodiscard]] std::string_view name() const noexcept override { return "here_then_elsewhere"; }
+    [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation& now) const override {
+        return now.tries(RecoveryRung::restart_browser) == 0 ? RecoveryRung::restart_browser
+                                                             : RecoveryRung::other_machine;
+    }
+};
+
+/// Another way to that browser, which can be taken away.
+void write_way_to(const std::filesystem::path& browser, const std::filesystem::path& way) {
+    std::ofstream(way) << "#!/bin/sh\nexec '" << browser.string() << "' \"$@\"\n";
+    std::filesystem::permissions(way, std::filesystem::perms::owner_all);
 }
 
 /// A worker that has been recovered.
@@ -151,6 +174,43 @@ TEST_CASE("a pool works through a WebDriver endpoint, and recovers there") {
         run_through(test, mlp, [&] {
             for (const int process : driver.browsers()) ::kill(process, SIGKILL);
         });
+        test.stop();
+    }
+    CHECK(driver.browsers().empty());
+}
+
+TEST_CASE("a worker whose browser cannot be started any more goes on at an endpoint") {
+    if (!is_chromedriver_here()) return;
+    DriverProcess driver;
+    const TemporaryDirectory directory;
+    const std::filesystem::path way = directory.path / "browser";
+    write_way_to(headless_shell, way);
+    BrowserSpec here;
+    here.executable = way;
+    const auto mlp = samples_of("mlp");
+    ResourcePoolConfig config = pool_of(here, mlp);
+    config.remote_alternatives = {driver.spec()};
+    config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
+    config.fault_tolerance.custom_strategy = std::make_shared<HereThenElsewhere>();
+    {
+        PoolUnderTest test(config);
+        test.start();
+        CHECK(driver.browsers().empty());
+        const int before = test.pool().snapshot().workers.at(0).process_id;
+        run_through(test, mlp, [&] {
+            std::filesystem::remove(way);
+            REQUIRE(::kill(before, SIGKILL) == 0);
+        });
+        (void)test.wait_for(is_back);
+        CHECK_FALSE(driver.browsers().empty());
+        CHECK(test.pool().snapshot().workers.at(0).process_id == 0); // not this host's
+        RecoveryManager recovery(test.pool());
+        const auto last = recovery.snapshot().last;
+        REQUIRE(last.size() == 1);
+        INFO(last.front().text());
+        CHECK(last.front().outcome == RecoveryOutcome::recovered);
+        CHECK(last.front().path.back().rung == RecoveryRung::other_machine);
+        run_through(test, mlp, [] {});
         test.stop();
     }
     CHECK(driver.browsers().empty());

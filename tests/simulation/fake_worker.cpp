@@ -61,7 +61,8 @@ void FakeWorker::perform(const StartWorker& action) {
     const Duration usual = replaces_browser(action.rung) ? world.skewed(100ms, 2500ms)
                            : replaces_page(action.rung)  ? world.skewed(30ms, 200ms)
                                                          : world.skewed(5ms, 50ms);
-    if (replaces_browser(action.rung) && world.now() < with_.broken_until) {
+    const bool is_here = !with_.is_elsewhere || !with_.is_elsewhere(action);
+    if (is_here && replaces_browser(action.rung) && world.now() < with_.broken_until) {
         health_ = Health::dead;
         breaks(RecoveryRung::restart_browser);
         return report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);

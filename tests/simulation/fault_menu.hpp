@@ -55,7 +55,8 @@ struct FaultMenu {
     Ratio slow_start;      ///< takes so long that it may be timed out
 
     // Per second, if it is not so already.
-    Ratio broken_machine; ///< every start of a browser fails alike, for up to broken_machine_max
+    /// Every start of a browser on this machine fails alike, for up to broken_machine_max.
+    Ratio broken_machine;
 
     // Per second.
     Ratio host_stall; ///< the host stands still, up to stall_max (suspended, in a debugger)

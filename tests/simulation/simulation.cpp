@@ -46,6 +46,11 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
                                                     config_.compute_ping_timeout * 2 / 3,
                                                     {1, world_.chance(1, 8) ? 3U : 50U},
                                                     [this](const Event& event) { feed(event); }});
+    others_ = config_.worker_alternatives;
+    others_.resize(core_->core().worker_count());
+    surroundings_->is_elsewhere = [this](const StartWorker& action) {
+        return is_elsewhere(action);
+    };
     for (std::uint32_t i = 0; i < core_->core().worker_count(); ++i) {
         std::set<std::uint32_t> rejected;
         for (std::uint32_t m = 0; m < config_.model_count; ++m)
@@ -91,8 +96,9 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
         config.worker_alternatives.resize(config.worker_browsers.size());
         for (auto& alternatives : config.worker_alternatives) {
             alternatives.resize(world_.between(0, 3));
-            for (BrowserType& type : alternatives)
-                type = static_cast<BrowserType>(world_.between(0, 3));
+            for (WorkerAlternative& other : alternatives)
+                other = {.type = static_cast<BrowserType>(world_.between(0, 3)),
+                         .machine = static_cast<std::uint8_t>(world_.between(0, 2))};
         }
     }
     config.restart_intensity = static_cast<std::uint32_t>(world_.between(1, 8));
@@ -132,6 +138,15 @@ RecoveryRung Simulation::highest_rung(std::uint32_t worker) const {
         return largest(RecoveryRung::other_browser, RecoveryRung::other_machine);
     default: return largest(RecoveryRung::ping, RecoveryRung::other_machine);
     }
+}
+
+/// As a driver knows it, which takes over what a rival may turn into from the worker that it stands
+/// in for. The browsers that are configured all run on this machine.
+bool Simulation::is_elsewhere(const StartWorker& action) {
+    auto& others = others_.at(action.worker.value);
+    if (!action.like.is_none()) others = others_.at(action.like.value);
+    const std::size_t browser = action.form.browser;
+    return browser != 0 && others.at(browser - 1).machine != 0;
 }
 
 /// What may come after the last fault, one after the other:

@@ -64,6 +64,7 @@ private:
     [[nodiscard]] core::CoreConfig draw_config(std::uint32_t model_count);
     [[nodiscard]] Duration recovery_max() const;
     [[nodiscard]] RecoveryRung highest_rung(std::uint32_t worker) const;
+    bool is_elsewhere(const core::StartWorker& action);
 
     // The engine: one event, its actions, the checks.
     void feed(const core::Event& event);
@@ -98,6 +99,7 @@ private:
     std::unique_ptr<Ledger> ledger_;
     std::unique_ptr<Surroundings> surroundings_;
     std::vector<std::unique_ptr<FakeWorker>> workers_;
+    std::vector<std::vector<core::WorkerAlternative>> others_; ///< that each worker may turn to
     std::unique_ptr<FakeHost> host_;
     core::Actions actions_;
     RunReport report_;

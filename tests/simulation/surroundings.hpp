@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "fault_menu.hpp"
 #include "ledger.hpp"
@@ -20,7 +21,9 @@ struct Surroundings {
     Ratio long_operation;   ///< how many are much longer than the others
     /// Gives the core an event, now. Never from within an action: see World::after.
     std::function<void(const core::Event&)> feed;
-    TimePoint broken_until{}; ///< the machine starts no browser before that
+    TimePoint broken_until{}; ///< this machine starts no browser before that
+    /// Whether that start is one on another machine; asked once for each. Empty: there is no other.
+    std::function<bool(const core::StartWorker&)> is_elsewhere{};
 };
 
 } // namespace everpool::simulation

@@ -24,6 +24,14 @@
 
 namespace everpool::core {
 
+/// Another browser that a worker may turn to.
+struct WorkerAlternative {
+    BrowserType type{};
+    /// Where it runs: 0 with the worker's own browser; those with the same number, together.
+    std::uint8_t machine{0};
+    friend bool operator==(const WorkerAlternative&, const WorkerAlternative&) = default;
+};
+
 struct CoreConfig {
     /// One entry per worker: which browser lives in that slot. 1 to 1024 entries.
     std::vector<BrowserType> worker_browsers{BrowserType::chromium};
@@ -37,9 +45,9 @@ struct CoreConfig {
     /// with the next browser that it may turn to. At most 64.
     std::uint32_t rival_count{0};
 
-    /// What a worker may be instead when its own browser does not come back, in this order: the
-    /// types of other installed browsers. One list per worker, or no list at all. At most 250 each.
-    std::vector<std::vector<BrowserType>> worker_alternatives{};
+    /// What a worker may be instead when its own browser does not come back, in this order. One
+    /// list per worker, or no list at all. At most 250 each.
+    std::vector<std::vector<WorkerAlternative>> worker_alternatives{};
 
     /// Registered models; their ids are 0 to model_count - 1. At most 65536.
     std::uint32_t model_count{0};
@@ -147,8 +155,8 @@ struct CoreConfig {
     std::uint8_t provider_count_max{1};
 
     /// Rungs that the driver can carry out at all. Those that the rest of this configuration leaves
-    /// no room for (other browsers, other providers) need not be taken out.
-    RungSet rungs{RungSet::between(RecoveryRung::recreate_device, RecoveryRung::other_provider)};
+    /// no room for (other browsers, providers, machines) need not be taken out.
+    RungSet rungs{RungSet::between(RecoveryRung::recreate_device, RecoveryRung::other_machine)};
 
     // --- several workers for one request ---------------------------------------------------------
 
@@ -219,7 +227,7 @@ inline void check_core_config(const CoreConfig& config) {
               config.worker_alternatives.size() == config.worker_browsers.size(),
           "worker_alternatives must be empty or have an entry for each worker");
     for (const auto& alternatives : config.worker_alternatives)
-        check(alternatives.size() <= 250, "worker_alternatives must have at most 250 types each");
+        check(alternatives.size() <= 250, "worker_alternatives must have at most 250 entries each");
     check(config.rungs.contains(RecoveryRung::restart_browser),
           "rungs must contain restart_browser");
     check(config.stop_timeout > Duration{}, "stop_timeout must be positive");

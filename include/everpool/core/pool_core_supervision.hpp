@@ -134,7 +134,8 @@ inline void PoolCore::begin_contest(WorkerId id, Turn& turn) {
     if (!replaces_browser(worker.fsm.rung()) &&
         !start_rival(id, RecoveryRung::restart_browser, turn))
         return;
-    const RungSet others(RecoveryRung::other_browser, RecoveryRung::other_type);
+    const RungSet others(RecoveryRung::other_browser, RecoveryRung::other_type,
+                         RecoveryRung::other_machine);
     const auto other = (worker.fsm.possible_rungs() & others).at_least(RecoveryRung::other_browser);
     if (other) (void)start_rival(id, *other, turn);
 }

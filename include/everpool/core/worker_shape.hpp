@@ -23,10 +23,11 @@ public:
     WorkerShape(const CoreConfig& config, std::size_t slot)
         : family_(config.family.value_or(ModelFamily::unknown)),
           provider_count_max_(config.provider_count_max) {
-        types_.push_back(config.worker_browsers[slot]);
+        choices_.push_back({config.worker_browsers[slot]});
         if (config.worker_alternatives.empty()) return;
         // One by one: for a range g++ 12 warns at -O2 of a copy beyond the end that there is not.
-        for (const BrowserType other : config.worker_alternatives[slot]) types_.push_back(other);
+        for (const WorkerAlternative other : config.worker_alternatives[slot])
+            choices_.push_back(other);
     }
 
     /// Of the configured rungs, those that would make something else of this form after such a
@@ -34,8 +35,9 @@ public:
     [[nodiscard]] RungSet possible(RungSet rungs, BrowserFailureCategory failure,
                                    const WorkerForm& form) const noexcept {
         if (!next_adjustment(form, failure)) rungs.erase(RecoveryRung::restart_adjusted);
-        if (!other(form, true)) rungs.erase(RecoveryRung::other_browser);
-        if (!other(form, false)) rungs.erase(RecoveryRung::other_type);
+        for (const RecoveryRung rung :
+             {RecoveryRung::other_browser, RecoveryRung::other_type, RecoveryRung::other_machine})
+            if (!other(form, rung)) rungs.erase(rung);
         if (provider_count_max_ < 2) rungs.erase(RecoveryRung::other_provider);
         return rungs;
     }
@@ -49,8 +51,9 @@ public:
                 form_.adjusted_for = failure;
             }
             break;
-        case RecoveryRung::other_browser: turn_to(other(form_, true)); break;
-        case RecoveryRung::other_type: turn_to(other(form_, false)); break;
+        case RecoveryRung::other_browser:
+        case RecoveryRung::other_type:
+        case RecoveryRung::other_machine: turn_to(other(form_, rung)); break;
         case RecoveryRung::other_provider:
             form_.providers_skipped =
                 static_cast<std::uint8_t>((form_.providers_skipped + 1) % provider_count_max_);
@@ -63,8 +66,8 @@ public:
     void reset() noexcept { form_ = {}; }
 
     [[nodiscard]] const WorkerForm& form() const noexcept { return form_; }
-    [[nodiscard]] BrowserType browser() const noexcept { return types_[form_.browser]; }
-    [[nodiscard]] bool has_other_browser() const noexcept { return types_.size() > 1; }
+    [[nodiscard]] BrowserType browser() const noexcept { return choices_[form_.browser].type; }
+    [[nodiscard]] bool has_other_browser() const noexcept { return choices_.size() > 1; }
 
 private:
     void turn_to(std::optional<std::uint8_t> browser) noexcept {
@@ -77,23 +80,30 @@ private:
     [[nodiscard]] std::optional<std::uint8_t>
     next_adjustment(const WorkerForm& form, BrowserFailureCategory failure) const noexcept {
         static_assert(browser::adjustment_attempt_max <= UINT8_MAX);
-        const auto attempt = browser::next_adjustment(types_[form.browser], failure, family_,
+        const auto attempt = browser::next_adjustment(choices_[form.browser].type, failure, family_,
                                                       {form.adjusted_for, form.adjustment});
         if (!attempt) return std::nullopt;
         return static_cast<std::uint8_t>(*attempt);
     }
-    /// The next one in turn whose type is the same as the form's, or is not.
+    /// By which rung a worker turns from the one to the other. Another machine is the larger step,
+    /// whatever runs there: its browser is not ours, and may be of any version.
+    [[nodiscard]] static constexpr RecoveryRung rung_between(WorkerAlternative from,
+                                                             WorkerAlternative to) noexcept {
+        if (from.machine != to.machine) return RecoveryRung::other_machine;
+        return from.type == to.type ? RecoveryRung::other_browser : RecoveryRung::other_type;
+    }
+    /// The next one in turn that this rung turns to.
     [[nodiscard]] std::optional<std::uint8_t> other(const WorkerForm& form,
-                                                    bool same_type) const noexcept {
-        for (std::size_t i = 1; i < types_.size(); ++i) {
-            const std::size_t at = (form.browser + i) % types_.size();
-            if ((types_[at] == types_[form.browser]) == same_type)
+                                                    RecoveryRung rung) const noexcept {
+        for (std::size_t i = 1; i < choices_.size(); ++i) {
+            const std::size_t at = (form.browser + i) % choices_.size();
+            if (rung_between(choices_[form.browser], choices_[at]) == rung)
                 return static_cast<std::uint8_t>(at);
         }
         return std::nullopt;
     }
 
-    std::vector<BrowserType> types_; ///< the configured one, then its alternatives
+    std::vector<WorkerAlternative> choices_; ///< the configured one, then its alternatives
     ModelFamily family_;
     std::uint8_t provider_count_max_;
     WorkerForm form_;

@@ -16,7 +16,7 @@ constexpr WorkerId r1{2}, r2{3}; ///< of two workers, the first and the second d
 /// Two chromium workers that may turn to Firefox, and two dormant slots.
 CoreConfig parallel(std::uint32_t models = 0) {
     CoreConfig config = CoreRig::workers(2);
-    config.worker_alternatives = {{BrowserType::firefox}, {BrowserType::firefox}};
+    config.worker_alternatives.assign(2, {{.type = BrowserType::firefox}});
     config.rival_count = 2;
     config.model_count = models;
     config.strategy = make_recovery_strategy(RecoveryStrategy::parallel);
@@ -69,6 +69,17 @@ TEST_CASE("a browser that is gone is started anew by the worker itself, another 
     CHECK(starts[0].worker == w0);
     CHECK(starts[1].worker == r1);
     CHECK(starts[1].rung == RecoveryRung::other_type);
+}
+
+TEST_CASE("where there is no other browser, a rival is started on another machine") {
+    CoreConfig config = parallel();
+    config.worker_alternatives.assign(2, {{.type = BrowserType::chromium, .machine = 1}});
+    Contest rig(std::move(config));
+    const auto starts = all<StartWorker>(rig.lose(w0, LossCause::process_exited));
+    REQUIRE(starts.size() == 2);
+    CHECK(starts[1].rung == RecoveryRung::other_machine);
+    CHECK(starts[1].form == WorkerForm{.browser = 1});
+    CHECK(starts[1].like == w0);
 }
 
 TEST_CASE("the worker that is back first ends the contest, and nothing of its rivals is left") {

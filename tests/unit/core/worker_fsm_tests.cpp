@@ -167,7 +167,9 @@ TEST_CASE("every rung has a time and tries of its own, within what is configured
 TEST_CASE("a browser that does not come back is replaced by others, in the order given") {
     CoreConfig config = WorkerRig::config(0, 20);
     config.worker_browsers = {BrowserType::chromium};
-    config.worker_alternatives = {{BrowserType::firefox, BrowserType::chromium, BrowserType::edge}};
+    config.worker_alternatives = {{{.type = BrowserType::firefox},
+                                   {.type = BrowserType::chromium},
+                                   {.type = BrowserType::edge}}};
     WorkerRig rig(config);
     (void)rig.fsm.start(rig.now);
     (void)rig.fsm.on_connected(rig.now);
@@ -204,7 +206,7 @@ TEST_CASE("a browser that does not come back is replaced by others, in the order
 
 TEST_CASE("a browser that is not there at all is replaced, not given up, if there is another") {
     CoreConfig config = WorkerRig::config(0, 10);
-    config.worker_alternatives = {{BrowserType::firefox}};
+    config.worker_alternatives.assign(1, {{.type = BrowserType::firefox}});
     WorkerRig rig(config);
     (void)rig.fsm.start(rig.now);
     NextWorkerStep step = NextWorkerStep::nothing;

@@ -72,7 +72,7 @@ TEST_CASE("settings are adjusted only while that adds some, whatever fails of wh
 TEST_CASE("another browser has had no settings yet, and another failure has others") {
     using enum BrowserFailureCategory;
     CoreConfig config;
-    config.worker_alternatives = {{BrowserType::firefox}};
+    config.worker_alternatives.assign(1, {{.type = BrowserType::firefox}});
     WorkerShape shape(config, 0);
     shape.apply(RecoveryRung::restart_adjusted, memory);
     CHECK(shape.form() == WorkerForm{.adjustment = 2, .adjusted_for = memory});
@@ -93,6 +93,78 @@ TEST_CASE("a family of models that has settings of its own has them after any fa
     CHECK(may_adjust(config, WorkerShape(config, 0), crash));
     config.rungs.erase(RecoveryRung::restart_adjusted);
     CHECK_FALSE(may_adjust(config, WorkerShape(config, 0), crash));
+}
+
+TEST_CASE("another browser is one on the same machine, and another machine has whatever is there") {
+    using enum RecoveryRung;
+    CoreConfig config; // a chromium
+    config.worker_alternatives = {{{.type = BrowserType::firefox},
+                                   {.type = BrowserType::chromium, .machine = 1},
+                                   {.type = BrowserType::firefox, .machine = 1},
+                                   {.type = BrowserType::chromium, .machine = 2},
+                                   {.type = BrowserType::chromium, .machine = 1}}};
+    WorkerShape shape(config, 0);
+    const auto has = [&](RecoveryRung rung) {
+        return shape.possible(config.rungs, BrowserFailureCategory::crash, shape.form())
+            .contains(rung);
+    };
+    const auto after = [&](RecoveryRung rung) {
+        shape.apply(rung, BrowserFailureCategory::crash);
+        return shape.form().browser;
+    };
+    CHECK_FALSE(has(other_browser)); // the other chromiums are elsewhere
+    CHECK(after(other_browser) == 0);
+    CHECK(after(other_type) == 1);
+    CHECK(after(other_machine) == 2);
+    CHECK(has(other_browser));
+    CHECK(after(other_browser) == 5);
+    CHECK(after(other_type) == 3);
+    CHECK(after(other_machine) == 4);
+    CHECK_FALSE(has(other_browser));
+    CHECK_FALSE(has(other_type));
+    CHECK(after(other_machine) == 5); // the next in turn that is not where it is
+    CHECK(after(other_machine) == 0); // and home again
+}
+
+TEST_CASE("there is no other machine where all browsers are on one") {
+    CoreConfig config;
+    const auto possible = [&] {
+        return WorkerShape(config, 0).possible(config.rungs, BrowserFailureCategory::crash, {});
+    };
+    CHECK_FALSE(possible().contains(RecoveryRung::other_machine));
+    config.worker_alternatives = {{{.type = BrowserType::firefox}}};
+    CHECK_FALSE(possible().contains(RecoveryRung::other_machine));
+    config.worker_alternatives[0].push_back({.type = BrowserType::edge, .machine = 1});
+    CHECK(possible().contains(RecoveryRung::other_machine));
+    config.rungs.erase(RecoveryRung::other_machine);
+    CHECK_FALSE(possible().contains(RecoveryRung::other_machine));
+}
+
+TEST_CASE("a worker leaves its machine last, and comes home after a healthy spell") {
+    using enum RecoveryRung;
+    CoreConfig config;
+    config.restart_count_max = 20;
+    config.worker_alternatives = {
+        {{.type = BrowserType::chromium, .machine = 1}, {.type = BrowserType::firefox}}};
+    const ProgressiveRecoveryManager strategy;
+    RungStatistics statistics;
+    WorkerFsm fsm(config, 0, strategy, statistics);
+    TimePoint now{1h};
+    Prng prng{1};
+    (void)fsm.start(now);
+    std::vector<RecoveryRung> rungs;
+    while (fsm.rung() != other_machine && rungs.size() < 10) {
+        (void)fsm.on_start_failed(Errc::browser_not_found, true, now, prng); // not the end
+        if (fsm.state() == WorkerFsm::State::waiting) (void)fsm.on_time(now = fsm.deadline());
+        rungs.push_back(fsm.rung());
+    }
+    CHECK(rungs == std::vector{restart_browser, restart_adjusted, other_type, other_machine});
+    CHECK(fsm.form() == WorkerForm{.browser = 1});
+    REQUIRE(fsm.on_connected(now) == NextWorkerStep::serve);
+    now += config.restart_healthy_after;
+    (void)fsm.on_lost(LossCause::process_exited, now, prng);
+    CHECK(fsm.rung() == restart_browser);
+    CHECK(fsm.form() == WorkerForm{});
 }
 
 TEST_CASE("a strategy is told before each step whether there is something to adjust") {

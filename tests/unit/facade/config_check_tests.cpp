@@ -95,6 +95,31 @@ TEST_CASE("how a browser is controlled by WebDriver is checked member by member"
                 "browsers[].webdriver.capabilities_json.size()"));
 }
 
+TEST_CASE("an alternative on another machine has an endpoint, and is no number of workers") {
+    const auto with = [](auto change) {
+        return complaint([&](auto& c) {
+            c.remote_alternatives.emplace_back().webdriver.endpoint = "http://grid:4444/wd/hub";
+            change(c.remote_alternatives);
+        });
+    };
+    CHECK(with([](auto&) {}).empty());
+    CHECK(with([](auto& r) { r[0].webdriver.endpoint.clear(); }) ==
+          "ResourcePoolConfig::remote_alternatives[].webdriver.endpoint must be given, but is "
+          "empty");
+    CHECK(names(with([](auto& r) { r[0].webdriver.endpoint = "grid"; }),
+                "remote_alternatives[].webdriver.endpoint"));
+    CHECK(names(with([](auto& r) { r[0].webdriver.driver = "/usr/bin/chromedriver"; }),
+                "remote_alternatives[].webdriver.driver"));
+    CHECK(names(with([](auto& r) {
+                    r[0].extra_preferences = {{"a", "1"}};
+                }),
+                "remote_alternatives[].extra_preferences"));
+    CHECK(with([](auto& r) { r[0].count = 2; }) ==
+          "ResourcePoolConfig::remote_alternatives[].count must be 1, but is 2");
+    CHECK(with([](auto& r) { r.resize(16, r[0]); }).empty());
+    CHECK(names(with([](auto& r) { r.resize(17, r[0]); }), "remote_alternatives.size()"));
+}
+
 TEST_CASE("what is kept, and where, is checked member by member") {
     const auto with = [](auto change) {
         return complaint([&](auto& c) { change(c.fault_tolerance); });

@@ -41,7 +41,7 @@ public:
     /// Each recovery makes a worker one of the other type.
     static core::CoreConfig turning() {
         core::CoreConfig out = usual();
-        out.worker_alternatives.assign(workers, {BrowserType::firefox});
+        out.worker_alternatives.assign(workers, {{.type = BrowserType::firefox}});
         out.strategy = std::make_shared<OneRung>(RecoveryRung::other_type);
         return out;
     }

@@ -27,6 +27,14 @@ constexpr std::optional<core::LossCause> loss_of_domain(FailureDomain domain) no
     return std::nullopt;
 }
 
+/// As the pool judges what it sees itself: a closed connection is no hang, whichever thread's it
+/// was. But a browser without its control channel is as good as one that hangs: no page of it can
+/// be made anew.
+constexpr core::LossCause loss_of_connection(WorkerChannel channel) noexcept {
+    return channel == WorkerChannel::control ? core::LossCause::browser_hung
+                                             : core::LossCause::connection_closed;
+}
+
 constexpr core::LossCause loss_of_process(FailureDomain process) noexcept {
     switch (process) {
     case FailureDomain::compute:
@@ -48,6 +56,8 @@ inline std::optional<core::LossCause> loss_of(const BrowserFailure& failure,
     const auto& evidence = failure.evidence;
     if (const auto* exited = std::get_if<ProcessExited>(&evidence))
         return loss_of_process(exited->process);
+    if (const auto* closed = std::get_if<ConnectionClosed>(&evidence))
+        return loss_of_connection(closed->channel);
     if (std::holds_alternative<LaunchFailed>(evidence)) return process_exited;
     if (std::holds_alternative<PageCrashed>(evidence)) return page_crashed;
     if (std::holds_alternative<PageNavigated>(evidence)) return connection_closed;

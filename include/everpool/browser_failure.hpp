@@ -106,9 +106,10 @@ enum class ChannelAnswer : std::uint8_t {
 
 /// Who noticed that an answer was wrong.
 enum class WrongAnswerFinder : std::uint8_t {
-    canary,  ///< an inference whose answer is known
+    canary,  ///< an inference whose answer is known, and did not come
     vote,    ///< other workers, asked the same
-    warm_up, ///< the model's own warm-up, right after it was loaded
+    warm_up, ///< the model's own warm-up, right after it was loaded. In a recovery also a model
+             ///< that cannot be loaded any more, though the worker has served it
     host,    ///< the host, which knows a right answer from a wrong one
 };
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "everpool/browser_failure.hpp"
+#include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 
 namespace everpool::facade {
@@ -35,6 +36,12 @@ inline FailureEvidence evidence_of(core::LossCause cause) {
     case LossCause::memory_exhausted: return MemoryPressure{};
     }
     return UnhandledError{};
+}
+
+/// Of a notice of a loss, which says as well who found an answer wrong. \pre worker_lost
+inline FailureEvidence evidence_of(const core::Notice& notice) {
+    if (notice.found_by) return WrongAnswer{.found_by = *notice.found_by};
+    return evidence_of(notice.cause);
 }
 
 } // namespace everpool::facade

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <variant>
 
 using namespace std::chrono_literals;
 using namespace everpool;
@@ -32,6 +33,8 @@ TEST_CASE("a lone worker that begins to give wrong numbers is found by its canar
     const PoolEvent lost =
         test.wait_for([](const auto& e) { return e.kind == PoolEvent::Kind::worker_lost; });
     CHECK(lost.detail == "wrong_answer");
+    REQUIRE(lost.failure);
+    CHECK(std::get<WrongAnswer>(lost.failure->evidence).found_by == WrongAnswerFinder::canary);
     test.wait_for([&](const auto& e) {
         return e.kind == PoolEvent::Kind::worker_ready && e.generation > lost.generation;
     });

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <string>
+#include <variant>
 #include <vector>
 
 using namespace everpool;
@@ -101,6 +102,8 @@ TEST_CASE("a page that answers plausibly and wrongly is outvoted, told of and re
     const PoolEvent lost =
         test.wait_for([](const auto& e) { return e.kind == PoolEvent::Kind::worker_lost; });
     CHECK(lost.detail == "wrong_answer");
+    REQUIRE(lost.failure);
+    CHECK(std::get<WrongAnswer>(lost.failure->evidence).found_by == WrongAnswerFinder::vote);
     CHECK(lost.worker == told.worker);
     test.wait_for([&](const auto& e) {
         return e.kind == PoolEvent::Kind::worker_ready && e.worker == lost.worker &&
@@ -147,6 +150,8 @@ TEST_CASE(
         test.wait_for([](const auto& e) { return e.kind == PoolEvent::Kind::worker_lost; });
     CHECK(lost.worker == WorkerId{0});
     CHECK(lost.detail == "wrong_answer");
+    REQUIRE(lost.failure);
+    CHECK(std::get<WrongAnswer>(lost.failure->evidence).found_by == WrongAnswerFinder::vote);
     test.wait_for([&](const auto& e) {
         return e.kind == PoolEvent::Kind::worker_ready && e.worker == lost.worker &&
                e.generation > lost.generation;

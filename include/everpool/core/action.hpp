@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -159,6 +160,9 @@ struct Notice {
     ModelId model{ModelId::none()};   ///< of model_*
     RequestId request{};              ///< of request_*
     Errc code{};                      ///< of worker_failed, model_rejected, fleet_failing
+    /// Of worker_lost: who found the wrong answer. Empty for any other cause, and where it was not
+    /// the core that found it.
+    std::optional<WrongAnswerFinder> found_by{};
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 

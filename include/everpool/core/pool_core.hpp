@@ -297,7 +297,7 @@ private:
     template <class WorkerEvent>
     [[nodiscard]] bool is_current(const WorkerEvent&) const noexcept;
     void on_worker_time(WorkerId, Turn&);
-    bool lose(WorkerId, LossCause, Turn&);
+    bool lose(WorkerId, LossCause, Turn&, std::optional<WrongAnswerFinder> found_by = {});
     void return_operations(WorkerId, Turn&);
     bool follow(WorkerId, NextWorkerStep, Turn&);
     void give_up(WorkerId, Turn&);

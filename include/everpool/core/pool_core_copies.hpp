@@ -366,7 +366,7 @@ inline void PoolCore::restart_quarantined(Turn& turn) {
         if (!worker.is_quarantined || worker.session.in_flight() != 0 || worker.lease != no_slot)
             continue;
         ++stats_.quarantines;
-        lose(WorkerId{i}, LossCause::wrong_answer, turn);
+        lose(WorkerId{i}, LossCause::wrong_answer, turn, WrongAnswerFinder::vote);
     }
 }
 

@@ -31,7 +31,7 @@ inline bool PoolCore::on_canary_answer(WorkerId id, ModelId model, bool is_right
         use_worker(id, turn);
     } else {
         ++stats_.canaries_wrong;
-        lose(id, LossCause::wrong_answer, turn);
+        lose(id, LossCause::wrong_answer, turn, WrongAnswerFinder::canary);
     }
     return true;
 }

@@ -88,7 +88,7 @@ inline bool PoolCore::handle(const ModelRejected& event, Turn& turn) {
     if (!is_current(event)) return false;
     if (on_canary_answer(event.worker, event.model, false, turn)) return true;
     if (workers_[event.worker.value].fsm.is_step_in_vain(event.model))
-        return lose(event.worker, LossCause::wrong_answer, turn);
+        return lose(event.worker, LossCause::wrong_answer, turn, WrongAnswerFinder::warm_up);
     const NextWorkerStep step =
         workers_[event.worker.value].fsm.on_model_rejected(event.model, turn.now);
     if (step == NextWorkerStep::unexpected) return false;
@@ -140,7 +140,7 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
     follow(id, worker.fsm.on_time(turn.now), turn);
     if (worker.canary.is_overdue(turn.now)) {
         ++stats_.canaries_wrong;
-        lose(id, LossCause::wrong_answer, turn);
+        lose(id, LossCause::wrong_answer, turn, WrongAnswerFinder::canary);
         return;
     }
     if (worker.canary.is_due(turn.now)) ask_canary(id, turn);
@@ -182,7 +182,8 @@ inline void PoolCore::arm(WorkerId id) {
 // --- loss and restart ----------------------------------------------------------------------------
 
 /// \return whether that was news
-inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
+inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn,
+                           std::optional<WrongAnswerFinder> found_by) {
     WorkerSlot& worker = workers_[id.value];
     const bool was_alive = worker.fsm.is_alive();
     const Generation generation = worker.fsm.generation();
@@ -198,7 +199,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn) {
                      .worker = id,
                      .generation = generation,
                      .other = worker.rival_of,
-                     .cause = cause});
+                     .cause = cause,
+                     .found_by = found_by});
     // Callers first: their requests are on other workers before the restart begins.
     return_operations(id, turn);
     worker.session.reset();

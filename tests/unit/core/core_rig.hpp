@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace everpool::core {
@@ -41,6 +42,14 @@ bool has(const Actions& actions, const What& what) {
     for (const Action& action : actions)
         if (action == Action(what)) return true;
     return false;
+}
+
+/// What the only loss among them was found by.
+inline std::optional<WrongAnswerFinder> finder_of_loss(const Actions& actions) {
+    std::vector<Notice> losses = all<Notice>(actions);
+    std::erase_if(losses, [](const Notice& one) { return one.what != Notice::What::worker_lost; });
+    REQUIRE(losses.size() == 1);
+    return losses.front().found_by;
 }
 
 /// Index of an action; the number of actions if it is not there.

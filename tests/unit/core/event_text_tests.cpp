@@ -50,6 +50,12 @@ TEST_CASE("texts name their fields, ids of none are a dash, never is a word") {
                                 .generation = Generation{2},
                                 .rung = RecoveryRung::replace_compute}}) ==
           "Notice what=worker_starting worker=0 generation=2 rung=replace_compute");
+    CHECK(text_of(Action{Notice{.what = Notice::What::worker_lost,
+                                .worker = WorkerId{0},
+                                .generation = Generation{2},
+                                .cause = LossCause::wrong_answer,
+                                .found_by = WrongAnswerFinder::vote}}) ==
+          "Notice what=worker_lost worker=0 generation=2 cause=wrong_answer found_by=vote");
 }
 
 TEST_CASE("events and actions can be written to a stream") {

@@ -103,6 +103,7 @@ TEST_CASE("a worker that dissents again gets no more work and is started anew") 
         if (id == 1) continue;
         CHECK(only<StartWorker>(end).worker == w0);
         CHECK(only<StartWorker>(end).cause == LossCause::wrong_answer);
+        CHECK(finder_of_loss(end) == WrongAnswerFinder::vote);
     }
     CHECK(rig.core.stats().quarantines == 1);
     CHECK(rig.state(w0) == WorkerState::starting);

@@ -76,6 +76,7 @@ TEST_CASE("a worker whose known answer is another one now loses what it has, and
     CHECK(restart.worker == sent.worker);
     CHECK(restart.cause == LossCause::wrong_answer);
     CHECK(restart.rung == RecoveryRung::replace_compute);
+    CHECK(finder_of_loss(seen) == WrongAnswerFinder::canary);
     CHECK(only<Dispatch>(seen).worker != sent.worker); // the caller is served by another one
     CHECK(rig.core.stats().canaries_wrong == 1);
 }
@@ -144,6 +145,27 @@ TEST_CASE("a canary that is swallowed counts as a wrong one, though pings are an
     rig.start();
     const Actions seen = rig.pass_alive(15100ms); // its pings are answered all the time
     CHECK(only<StartWorker>(seen).cause == LossCause::wrong_answer);
+    CHECK(finder_of_loss(seen) == WrongAnswerFinder::canary);
+}
+
+TEST_CASE("a recovery's verification that fails is told as found by the warm-up") {
+    const bool is_loaded = GENERATE(true, false); // or the model does not even get so far
+    CAPTURE(is_loaded);
+    CoreRig rig(with_model(1));
+    rig.start();
+    const Actions lost = rig.lose(w0, LossCause::compute_hung);
+    CHECK_FALSE(finder_of_loss(lost)); // no answer was wrong
+    const Generation life = rig.generation(w0);
+    rig.send(WorkerConnected{w0, life});
+    if (is_loaded) rig.send(ModelLoaded{w0, life, m0});
+    const Actions seen = rig.send(ModelRejected{w0, life, m0, Errc::model_rejected});
+    CHECK(finder_of_loss(seen) == WrongAnswerFinder::warm_up);
+}
+
+TEST_CASE("what a driver calls a wrong answer was not found by the core") {
+    CoreRig rig(with_model(1));
+    rig.start();
+    CHECK_FALSE(finder_of_loss(rig.lose(w0, LossCause::wrong_answer)));
 }
 
 TEST_CASE("without models, or with an interval of zero, nobody is asked") {

@@ -96,6 +96,8 @@ public:
     void inject(WaitTicket ticket, const FaultOrder& order, InjectHandler handler);
 
 private:
+    friend struct PoolDriverProbe; ///< of the tests, which break what only a bug of ours breaks
+
     /// What was asked of one worker.
     struct Attempt {
         std::uint32_t number{0};

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <chrono>
 #include <vector>
 
 namespace everpool::tests {
@@ -24,6 +25,16 @@ public:
     void settle() {
         context_.restart();
         context_.poll();
+    }
+    /// Works until this is so. \return whether it has become so, which is not waited for for ever
+    template <class Condition>
+    bool work_until(Condition is_so) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+        while (!is_so() && std::chrono::steady_clock::now() < end) {
+            context_.restart();
+            context_.run_for(std::chrono::milliseconds{5}); // what is waited for need not be ours
+        }
+        return is_so();
     }
 
 private:

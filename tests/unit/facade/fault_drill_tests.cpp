@@ -1,11 +1,16 @@
-// Breaking workers on order, as far as it needs no browser: who is told what, and when.
+// Breaking workers on order, as far as it needs no browser: who is told what, and when; and what
+// becomes of a process that was stopped.
 // SPDX-License-Identifier: BSL-1.0
 #include "driver_rig.hpp"
 #include "facade/fault_drill.hpp"
 #include "support/catch.hpp"
+#include "support/processes.hpp"
+#include "support/silent_browser.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,12 +24,21 @@ namespace {
 /// What one who waits has been told: exactly one of these in the end.
 using FaultsTold = std::vector<std::pair<error_code, FaultReport>>;
 
-/// One worker, whose browser is at an endpoint and has no page.
+/// One worker, whose browser is at an endpoint and has no page; or is a process of this host.
 class DrillScene final : public facade::DrillGround {
 public:
-    [[nodiscard]] std::shared_ptr<FaultsTold> begin(Fault fault, WaitTicket ticket) {
+    explicit DrillScene(BrowserSpec browser = remote())
+        : worker_(WorkerId{0}, {std::move(browser)}, rig_.surroundings()) {}
+
+    /// Starts the browser's process. \return which one
+    [[nodiscard]] int start() {
+        worker_.start({.worker = WorkerId{0}, .generation = {1}});
+        return worker_.process_id();
+    }
+    [[nodiscard]] std::shared_ptr<FaultsTold>
+    begin(Fault fault, WaitTicket ticket, FaultIntensity intensity = FaultIntensity::mild) {
         auto told = std::make_shared<FaultsTold>();
-        drill_.begin({.fault = fault}, ticket,
+        drill_.begin({.fault = fault, .intensity = intensity}, ticket,
                      {[told](error_code ec, FaultReport report) {
                           told->emplace_back(ec, std::move(report));
                       },
@@ -33,6 +47,10 @@ public:
     }
     void withdraw(WaitTicket ticket) { drill_.withdraw(ticket); }
     void settle() { rig_.settle(); }
+    template <class Condition>
+    [[nodiscard]] bool work_until(Condition is_so) {
+        return rig_.work_until(is_so);
+    }
 
 private:
     static BrowserSpec remote() {
@@ -48,9 +66,17 @@ private:
     void cut_connections(WorkerId) override {}
 
     tests::DriverRig rig_;
-    WorkerDriver worker_{WorkerId{0}, {remote()}, rig_.surroundings()};
+    WorkerDriver worker_;
     FaultDrill drill_{rig_.strand(), rig_.strand(), *this};
 };
+
+/// The drill, and all that it has to wait for, stands still meanwhile.
+bool becomes_stopped(int process) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (!tests::is_stopped(process) && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
+    return tests::is_stopped(process);
+}
 
 } // namespace
 
@@ -83,4 +109,25 @@ TEST_CASE("a cancellation that comes after the fault was done changes nothing") 
     REQUIRE(told->size() == 1);
     CHECK_FALSE(told->front().first);
     CHECK(told->front().second.text.find("socket_drop") == 0);
+}
+
+// Who was told that a process has been stopped has nothing to cancel: and who forgot the fault then
+// would leave the process as it is for ever.
+TEST_CASE("a process that a mild fault has stopped goes on, also if the fault is cancelled then") {
+    const bool is_cancelled = GENERATE(false, true);
+    CAPTURE(is_cancelled);
+    const tests::SilentBrowser browser;
+    DrillScene scene(browser.spec());
+    const int process = scene.start();
+    REQUIRE(process != 0);
+    const auto told = scene.begin(Fault::browser_stop, {1});
+    REQUIRE(becomes_stopped(process));
+    if (is_cancelled) scene.withdraw({1});
+    scene.settle();
+    REQUIRE(told->size() == 1);
+    CHECK_FALSE(told->front().first);
+    CHECK(told->front().second.processes == std::vector<int>{process});
+    CHECK(scene.work_until([&] { return !tests::is_stopped(process); }));
+    CHECK_FALSE(tests::proc_file(process, "stat").empty()); // and is no process that has ended
+    CHECK(told->size() == 1);
 }

@@ -72,6 +72,11 @@ struct FaultToleranceOptions {
     ///             the same code, and Result has its outputs. And each idempotent request without a
     ///             lease is executed by three workers, whose vote decides; see Request::redundancy.
     ///
+    /// A pool that has fewer workers than its level wants (three at critical, two at high, standbys
+    /// counted) serves all the same. It says at its start, by PoolEvent::Kind::warning, what it
+    /// cannot do, and of each answer Result::votes says how many have voted: of two workers both
+    /// must agree, or the request completes with answers_disagree; one alone is believed.
+    ///
     /// level_table (fault_tolerance.hpp) says the same as data.
     FaultToleranceLevel level{FaultToleranceLevel::medium};
 

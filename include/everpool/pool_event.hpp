@@ -52,7 +52,7 @@ struct PoolEvent {
     RequestId request{};
     std::string model;  ///< of model_* events
     std::string detail; ///< see the kinds
-    Errc code{};
+    Errc code{};        ///< ok of a warning: nothing has failed, or not any more
     Diagnostics diagnostics;
     /// Of worker_lost, and of a page_message that tells of trouble: what failed, classified, with a
     /// fingerprint by which the same failure is known again on any machine.

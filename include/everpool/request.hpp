@@ -66,8 +66,9 @@ struct Request {
     /// which is believed. Empty: by the pool's fault tolerance level, 3 at critical and 1 below.
     ///
     /// Only for idempotent requests without a lease; others are executed by one worker whatever is
-    /// asked for. A pool that has fewer workers asks all it has. More than half of those asked must
-    /// agree: else it completes with answers_disagree, or with why they did not answer.
+    /// asked for. A pool that has fewer workers asks all it has: Votes::is_complete() tells. More
+    /// than half of those asked must agree, so that of two both must: else it completes with
+    /// answers_disagree, or with why they did not answer.
     std::optional<std::uint32_t> redundancy{};
 
     [[nodiscard]] static Request echo(std::vector<Tensor> inputs) {
@@ -110,12 +111,18 @@ struct Vote {
     [[nodiscard]] std::string fingerprint() const;
 };
 
-/// What the vote on a request was worth.
+/// What the vote on a request was worth. The verdict alone does not say: of two answers `agreed` is
+/// no more than that both are alike, which at level critical is all that a pool of two workers can
+/// give. is_complete() tells that from a vote of as many as were wished for.
 struct Votes {
     std::uint32_t asked{1}; ///< answers that were wished for; fewer workers, fewer answers
     VoteVerdict verdict{VoteVerdict::no_quorum}; ///< no_quorum: there was one answer, if any
     std::vector<Vote> answers{};                 ///< those that were counted
     std::string text{};                          ///< VoteReport::text()
+
+    /// Have as many answered as were wished for? Not where the pool has fewer workers, and not
+    /// where a straggler was not waited for.
+    [[nodiscard]] bool is_complete() const noexcept { return answers.size() >= asked; }
 
     [[nodiscard]] std::size_t agreeing() const noexcept {
         return static_cast<std::size_t>(

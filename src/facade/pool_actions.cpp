@@ -152,6 +152,14 @@ void PoolDriver::tell(PoolEvent event) {
     listener_.tell(event);
 }
 
+void PoolDriver::warn(Errc code, Diagnostics diagnostics) {
+    PoolEvent event;
+    event.kind = PoolEvent::Kind::warning;
+    event.code = code;
+    event.diagnostics = std::move(diagnostics);
+    tell(std::move(event));
+}
+
 bool PoolDriver::is_current(const WorkerDriver& worker, Generation generation) const noexcept {
     return worker.generation() == generation;
 }

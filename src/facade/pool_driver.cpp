@@ -5,6 +5,7 @@
 #include "everpool/recovery_strategy.hpp"
 #include "facade/config_check.hpp"
 #include "facade/file_check.hpp"
+#include "facade/level_shortage.hpp"
 #include "facade/worker_alternatives.hpp"
 
 #include <boost/asio/post.hpp>
@@ -173,13 +174,11 @@ void PoolDriver::perform_all() {
 void PoolDriver::tell_broken() {
     // Not when their workers are stopped: the last word of one of them may never come.
     recoveries_.end_all(Errc::internal_error);
-    PoolEvent event;
-    event.kind = PoolEvent::Kind::warning;
-    event.code = Errc::internal_error;
-    event.diagnostics.message =
+    Diagnostics why;
+    why.message =
         fmt::format("the pool stops: its invariant '{}' does not hold", core_.broken_because());
-    event.diagnostics.remedy = "this is a bug of Everpool; report it with this message";
-    tell(std::move(event));
+    why.remedy = "this is a bug of Everpool; report it with this message";
+    warn(Errc::internal_error, std::move(why));
 }
 
 void PoolDriver::arm_timer() {
@@ -330,6 +329,7 @@ error_code PoolDriver::prepare(Diagnostics& diagnostics) {
     browsers.resize(browsers.size() + rival_count(config_), slots_.front());
     if (const error_code ec = open_state(browsers, diagnostics)) return ec;
     open_recoveries();
+    for (Diagnostics& one : shortages_of_level(config_)) warn(Errc::ok, std::move(one));
     nest_ = std::make_unique<io::BrowserNest>();
     io::BridgeConfig bridge_config{};
     bridge_config.frame_bytes_max = config_.frame_bytes_max;

@@ -228,6 +228,7 @@ private:
         waiting.complete(executor_, std::move(results)...);
     }
     void tell(PoolEvent event);
+    void warn(Errc code, Diagnostics diagnostics);
     void finish_start(Errc code, Diagnostics diagnostics);
     void close_doors();
     [[nodiscard]] bool is_current(const WorkerDriver& worker, Generation generation) const noexcept;

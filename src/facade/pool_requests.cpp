@@ -425,7 +425,8 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
         break;
     case Errc::pool_draining: out.remedy = "a draining pool takes nothing new"; break;
     case Errc::answers_disagree:
-        out.remedy = "see Result::votes; ask more workers (Request::redundancy), or calibrate "
+        out.remedy = "see Result::votes; ask more workers (Request::redundancy), have more in the "
+                     "pool if fewer have answered than were asked for, or calibrate "
                      "ResourcePoolConfig::vote if engines round differently";
         break;
     case Errc::operation_failed: out.remedy = "see the remote text"; break;

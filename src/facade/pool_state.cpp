@@ -122,13 +122,6 @@ error_code PoolDriver::commit_plan(std::vector<Change> changes, Diagnostics& dia
 }
 
 void PoolDriver::warn_of_recovery(const ResumePlan& plan) {
-    const auto warn = [this](Errc code, Diagnostics diagnostics) {
-        PoolEvent event;
-        event.kind = PoolEvent::Kind::warning;
-        event.code = code;
-        event.diagnostics = std::move(diagnostics);
-        tell(std::move(event));
-    };
     const RecoveryReport& report = state_->recovery();
     if (report.is_durable_data_lost || report.ending == LogEnding::corruption)
         warn(Errc::storage_damaged, {"the kept state was not whole: " + report.text(), {}, {}, {}});

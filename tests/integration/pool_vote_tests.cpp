@@ -76,6 +76,7 @@ TEST_CASE("two engines agree on what they give back, and the result says so") {
     CHECK(answer.result.votes->asked == 3);
     CHECK(answer.result.votes->verdict == VoteVerdict::agreed);
     CHECK(answer.result.votes->agreeing() == 3);
+    CHECK(answer.result.votes->is_complete());
     CHECK(test.pool().snapshot().votes == 1);
     test.stop();
 }
@@ -167,7 +168,9 @@ TEST_CASE("of two engines that differ nobody can say which is right") {
     const Answer answer = test.run(module.request(3));
     CHECK(answer.ec == Errc::answers_disagree);
     REQUIRE(answer.result.votes);
+    CHECK(answer.result.votes->asked == 3);
     CHECK(answer.result.votes->answers.size() == 2);
+    CHECK_FALSE(answer.result.votes->is_complete());
     CHECK(answer.result.votes->verdict == VoteVerdict::undecided);
     test.stop();
     CHECK(test.pool().snapshot().undecided == 1);

@@ -118,7 +118,9 @@ ResourcePoolConfig config_for(std::string_view what, char** argv) {
     }
     config.on_event = [](const PoolEvent& event) {
         const std::string& text = event.diagnostics.remote_text;
-        if (event.kind == PoolEvent::Kind::warning) print("warning " + event.diagnostics.message);
+        // That level critical has too few workers here is meant so.
+        if (event.kind == PoolEvent::Kind::warning && event.code != Errc::ok)
+            print("warning " + event.diagnostics.message);
         if (event.kind != PoolEvent::Kind::page_message) return;
         if (const auto at = text.find("executed "); at != std::string::npos) print(text.substr(at));
     };

@@ -151,6 +151,17 @@ TEST_CASE("if nobody can say who is right, the request says so") {
     CHECK(rig.core.stats().failed == 1);
 }
 
+TEST_CASE("where three are asked for and there are two workers, the two decide if they agree") {
+    VoteRig rig(2);
+    const auto sent = rig.ask(1);
+    REQUIRE(sent.size() == 2);
+    rig.reply(sent[1]);
+    const auto count = only<CountVotes>(rig.reply(sent[0]));
+    CHECK(count.count == 2);
+    CHECK(only<Complete>(rig.send(verdict(count, 0b11))).code == Errc::ok);
+    CHECK(rig.core.stats().votes == 1);
+}
+
 TEST_CASE("what a driver calls agreed is none without the majority of those asked") {
     VoteRig rig;
     const auto sent = rig.ask(1);

@@ -130,6 +130,21 @@ TEST_CASE("nobody waits for a recovery in a pool that is broken, neither before 
     CHECK(*scene.recover(WorkerId{0}) == std::vector<error_code>{Errc::internal_error});
 }
 
+TEST_CASE("a level that wants more workers than there are is told of at the start, as a warning") {
+    ResourcePoolConfig config;
+    config.fault_tolerance.level = FaultToleranceLevel::high;
+    config.standby_count = 0;
+    PoolScene scene(config);
+    CHECK(scene.events(Kind::warning).empty());
+    scene.start();
+    const std::vector<PoolEvent> warnings = scene.events(Kind::warning);
+    REQUIRE(warnings.size() == 1);
+    CHECK(warnings[0].code == Errc::ok); // nothing has failed
+    CHECK(warnings[0].diagnostics.message.find("level high") == 0);
+    CHECK_FALSE(warnings[0].diagnostics.remedy.empty());
+    CHECK(scene.started().empty()); // it goes on
+}
+
 TEST_CASE("the event of a lost worker says who found its answer wrong") {
     using enum WrongAnswerFinder;
     const WrongAnswerFinder finder = GENERATE(canary, vote, warm_up);

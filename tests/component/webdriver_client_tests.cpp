@@ -355,8 +355,7 @@ TEST_CASE("a queue that is full refuses the newest, and nobody is called after f
         scene.client->navigate("http://x/", [&](error_code, auto&&...) { ++called; });
     CHECK(scene.navigate().ec == Errc::queue_full);
     scene.client->forget();
-    scene.context.restart();
-    scene.context.poll();
+    tests::settle(scene.context);
     CHECK(called == 0);
 }
 

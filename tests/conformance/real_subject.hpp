@@ -8,16 +8,15 @@
 #include "io/browser.hpp"
 #include "io/linux/process_group.hpp"
 #include "support/catch.hpp"
-#include "support/model_samples.hpp"
 #include "support/module_file.hpp"
 #include "support/run_until.hpp"
+#include "support/test_models.hpp"
 #include "worker_subject.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 
 namespace everpool::tests {
@@ -166,8 +165,7 @@ private:
     io::Bridge bridge_{
         strand_, {.frame_bytes_max = 1 << 20, .write_queue_bytes_max = 1 << 20}, *this};
     BusyModule busy_;
-    ModelSamples mlp_ =
-        load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
+    ModelSamples mlp_ = samples_of("mlp");
     facade::ModelRegistry models_{{ModelSpec{
         .name = "mlp",
         .file = mlp_.file,

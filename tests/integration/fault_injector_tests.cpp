@@ -7,6 +7,7 @@
 #include "support/busy_customer.hpp"
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
 #include <boost/asio/use_future.hpp>
 
@@ -21,8 +22,6 @@ using namespace std::chrono_literals;
 using Kind = PoolEvent::Kind;
 
 namespace {
-
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 
 ResourcePoolConfig pool_of(const BrowserSpec& browser, const ModelSamples& model,
                            std::vector<Provider> providers) {
@@ -104,7 +103,7 @@ private:
         return lost > lost_before && is_ready[0] && is_ready[1];
     }
 
-    const ModelSamples model_ = load_model_samples(models_dir, "mlp");
+    const ModelSamples model_ = samples_of("mlp");
     PoolUnderTest test_;
     std::unique_ptr<BusyCustomer> customer_;
 };
@@ -247,7 +246,7 @@ TEST_CASE("the loss of a WebNN context costs no answer") {
 TEST_CASE("a page that gives wrong numbers does so until it is recovered") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config = pool_of(of(type), mlp, wasm);
     config.browsers.at(0).count = 1;
     PoolUnderTest test(config);
@@ -291,7 +290,7 @@ TEST_CASE("what cannot be done is refused with the reason") {
 }
 
 TEST_CASE("a pool that does not run is not broken") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     PoolUnderTest test(pool_of(of(BrowserType::chromium), mlp, wasm));
     CHECK(test.inject(on_first(Fault::browser_kill)).first == Errc::pool_not_running);
 }

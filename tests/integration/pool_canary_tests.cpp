@@ -1,11 +1,10 @@
 // Wrong numbers that no vote sees: a model's known answer tells, at the start and ever after.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
-#include "support/model_samples.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
 #include <chrono>
-#include <filesystem>
 #include <string>
 #include <variant>
 
@@ -13,16 +12,8 @@ using namespace std::chrono_literals;
 using namespace everpool;
 using namespace everpool::tests;
 
-namespace {
-
-ModelSamples mlp_samples() {
-    return load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
-}
-
-} // namespace
-
 TEST_CASE("a lone worker that begins to give wrong numbers is found by its canary") {
-    const ModelSamples mlp = mlp_samples();
+    const ModelSamples mlp = samples_of("mlp");
     ResourcePoolConfig config;
     config.models = {spec_of(mlp, ModelFamily::text)};
     config.canary_interval = 100ms;
@@ -46,7 +37,7 @@ TEST_CASE("a lone worker that begins to give wrong numbers is found by its canar
 }
 
 TEST_CASE("a model that does not compute its known answer is served by nobody") {
-    const ModelSamples mlp = mlp_samples();
+    const ModelSamples mlp = samples_of("mlp");
     ResourcePoolConfig config;
     config.models = {spec_of(mlp, ModelFamily::text)};
     config.models[0].warm_up->answer = mlp.samples[1].outputs; // to another question

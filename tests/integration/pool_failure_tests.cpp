@@ -3,13 +3,12 @@
 #include "support/catch.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
 #include <signal.h>
-
-#include <filesystem>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -17,8 +16,6 @@ using namespace std::chrono_literals;
 using Kind = PoolEvent::Kind;
 
 namespace {
-
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 
 ResourcePoolConfig chromiums(std::uint32_t count) {
     ResourcePoolConfig config;
@@ -62,7 +59,7 @@ void run_through(PoolUnderTest& test, const ModelSamples& model, Fail fail) {
 } // namespace
 
 TEST_CASE("a browser killed in mid-run costs no answer, and comes back") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config = chromiums(2);
     config.models = {spec_of(mlp, ModelFamily::text)};
     PoolUnderTest test(config);
@@ -82,7 +79,7 @@ TEST_CASE("a browser killed in mid-run costs no answer, and comes back") {
 }
 
 TEST_CASE("a page that crashes costs no answer, and its browser stays") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config = chromiums(2);
     config.models = {spec_of(mlp, ModelFamily::text)};
     PoolUnderTest test(config);
@@ -101,7 +98,7 @@ TEST_CASE("a page that crashes costs no answer, and its browser stays") {
 }
 
 TEST_CASE("a Firefox whose page crashes comes back") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config = chromiums(1);
     config.browsers.at(0).type = BrowserType::firefox;
     config.models = {spec_of(mlp, ModelFamily::text)};

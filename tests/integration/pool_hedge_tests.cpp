@@ -1,11 +1,10 @@
 // A worker is late, and another one is asked as well.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
-#include "support/model_samples.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
 #include <chrono>
-#include <filesystem>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -13,8 +12,7 @@ using namespace everpool::tests;
 TEST_CASE("while one browser stands still for half a second, the other one answers for it") {
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
-    const auto mlp =
-        load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config;
     config.browsers.resize(1);
     config.browsers[0].type = type;

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/kept_state.hpp"
 #include "support/module_file.hpp"
+#include "support/run_until.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/thread_limit.hpp"
 
@@ -51,10 +52,7 @@ public:
     }
 
     /// Does what can be done without waiting for a browser.
-    void do_what_is_ready() {
-        context_.restart();
-        (void)context_.poll();
-    }
+    void do_what_is_ready() { settle(context_); }
 
     /// Works until nothing is left to do.
     void finish() {

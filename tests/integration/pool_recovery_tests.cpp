@@ -4,6 +4,7 @@
 #include "everpool/recovery_manager.hpp"
 #include "io/linux/process_group.hpp"
 #include "support/catch.hpp"
+#include "support/one_rung.hpp"
 #include "support/pool_under_test.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -12,7 +13,6 @@
 
 #include <signal.h>
 
-#include <filesystem>
 #include <future>
 
 using namespace everpool;
@@ -20,17 +20,6 @@ using namespace everpool::tests;
 using Kind = PoolEvent::Kind;
 
 namespace {
-
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
-
-/// Nothing but restarts with adjusted settings.
-class AlwaysAdjusted final : public BrowserRecoveryStrategy {
-public:
-    [[nodiscard]] std::string_view name() const noexcept override { return "always_adjusted"; }
-    [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation&) const override {
-        return RecoveryRung::restart_adjusted;
-    }
-};
 
 /// The worker is ready again, in a later life than that one.
 PoolEvent wait_until_ready(PoolUnderTest& test, Generation lost) {
@@ -48,7 +37,8 @@ std::string command_line(PoolUnderTest& test) {
 TEST_CASE("a restart with adjusted settings has them, milder ones first") {
     ResourcePoolConfig config;
     config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
-    config.fault_tolerance.custom_strategy = std::make_shared<AlwaysAdjusted>();
+    config.fault_tolerance.custom_strategy =
+        std::make_shared<OneRung>(RecoveryRung::restart_adjusted);
     PoolUnderTest test(config);
     test.start();
     RecoveryManager recovery(test.pool());
@@ -65,7 +55,7 @@ TEST_CASE("a restart with adjusted settings has them, milder ones first") {
         CHECK((command_line(test).find(strong) != std::string::npos) == is_second);
     }
     const RecoverySnapshot snapshot = recovery.snapshot();
-    CHECK(snapshot.strategy == "always_adjusted");
+    CHECK(snapshot.strategy == "one_rung");
     CHECK(snapshot.of(RecoveryStrategy::custom).successes == 2);
     test.stop();
 }

@@ -1,12 +1,11 @@
 // Several browsers answer one request, and a vote decides.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/catch.hpp"
-#include "support/model_samples.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/test_models.hpp"
 
-#include <filesystem>
 #include <string>
 #include <variant>
 #include <vector>
@@ -116,8 +115,7 @@ TEST_CASE("a page that answers plausibly and wrongly is outvoted, told of and re
 
 TEST_CASE(
     "a page that was patched while it ran, to give a model's numbers a tenth off, is outvoted") {
-    const auto mlp =
-        load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config = two_engines(2);
     config.models = {spec_of(mlp, ModelFamily::text)};
     const TemporaryDirectory state;

@@ -5,16 +5,14 @@
 #include "support/catch.hpp"
 #include "support/module_file.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
-#include <filesystem>
 #include <stdexcept>
 
 using namespace everpool;
 using namespace everpool::tests;
 
 namespace {
-
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 
 ResourcePoolConfig one_chromium(const ModelSamples& model) {
     ResourcePoolConfig config;
@@ -25,7 +23,7 @@ ResourcePoolConfig one_chromium(const ModelSamples& model) {
 } // namespace
 
 TEST_CASE("an answer that the host finds wrong has its worker recovered, and is asked again") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     PoolUnderTest test(one_chromium(mlp));
     test.start();
     const Request request = Request::inference("mlp", mlp.samples[1].inputs);
@@ -46,7 +44,7 @@ TEST_CASE("an answer that the host finds wrong has its worker recovered, and is 
 }
 
 TEST_CASE("an answer that is never right is an error in the end") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     PoolUnderTest test(one_chromium(mlp));
     test.start();
     const auto is_never_right = [](const Result&) { return false; };
@@ -62,7 +60,7 @@ TEST_CASE("an answer that is never right is an error in the end") {
 }
 
 TEST_CASE("what is the caller's fault, or must not be repeated, recovers nobody") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     const ModuleFile broken("broken",
                             "export async function run() { throw new Error('as ever'); }");
     ResourcePoolConfig config = one_chromium(mlp);
@@ -82,7 +80,7 @@ TEST_CASE("what is the caller's fault, or must not be repeated, recovers nobody"
 }
 
 TEST_CASE("a browser is recovered on the host's word") {
-    const auto mlp = load_model_samples(models_dir, "mlp");
+    const auto mlp = samples_of("mlp");
     PoolUnderTest test(one_chromium(mlp));
     test.start();
     const BrowserFailure failure = categorize_browser_failure(WrongAnswer{}, {});

@@ -48,8 +48,7 @@ TEST_CASE("one browser with WebNN answers on WebGPU and WASM too, as the model a
 
 TEST_CASE("a lost WebNN context is made anew in the same thread of the same page") {
     if (!is_webnn_browser_here()) return;
-    const auto mlp =
-        load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
+    const auto mlp = samples_of("mlp");
     ResourcePoolConfig config;
     config.browsers = {webnn_browser()};
     config.models = {spec_of(mlp, ModelFamily::text, {Provider::webnn})};

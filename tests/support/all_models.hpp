@@ -4,17 +4,14 @@
 
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
-#include <filesystem>
 #include <utility>
 #include <vector>
 
 namespace everpool::tests {
 
-inline const auto models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 inline constexpr float tolerance = 1e-4f;
-
-inline ModelSamples samples_of(const char* name) { return load_model_samples(models_dir, name); }
 
 /// Every sample of every model, with `providers` in their order; `expected` must be the one in use.
 inline void check_all_models(BrowserSpec browser, const std::vector<Provider>& providers,

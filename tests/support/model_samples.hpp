@@ -2,7 +2,7 @@
 // tests/models/README.md.
 // SPDX-License-Identifier: BSL-1.0
 //
-//     const ModelSamples mlp = load_model_samples(EVERPOOL_TESTS_DIR "/models", "mlp");
+//     const ModelSamples mlp = samples_of("mlp"); // test_models.hpp
 //     pool.async_run(Request::inference("mlp", mlp.samples[0].inputs), ...);
 //     CHECK(largest_difference(result.outputs, mlp.samples[0].outputs) <= 1e-4);
 #pragma once

@@ -15,6 +15,7 @@
 // seconds.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -26,7 +27,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -36,10 +36,6 @@
 namespace {
 
 using namespace everpool;
-
-tests::ModelSamples mlp_samples() {
-    return tests::load_model_samples(std::filesystem::path(EVERPOOL_TESTS_DIR) / "models", "mlp");
-}
 
 void print(const std::string& line) {
     // One write a line: what was written is the parent's, whenever this process dies.
@@ -69,7 +65,7 @@ void wait_for(const ResourcePool& pool, std::uint32_t in_flight, std::size_t ope
 }
 
 void leave_unfinished(Runtime& runtime, ResourcePool& pool) {
-    const auto mlp = mlp_samples();
+    const auto mlp = tests::samples_of("mlp");
     for (std::size_t i = 0; i < 20; ++i)
         (void)runtime.run(pool, Request::inference("mlp", mlp.samples[i % 8].inputs));
     pool.async_run(module_request(1, true), ignore);
@@ -109,7 +105,7 @@ ResourcePoolConfig config_for(std::string_view what, char** argv) {
     config.fault_tolerance.state_directory = argv[3];
     config.max_in_flight_per_worker = 3;
     if (what == "unfinished") {
-        config.models = {tests::spec_of(mlp_samples(), ModelFamily::text)};
+        config.models = {tests::spec_of(tests::samples_of("mlp"), ModelFamily::text)};
         config.browsers.at(0).count = 2;
         config.max_in_flight_per_worker = 2;
     } else if (what == "unrecorded") {

@@ -6,6 +6,7 @@
 #include "facade/worker_driver.hpp"
 #include "io/bridge.hpp"
 #include "io/browser.hpp"
+#include "support/run_until.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -21,11 +22,7 @@ public:
     [[nodiscard]] facade::WorkerSurroundings& surroundings() noexcept { return surroundings_; }
     [[nodiscard]] const std::vector<core::Event>& reports() const noexcept { return reports_; }
     [[nodiscard]] const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
-    /// What can be done now is done.
-    void settle() {
-        context_.restart();
-        context_.poll();
-    }
+    void settle() { tests::settle(context_); }
     /// Works until this is so. \return whether it has become so, which is not waited for for ever
     template <class Condition>
     bool work_until(Condition is_so) {

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/processes.hpp"
 #include "support/silent_browser.hpp"
+#include "support/told_results.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -21,8 +22,7 @@ using facade::WorkerDriver;
 
 namespace {
 
-/// What one who waits has been told: exactly one of these in the end.
-using FaultsTold = std::vector<std::pair<error_code, FaultReport>>;
+using FaultsTold = tests::ToldResults<FaultReport>;
 
 /// One worker, whose browser is at an endpoint and has no page; or is a process of this host.
 class DrillScene final : public facade::DrillGround {
@@ -39,10 +39,7 @@ public:
     begin(Fault fault, WaitTicket ticket, FaultIntensity intensity = FaultIntensity::mild) {
         auto told = std::make_shared<FaultsTold>();
         drill_.begin({.fault = fault, .intensity = intensity}, ticket,
-                     {[told](error_code ec, FaultReport report) {
-                          told->emplace_back(ec, std::move(report));
-                      },
-                      rig_.strand()});
+                     {tests::handler_into<FaultReport>(told), rig_.strand()});
         return told;
     }
     void withdraw(WaitTicket ticket) { drill_.withdraw(ticket); }

@@ -3,6 +3,7 @@
 #include "everpool/browser/failure_classification.hpp"
 #include "facade/pool_driver.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
 #include "support/silent_browser.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -91,8 +92,7 @@ private:
     template <class Body>
     void on_strand(Body body) {
         boost::asio::post(driver_->strand(), std::move(body));
-        context_.restart();
-        context_.poll();
+        tests::settle(context_);
     }
 
     tests::SilentBrowser browser_;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/recovery_desk.hpp"
 #include "support/catch.hpp"
+#include "support/run_until.hpp"
+#include "support/told_results.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -22,8 +24,7 @@ namespace {
 
 constexpr WorkerId w0{0}, w1{1};
 
-/// What one who waits has been told: exactly one of these in the end.
-using Told = std::vector<std::pair<error_code, RecoveryRecord>>;
+using RecoveriesTold = tests::ToldResults<RecoveryRecord>;
 
 class DeskScene {
 public:
@@ -44,21 +45,15 @@ public:
              .cause = LossCause::page_crashed,
              .rung = RecoveryRung::reload_page});
     }
-    [[nodiscard]] std::shared_ptr<Told> wait(WorkerId worker, WaitTicket ticket = {}) {
-        auto told = std::make_shared<Told>();
+    [[nodiscard]] std::shared_ptr<RecoveriesTold> wait(WorkerId worker, WaitTicket ticket = {}) {
+        auto told = std::make_shared<RecoveriesTold>();
         desk_.wait(worker, ticket,
-                   {[told](error_code ec, RecoveryRecord record) {
-                        told->emplace_back(ec, std::move(record));
-                    },
-                    context_.get_executor()});
+                   {tests::handler_into<RecoveryRecord>(told), context_.get_executor()});
         return told;
     }
     [[nodiscard]] RecoveryDesk& desk() noexcept { return desk_; }
     /// What has been completed until now is told.
-    void settle() {
-        context_.restart();
-        context_.poll();
-    }
+    void settle() { tests::settle(context_); }
 
 private:
     boost::asio::io_context context_{1};

@@ -4,8 +4,8 @@
 
 #include "everpool/core/pool_core.hpp"
 #include "everpool/core/state_core.hpp"
-#include "everpool/recovery_strategy.hpp"
 #include "facade/state_scribe.hpp"
+#include "support/one_rung.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -17,16 +17,6 @@
 #include <vector>
 
 namespace everpool::tests {
-
-/// Always wants the same.
-struct OneRung final : BrowserRecoveryStrategy {
-    explicit OneRung(RecoveryRung wanted) : rung(wanted) {}
-    [[nodiscard]] std::string_view name() const noexcept override { return "one_rung"; }
-    [[nodiscard]] std::optional<RecoveryRung> next(const RecoverySituation&) const override {
-        return rung;
-    }
-    RecoveryRung rung;
-};
 
 class ScribeRig : public facade::ScribeSources {
 public:

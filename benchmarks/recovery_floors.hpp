@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // A bare browser beside a pool of one worker that is under the same load: started, its page opened,
-// the model loaded and run once; then the page is reloaded, and the model loaded and run once more.
+// the model loaded and run once; then the page is reloaded, and the model loaded and run once more;
+// and once more after its process was killed, which not every browser survives.
 // That is what a worker's recovery has to do, in the same circumstances: one browser works, another
 // one comes back.
 #pragma once
@@ -33,12 +34,14 @@ namespace scenario {
 struct RecoveryFloors {
     std::vector<double> cold_start, reload; ///< each with the model's load and first run
     std::vector<double> session;            ///< the model's load and first run alone
+    /// As `reload`, of a page whose process has died, from when that is known on.
+    std::vector<double> reload_after_crash;
 };
 
 class BareBrowser final : everpool::io::BrowserListener, everpool::io::BridgeListener {
 public:
     BareBrowser(const everpool::BrowserSpec& browser, const everpool::ModelSpec& model)
-        : model_(model) {
+        : model_(model), survives_its_page_(browser.type != everpool::BrowserType::webkit) {
         if (bridge_.listen()) throw std::runtime_error("the bridge cannot listen");
         bridge_.add_model(model.name, model.file);
         everpool::io::BrowserOptions options;
@@ -52,7 +55,7 @@ public:
         browser_ = everpool::io::make_browser(context_.get_executor(), std::move(options), *this);
     }
 
-    /// One cold start and one reload.
+    /// One cold start, and one reload of each kind.
     void measure(RecoveryFloors& into) {
         const auto started = Clock::now();
         browser_->async_launch([this](everpool::error_code ec, const everpool::Diagnostics& why) {
@@ -68,14 +71,14 @@ public:
         into.cold_start.push_back(milliseconds(Clock::now() - started));
         into.session.push_back(milliseconds(answered_ - asked_));
 
-        const auto reloaded = Clock::now();
-        browser_->async_reload_page(
-            page_, admit(), [this](everpool::error_code ec, const everpool::Diagnostics& why) {
-                if (ec) fail(why.text());
-            });
-        run_until_answered();
-        into.reload.push_back(milliseconds(Clock::now() - reloaded));
+        into.reload.push_back(reload());
         into.session.push_back(milliseconds(answered_ - asked_));
+        if (!survives_its_page_) {
+            has_crashed_ = false;
+            browser_->crash_page(page_);
+            run_until([&] { return has_crashed_; });
+            into.reload_after_crash.push_back(reload());
+        }
         bool is_closed = false;
         browser_->async_close(
             false, [&](everpool::error_code, const everpool::Diagnostics&) { is_closed = true; });
@@ -83,6 +86,16 @@ public:
     }
 
 private:
+    double reload() {
+        const auto begun = Clock::now();
+        browser_->async_reload_page(
+            page_, admit(), [this](everpool::error_code ec, const everpool::Diagnostics& why) {
+                if (ec) fail(why.text());
+            });
+        run_until_answered();
+        return milliseconds(Clock::now() - begun);
+    }
+
     std::string admit() {
         ++generation_.value;
         hellos_ = 0;
@@ -108,7 +121,7 @@ private:
 
     void on_browser_exited(int) override {}
     void on_page_crashed(const everpool::io::PageId&, const std::string& reason) override {
-        fail("its page crashed: " + reason);
+        if (std::exchange(has_crashed_, true)) fail("its page crashed: " + reason);
     }
     void on_hello(everpool::WorkerId, everpool::Generation, everpool::wire::Channel,
                   everpool::wire::Hello) override {
@@ -142,6 +155,7 @@ private:
     }
 
     everpool::ModelSpec model_;
+    bool survives_its_page_; ///< a WebDriver session of WebKitGTK does not
     boost::asio::io_context context_{1};
     everpool::io::BrowserNest nest_;
     everpool::io::Bridge bridge_{
@@ -153,6 +167,7 @@ private:
     everpool::io::PageId page_;
     int hellos_{0};
     bool has_answered_{false};
+    bool has_crashed_{true}; ///< or no crash of its page is wanted
     everpool::TimePoint asked_{}, answered_{};
     std::optional<std::string> trouble_;
 };

@@ -106,6 +106,11 @@ inline bool ends_browser(everpool::Fault fault, everpool::BrowserType engine) {
     }
 }
 
+/// Its page needs a new process, which a plain reload does not.
+inline bool kills_page_process(everpool::Fault fault) {
+    return fault == everpool::Fault::renderer_kill || fault == everpool::Fault::page_crash;
+}
+
 inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
                      everpool::BrowserType engine, bool judges_times) {
     Verdict out;
@@ -134,6 +139,9 @@ inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
                    fmt::format("from detection to full capacity, p50 <= 1.3 x {} and model load = "
                                "{:.0f}",
                                is_cold ? "cold start" : "reload", limit));
+        if (kills_page_process(row.fault) && !is_cold && !floors.reload_after_crash.empty())
+            out.rule += fmt::format("; a bare browser's page whose process died takes {:.0f}",
+                                    median(floors.reload_after_crash));
     }
     return out;
 }

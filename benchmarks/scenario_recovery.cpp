@@ -132,6 +132,7 @@ private:
         floors_json_[std::string(name_of(provider))] =
             boost::json::object{{"cold_start_and_model", times(made.cold_start)},
                                 {"reload_and_model", times(made.reload)},
+                                {"reload_after_crash_and_model", times(made.reload_after_crash)},
                                 {"fresh_session", times(made.session)}};
         return made;
     }

@@ -64,7 +64,8 @@ TEST_CASE("a restart with adjusted settings has them, milder ones first") {
 TEST_CASE("the first restart with adjusted settings after a lost GPU is on the processor") {
     ResourcePoolConfig config;
     config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
-    config.fault_tolerance.custom_strategy = std::make_shared<AlwaysAdjusted>();
+    config.fault_tolerance.custom_strategy =
+        std::make_shared<OneRung>(RecoveryRung::restart_adjusted);
     PoolUnderTest test(config);
     test.start();
     RecoveryManager recovery(test.pool());

@@ -39,7 +39,9 @@ struct PoolEvent {
         fleet_failing,   ///< the starts of all workers fail alike: `worker` alone goes on trying
         worker_replaced, ///< its rival `successor` was ready first, and is what it was
         fleet_recovered, ///< `worker` is ready; the others are started
-        warning,         ///< something an operator should know; diagnostics.message
+        /// Something an operator should know: diagnostics.message and .remedy. At the start, that a
+        /// level has fewer workers than it wants; later, that state is not kept, or is again.
+        warning,
     };
 
     Kind kind{};

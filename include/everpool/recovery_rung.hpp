@@ -13,7 +13,8 @@
 //
 // A machine is where a WebDriver endpoint is (WebDriverOptions::endpoint), or this one. Another one
 // is there if ResourcePoolConfig::remote_alternatives names one, or if the worker itself is at an
-// endpoint: then this machine is another one.
+// endpoint: then this machine is another one. Machines are told apart by the endpoint's host, port
+// and path, so that two drivers on one host count as two.
 #pragma once
 
 #include <array>

@@ -44,13 +44,15 @@ enum class PageThread : std::uint8_t { main, compute };
 class BrowserListener {
 public:
     virtual ~BrowserListener() = default;
-    /// The browser process has exited and was reaped (also after close). Handlers that wait for the
-    /// browser complete after it, no other callback of the listener comes. Not called for a browser
-    /// that has not been launched: the launch's handler tells it. Nor for one at an endpoint of
-    /// somebody else's, which has no process here.
+    /// The browser process has exited (also after close), or cannot but exit at once: its number is
+    /// still its own until it is reaped, and handlers that wait for the browser complete then. No
+    /// other callback of the listener comes. Not called for a browser that has not been launched:
+    /// the launch's handler tells it. Nor for one at an endpoint of somebody else's, which has no
+    /// process here.
     virtual void on_browser_exited(int wait_status) = 0;
     /// The engine says that the page's process died, or that the page went away by itself. Over
-    /// WebDriver, which says nothing by itself, the page's process is watched instead.
+    /// WebDriver, which says nothing by itself, and of Firefox, which says it late, the page's
+    /// process is watched.
     virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
 };
 

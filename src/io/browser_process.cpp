@@ -154,8 +154,8 @@ void BrowserProcess::watch_for_death() {
 }
 
 void BrowserProcess::tell_exit(int status) {
-    if (has_launched_ && !std::exchange(is_exit_told_, true) && listener_ != nullptr)
-        listener_->on_browser_exited(status);
+    if (!has_launched_) return;
+    if (auto* const to = std::exchange(listener_, nullptr)) to->on_browser_exited(status);
 }
 
 void BrowserProcess::launch_failed(error_code cause, const std::string& why) {

@@ -97,7 +97,7 @@ private:
     void start();
     void watch_for_death();
     void on_exit(int status);
-    void tell_exit(int status);
+    void tell_exit(int status); ///< once, and nothing after it
     void fail_launch(Errc code, error_code cause, const std::string& why);
     void finish_launch(error_code ec, Diagnostics diagnostics);
     void settle(int rounds_left);
@@ -113,7 +113,6 @@ private:
     int starts_{0};
     std::optional<ProcessWatch> death_watch_; ///< of the leader
     bool has_launched_{false};
-    bool is_exit_told_{false};
     bool is_control_lost_{false};
     boost::asio::steady_timer timer_; ///< of the launch, then of the grace, then of settling
     Handler launch_handler_;

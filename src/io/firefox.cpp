@@ -30,9 +30,7 @@ constexpr std::size_t line_bytes_max = 4096;
 constexpr std::chrono::seconds revival_patience{3};
 
 /// A content process that has been given a site is named after that.
-bool is_of_a_site(int process) {
-    return read_proc(process, "comm").starts_with("Isolated Web Co");
-}
+bool is_of_a_site(int process) { return read_proc(process, "comm").starts_with("Isolated Web Co"); }
 
 std::string text_at(const json::value* value, std::string_view key) {
     const auto* object = value == nullptr ? nullptr : value->if_object();
@@ -80,7 +78,10 @@ void Firefox::connect(std::uint16_t port) {
             if (const auto self = weak.lock()) self->on_event(method, parameters);
         },
         [weak] {
-            if (const auto self = weak.lock()) self->control_lost();
+            const auto self = weak.lock();
+            if (!self) return;
+            self->stop_following(); // its pages go with it
+            self->control_lost();
         });
     bidi_->async_connect(port, [weak](error_code ec) {
         const auto self = weak.lock();
@@ -128,7 +129,7 @@ void Firefox::async_open_page(std::string url, PageHandler handler) {
 }
 
 void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
-    pages_.try_emplace(page);
+    if (pages_.try_emplace(page).second) stop_following();
     bidi_->send("browsingContext.navigate", {{"context", page}, {"url", url}, {"wait", "none"}},
                 [page, handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
                                                      const json::value&) {
@@ -138,12 +139,13 @@ void Firefox::navigate(PageId page, std::string url, PageHandler handler) {
 
 void Firefox::async_close_page(PageId page, Handler handler) {
     if (!bidi_) return complete_as_lost(std::move(handler));
+    stop_following();
     if (const auto found = pages_.find(page); found != pages_.end())
         found->second.is_end_news = false;
     bidi_->send("browsingContext.close", {{"context", page}},
                 [weak = weak_self<Firefox>(), page, handler = std::move(handler)](
                     error_code ec, const Diagnostics& diagnostics, const json::value&) {
-                    if (const auto self = weak.lock()) self->pages_.erase(page);
+                    if (const auto self = weak.lock()) self->forget_page(page);
                     handler(ec, diagnostics);
                 });
 }
@@ -153,10 +155,13 @@ void Firefox::async_reload_page(PageId page, std::string url, Handler handler) {
     const auto found = pages_.find(page);
     if (found == pages_.end() || !found->second.is_dead)
         return reload(page, std::move(url), std::move(handler));
-    found->second.revival = Revival{std::move(url), std::move(handler)};
-    revival_timer_.expires_after(revival_patience);
-    revival_timer_.async_wait([weak = weak_self<Firefox>()](error_code ec) {
-        if (const auto self = weak.lock(); self && !ec) self->revive_pages();
+    auto& revival = found->second.revival;
+    if (revival) complete_as_lost(std::move(revival->handler)); // it has been overtaken
+    revival.emplace(std::move(url), std::move(handler), boost::asio::steady_timer(strand()));
+    revival->patience.expires_after(revival_patience);
+    revival->patience.async_wait([weak = weak_self<Firefox>(), page](error_code ec) {
+        // It does not show that it knows of the death; then let us see how far a reload comes.
+        if (const auto self = weak.lock(); self && !ec) self->revive(page);
     });
 }
 
@@ -173,13 +178,19 @@ void Firefox::reload(const PageId& page, std::string url, Handler handler) {
              });
 }
 
-/// It does not show that it knows of the death; then let us see how far a reload comes.
-void Firefox::revive_pages() {
-    for (auto& [id, page] : pages_) {
-        page.is_dead = false;
-        if (auto revival = std::exchange(page.revival, std::nullopt); revival && bidi_)
-            reload(id, std::move(revival->url), std::move(revival->handler));
-    }
+void Firefox::revive(const PageId& page) {
+    const auto found = pages_.find(page);
+    if (found == pages_.end()) return;
+    found->second.is_dead = false;
+    if (auto revival = std::exchange(found->second.revival, std::nullopt))
+        reload(page, std::move(revival->url), std::move(revival->handler));
+}
+
+void Firefox::forget_page(const PageId& page) {
+    const auto found = pages_.find(page);
+    if (found == pages_.end()) return;
+    if (auto& revival = found->second.revival) complete_as_lost(std::move(revival->handler));
+    pages_.erase(found);
 }
 
 void Firefox::async_ask_browser(Handler handler) {
@@ -238,27 +249,32 @@ std::vector<int> Firefox::processes(BrowserPart part) const {
     return engine_processes(BrowserEngine::gecko, part, process_id());
 }
 
-/// Pages have a process for their site, which its threads' names tell from one that is kept ready
-/// for a page to come. Which page is where is not told, so that nothing is concluded of several.
-void Firefox::follow_content_process() {
+/// A page has a process for its site, which its threads' names tell from one that is kept ready for
+/// a page to come. Which page is where is not told, so that nothing is concluded of several.
+void Firefox::follow_content_process(const PageId& page) {
     std::vector<int> candidates = processes(BrowserPart::page);
     std::erase_if(candidates, [](int process) { return !is_of_a_site(process); });
-    const int newest = candidates.empty() ? 0 : candidates.back();
-    if (newest == content_process_) return;
-    content_process_ = newest;
-    content_watch_.reset();
-    if (newest == 0) return;
-    content_watch_.emplace(strand(), newest, process_id(), [weak = weak_self<Firefox>()] {
-        if (const auto self = weak.lock()) self->on_content_process_died();
-    });
+    if (pages_.size() != 1 || candidates.size() != 1) return stop_following();
+    if (candidates.front() == content_process_) return;
+    content_process_ = candidates.front();
+    content_watch_.emplace(strand(), content_process_, process_id(),
+                           [weak = weak_self<Firefox>(), page] {
+                               if (const auto self = weak.lock())
+                                   self->on_content_process_died(page);
+                           });
 }
 
-void Firefox::on_content_process_died() {
+void Firefox::stop_following() {
     content_process_ = 0;
-    if (pages_.size() != 1 || is_closing()) return;
-    auto& [id, page] = *pages_.begin();
-    page.is_dead = true;
-    on_page_gone(PageId(id), "content process died");
+    content_watch_.reset();
+}
+
+void Firefox::on_content_process_died(const PageId& page) {
+    stop_following();
+    const auto found = pages_.find(page);
+    if (found == pages_.end() || is_closing()) return;
+    found->second.is_dead = true;
+    on_page_gone(page, "content process died");
 }
 
 void Firefox::crash_page(const PageId&) {
@@ -267,21 +283,18 @@ void Firefox::crash_page(const PageId&) {
 }
 
 void Firefox::ask_to_quit() {
-    content_watch_.reset();
+    stop_following();
     if (bidi_) bidi_->send("browser.close", {}, [](error_code, auto&&...) {});
 }
 
 void Firefox::disconnect() {
-    content_watch_.reset();
-    revival_timer_.cancel();
-    for (auto& [id, page] : std::exchange(pages_, {}))
-        if (page.revival) complete_as_lost(std::move(page.revival->handler));
+    stop_following();
+    while (!pages_.empty()) forget_page(PageId(pages_.begin()->first));
     if (const auto bidi = std::exchange(bidi_, nullptr)) bidi->close(Errc::worker_lost);
 }
 
 void Firefox::forget() noexcept {
-    content_watch_.reset();
-    revival_timer_.cancel();
+    stop_following();
     pages_.clear();
     if (bidi_) bidi_->forget();
 }
@@ -292,21 +305,18 @@ void Firefox::on_event(std::string_view method, const json::object& parameters) 
     if (found == pages_.end()) return;
     const PageId page = found->first;
     if (method == "browsingContext.contextDestroyed") {
-        if (auto& revival = found->second.revival)
-            complete_as_lost(std::exchange(revival, std::nullopt)->handler);
+        stop_following();
         on_page_gone(page, "closed by itself");
-        pages_.erase(page);
-        return;
+        return forget_page(page);
     }
     // The tab of a dead content process shows a page of Firefox's own.
-    if (!text_at(&all, "url").starts_with("about:tabcrashed")) return follow_content_process();
-    if (std::exchange(found->second.is_dead, false)) {
-        revival_timer_.cancel();
-        if (auto revival = std::exchange(found->second.revival, std::nullopt))
-            reload(page, std::move(revival->url), std::move(revival->handler));
-        return;
+    if (text_at(&all, "url").starts_with("about:tabcrashed")) {
+        stop_following();
+        on_page_gone(page, "content process died");
+        return revive(page);
     }
-    on_page_gone(page, "content process died");
+    if (!found->second.revival) found->second.is_dead = false;
+    follow_content_process(page);
 }
 
 /// Tells it once.

@@ -22,7 +22,7 @@ namespace everpool::io {
 class Firefox final : public BrowserProcess {
 public:
     Firefox(boost::asio::any_io_executor strand, BrowserOptions options, BrowserListener& listener)
-        : BrowserProcess(strand, std::move(options), listener), revival_timer_(strand) {}
+        : BrowserProcess(std::move(strand), std::move(options), listener) {}
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
@@ -48,15 +48,18 @@ private:
     void on_event(std::string_view method, const boost::json::object& parameters);
 
     void reload(const PageId& page, std::string url, Handler handler);
-    void follow_content_process();
-    void on_content_process_died();
+    void revive(const PageId& page);
+    void forget_page(const PageId& page);
+    void follow_content_process(const PageId& page);
+    void stop_following();
+    void on_content_process_died(const PageId& page);
     void on_page_gone(const PageId& page, const char* reason);
-    void revive_pages();
 
     /// A reload that waits until Firefox knows that the page's process is dead.
     struct Revival {
         std::string url;
         Handler handler;
+        boost::asio::steady_timer patience;
     };
     struct Page {
         bool is_end_news{true}; ///< not asked for, and not told yet
@@ -67,9 +70,8 @@ private:
     std::shared_ptr<BidiClient> bidi_;
     std::string line_; ///< what it has printed of the current line
     std::map<PageId, Page> pages_;
-    int content_process_{0}; ///< of the pages, as far as is known
+    int content_process_{0}; ///< of the only page, if it is known
     std::optional<ProcessWatch> content_watch_;
-    boost::asio::steady_timer revival_timer_;
 };
 
 } // namespace everpool::io

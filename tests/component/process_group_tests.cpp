@@ -1,6 +1,7 @@
 // Who is in a process group, with real processes.
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/child_process.hpp"
+#include "io/linux/proc_file.hpp"
 #include "io/linux/process_group.hpp"
 #include "io/linux/process_watch.hpp"
 #include "support/catch.hpp"
@@ -11,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -20,8 +22,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -148,38 +153,91 @@ TEST_CASE(
     CHECK(told == 1);
 }
 
-TEST_CASE("a thread's end is not its process's, whose wait status is known before it is reaped") {
-    boost::asio::io_context context;
-    const auto child = std::make_shared<io::ChildProcess>(context.get_executor());
-    std::string output;
-    std::optional<int> exited;
-    REQUIRE_FALSE(child->start({"/usr/bin/env",
-                                {"python3", "-uc",
-                                 "import threading\n"
-                                 "thread = threading.Thread(target=open(3).readline)\n"
-                                 "thread.start()\n"
-                                 "print('two')\n"
-                                 "thread.join()\n"
-                                 "print('one')\n"
-                                 "threading.Event().wait()\n"},
-                                {"PATH=/usr/bin:/bin"},
-                                true},
-                               [&](std::string_view piece) { output += piece; }, [] {},
-                               [&](int status) { exited = status; }));
-    const auto run_until = [&](auto is_true) {
-        REQUIRE(tests::run_until(context, is_true, std::chrono::seconds{30}));
-    };
-    run_until([&] { return output == "two\n"; });
-    int told = 0;
-    const io::ProcessWatch watch(context.get_executor(), child->process_id(), child->process_id(),
-                                 [&] { ++told; });
-    boost::asio::write(child->control_in(), boost::asio::buffer("\n", 1));
-    run_until([&] { return output == "two\none\n"; });
-    CHECK(told == 0);
-    child->kill_group();
-    run_until([&] { return told > 0 && exited.has_value(); });
-    CHECK(told == 1);
+namespace {
 
+/// Runs a script of Python, whose threads are those of the system, until it has printed "ready".
+/// Descriptor 3 reads what tell() writes.
+class PythonProcess {
+public:
+    explicit PythonProcess(const std::string& script) {
+        REQUIRE_FALSE(child_->start(
+            {"/usr/bin/env", {"python3", "-uc", script}, {"PATH=/usr/bin:/bin"}, true},
+            [&](std::string_view piece) { output_ += piece; }, [] {},
+            [&](int) { has_exited = true; }));
+        run_until([&] { return output_ == "ready\n"; });
+    }
+    template <class Condition>
+    void run_until(Condition is_true) {
+        REQUIRE(tests::run_until(context, is_true, std::chrono::seconds{30}));
+    }
+    void tell() { boost::asio::write(child_->control_in(), boost::asio::buffer("\n", 1)); }
+    void kill() { child_->kill_group(); }
+    [[nodiscard]] int id() const { return child_->process_id(); }
+    [[nodiscard]] std::ptrdiff_t thread_count() const {
+        return std::distance(
+            std::filesystem::directory_iterator("/proc/" + std::to_string(id()) + "/task"), {});
+    }
+
+    boost::asio::io_context context;
+    bool has_exited{false};
+
+private:
+    std::shared_ptr<io::ChildProcess> child_ =
+        std::make_shared<io::ChildProcess>(context.get_executor());
+    std::string output_;
+};
+
+bool can_watch_threads() {
+    const auto pidfd = ::syscall(SYS_pidfd_open, ::gettid(), O_EXCL);
+    if (pidfd >= 0) ::close(static_cast<int>(pidfd));
+    else std::puts("skipped: this kernel watches no threads");
+    return pidfd >= 0;
+}
+
+} // namespace
+
+TEST_CASE("the end of a thread is not that of its process") {
+    PythonProcess python("import threading\n"
+                         "threading.Thread(target=open(3).readline).start()\n"
+                         "print('ready')\n"
+                         "threading.Event().wait()\n");
+    int told = 0;
+    const io::ProcessWatch watch(python.context.get_executor(), python.id(), python.id(),
+                                 [&] { ++told; });
+    REQUIRE(python.thread_count() == 2);
+    python.tell();
+    python.run_until([&] { return python.thread_count() == 1; });
+    python.context.poll(); // it has been heard of by now
+    CHECK(told == 0);
+    python.kill();
+    python.run_until([&] { return told > 0 && python.has_exited; });
+    CHECK(told == 1);
+}
+
+// The first thread is gone, as in a process that dies; that another one lives keeps the process
+// from being over, as its memory does when it is given back.
+TEST_CASE("a process that is dying is told of before it is over") {
+    if (!can_watch_threads()) return;
+    PythonProcess python("import ctypes, os, threading\n"
+                         "threading.Thread(target=open(3).readline).start()\n"
+                         "threading.Thread(target=threading.Event().wait).start()\n"
+                         "print('ready')\n"
+                         "exit = {'x86_64': 60, 'aarch64': 93}[os.uname().machine]\n"
+                         "ctypes.CDLL(None).syscall(exit, 0)\n");
+    int told = 0;
+    const io::ProcessWatch watch(python.context.get_executor(), python.id(), python.id(),
+                                 [&] { ++told; });
+    python.run_until([&] { return io::is_dead(io::read_stat(python.id())); });
+    CHECK(told == 0);
+    python.tell();
+    python.run_until([&] { return told > 0; });
+    CHECK_FALSE(python.has_exited);
+    python.kill();
+    python.run_until([&] { return python.has_exited; });
+    CHECK(told == 1);
+}
+
+TEST_CASE("how a process died is known before it is reaped") {
     const Family family;
     CHECK(io::wait_status_of(family.leader) == 0);
     ::kill(family.leader, SIGTERM);

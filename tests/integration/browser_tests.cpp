@@ -132,7 +132,7 @@ TEST_CASE("a page's crash is told once, with its name, and the browser opens ano
     CHECK(rig.exits.empty());
 }
 
-TEST_CASE("a page whose process has died is loaded anew at once, and told again if it dies again") {
+TEST_CASE("a page whose process has died is loaded anew, and told again if it dies again") {
     BrowserRig rig(any_browser());
     require_launched(rig);
     const io::PageId page = rig.open_worker_page();

@@ -36,7 +36,7 @@ public:
         while (port_ == 0 && std::chrono::steady_clock::now() < deadline) {
             if (process_id() == 0) start(home);
             port_ = io::listening_port_of(process_id());
-            context_.poll();
+            context_.run_one_for(std::chrono::milliseconds{1});
         }
         INFO(child_->last_output());
         REQUIRE(port_ != 0);

@@ -3,8 +3,8 @@
 
 #include "io/linux/proc_file.hpp"
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdlib>
@@ -27,31 +28,32 @@ namespace everpool::io {
 
 namespace {
 
-#ifndef PIDFD_THREAD
-constexpr unsigned PIDFD_THREAD = O_EXCL; // the C library's headers may be older than the kernel
-#endif
+constexpr unsigned pidfd_thread = O_EXCL; // PIDFD_THREAD, of Linux 6.9
 
-/// Not open if there is no such process, or no such kind of watch in this kernel.
+/// Not open: errno says why.
 Descriptor open_pidfd(int process, unsigned flags) {
     return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, process, flags)));
 }
 
-/// A decimal number of a stat.
-unsigned number_at(std::string_view stat, int member) {
-    const std::string_view text = stat_member(stat, member);
+/// Members of a stat by their numbers in proc(5).
+enum StatMember : int { flags_member = 9, signal_member = 31, exit_code_member = 52 };
+
+unsigned number_at(std::string_view stat, StatMember which) {
+    const std::string_view text = stat_member(stat, which);
     unsigned out = 0;
     std::from_chars(text.data(), text.data() + text.size(), out);
     return out;
 }
 
 /// Dead, or on the way there, of which nothing comes back: each of its threads is sent a SIGKILL,
-/// however it ends, and its first thread may be the last to hear of it.
+/// however it ends, and its first thread may be the last to hear of it. No browser ends its first
+/// thread alone.
 bool is_dying(int process) {
     const std::string stat = read_stat(process);
     constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel
     constexpr unsigned killed = 1U << (SIGKILL - 1);
-    return is_dead(stat) || (number_at(stat, 9) & exiting) != 0 ||
-           (number_at(stat, 31) & killed) != 0;
+    return is_dead(stat) || (number_at(stat, flags_member) & exiting) != 0 ||
+           (number_at(stat, signal_member) & killed) != 0;
 }
 
 /// The threads of a process but its first, which is the last to be heard of; oldest first.
@@ -75,32 +77,41 @@ public:
 
     void begin(int group) {
         Descriptor pidfd = open_pidfd(process_, 0);
+        if (!pidfd.is_open() && errno != ESRCH) return; // no descriptor left: that says nothing
         // Asked after the descriptor was had: a number that was given anew meanwhile is another
         // group's.
         if (!pidfd.is_open() || ::getpgid(process_) != group)
             return boost::asio::post(process_fd_.get_executor(), [weak = weak_from_this()] {
                 if (const auto self = weak.lock()) self->tell();
             });
-        process_fd_.assign(pidfd.release());
-        process_fd_.async_wait(wait_read, [weak = weak_from_this()](error_code ec) {
-            if (const auto self = weak.lock(); self && !ec) self->tell();
-        });
+        wait_for(process_fd_, std::move(pidfd), &Watch::tell);
         watch_thread();
     }
 
 private:
-    static constexpr auto wait_read = boost::asio::posix::descriptor_base::wait_read;
+    void wait_for(boost::asio::posix::stream_descriptor& watched, Descriptor pidfd,
+                  void (Watch::*then)()) {
+        error_code ec;
+        watched.assign(pidfd.get(), ec);
+        if (ec) return; // it watches nothing then
+        (void)pidfd.release();
+        watched.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                           [weak = weak_from_this(), then](error_code failed) {
+                               if (const auto self = weak.lock(); self && !failed)
+                                   (self.get()->*then)();
+                           });
+    }
 
+    /// The oldest one that has not been watched yet. If there is none any more, or the kernel
+    /// watches no threads, the process's own end remains.
     void watch_thread() {
         for (const int thread : threads_of(process_)) {
             if (thread <= last_thread_) continue;
             last_thread_ = thread;
-            Descriptor pidfd = open_pidfd(thread, PIDFD_THREAD);
-            if (!pidfd.is_open()) continue;
-            thread_fd_.assign(pidfd.release());
-            return thread_fd_.async_wait(wait_read, [weak = weak_from_this()](error_code ec) {
-                if (const auto self = weak.lock(); self && !ec) self->on_thread_ended();
-            });
+            Descriptor pidfd = open_pidfd(thread, pidfd_thread);
+            if (pidfd.is_open())
+                return wait_for(thread_fd_, std::move(pidfd), &Watch::on_thread_ended);
+            if (errno == EINVAL) return;
         }
     }
 
@@ -130,7 +141,7 @@ ProcessWatch::ProcessWatch(const boost::asio::any_io_executor& executor, int pro
 }
 
 int wait_status_of(int process) {
-    return static_cast<int>(number_at(read_stat(process), 52));
+    return static_cast<int>(number_at(read_stat(process), exit_code_member));
 }
 
 namespace {

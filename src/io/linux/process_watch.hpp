@@ -18,7 +18,8 @@ namespace everpool::io {
 class ProcessWatch {
 public:
     /// `died` is called once, not from inside; also if there is no such process in that group (any
-    /// more). It may destroy the watch.
+    /// more). It may destroy the watch. Never called where there is no descriptor left to watch
+    /// with.
     ProcessWatch(const boost::asio::any_io_executor& executor, int process, int group,
                  std::function<void()> died);
 

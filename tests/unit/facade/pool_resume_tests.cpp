@@ -6,8 +6,8 @@
 #include "facade/kept_request.hpp"
 #include "facade/pool_resume.hpp"
 #include "support/catch.hpp"
+#include "support/test_models.hpp"
 
-#include <filesystem>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -16,10 +16,9 @@
 using namespace everpool;
 using facade::plan_resume;
 using facade::ResumePlan;
+using tests::models_dir;
 
 namespace {
-
-const std::filesystem::path models_dir = std::filesystem::path(EVERPOOL_TESTS_DIR) / "models";
 
 /// What a host left, and what another one starts with.
 struct ResumeScene {

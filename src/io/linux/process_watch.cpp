@@ -73,7 +73,10 @@ std::set<int> threads_of(int process) {
 class ProcessWatch::Watch : public std::enable_shared_from_this<Watch> {
 public:
     Watch(const boost::asio::any_io_executor& executor, int process, std::function<void()> died)
-        : process_(process), process_fd_(executor), thread_fd_(executor), died_(std::move(died)) {}
+        : process_(process),
+          process_fd_(executor),
+          thread_fds_{Watched(executor), Watched(executor)},
+          died_(std::move(died)) {}
 
     void begin(int group) {
         Descriptor pidfd = open_pidfd(process_, 0);
@@ -84,53 +87,56 @@ public:
             return boost::asio::post(process_fd_.get_executor(), [weak = weak_from_this()] {
                 if (const auto self = weak.lock()) self->tell();
             });
-        wait_for(process_fd_, std::move(pidfd), &Watch::tell);
-        watch_thread();
+        wait_for(process_fd_, std::move(pidfd), [](Watch& self) { self.tell(); });
+        for (Watched& fd : thread_fds_) watch_thread(fd);
     }
 
 private:
-    void wait_for(boost::asio::posix::stream_descriptor& watched, Descriptor pidfd,
-                  void (Watch::*then)()) {
+    using Watched = boost::asio::posix::stream_descriptor;
+
+    template <class Then>
+    void wait_for(Watched& watched, Descriptor pidfd, Then then) {
         error_code ec;
         watched.assign(pidfd.get(), ec);
         if (ec) return; // it watches nothing then
         (void)pidfd.release();
-        watched.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                           [weak = weak_from_this(), then](error_code failed) {
-                               if (const auto self = weak.lock(); self && !failed)
-                                   (self.get()->*then)();
-                           });
+        watched.async_wait(Watched::wait_read, [weak = weak_from_this(), then](error_code failed) {
+            if (const auto self = weak.lock(); self && !failed) then(*self);
+        });
     }
 
     /// The oldest one that has not been watched yet. If there is none any more, or the kernel
     /// watches no threads, the process's own end remains.
-    void watch_thread() {
+    void watch_thread(Watched& with) {
         for (const int thread : threads_of(process_)) {
             if (thread <= last_thread_) continue;
             last_thread_ = thread;
             Descriptor pidfd = open_pidfd(thread, pidfd_thread);
-            if (pidfd.is_open())
-                return wait_for(thread_fd_, std::move(pidfd), &Watch::on_thread_ended);
-            if (errno == EINVAL) return;
+            if (!pidfd.is_open()) continue;
+            return wait_for(with, std::move(pidfd),
+                            [&with](Watch& self) { self.on_thread_ended(with); });
         }
     }
 
     /// Threads come and go, so that one has ended need not mean anything.
-    void on_thread_ended() {
+    void on_thread_ended(Watched& with) {
         if (is_dying(process_)) return tell();
-        thread_fd_.close();
-        watch_thread();
+        with.close();
+        watch_thread(with);
     }
 
     void tell() {
         process_fd_.close();
-        thread_fd_.close();
+        for (Watched& fd : thread_fds_) fd.close();
         if (const auto died = std::exchange(died_, nullptr)) died();
     }
 
     int process_;
     int last_thread_{0};
-    boost::asio::posix::stream_descriptor process_fd_, thread_fd_;
+    Watched process_fd_;
+    /// Whichever thread ends last gives back the memory before, and is as late as the process. It
+    /// can be but one of them.
+    std::array<Watched, 2> thread_fds_;
     std::function<void()> died_;
 };
 

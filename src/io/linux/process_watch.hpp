@@ -3,7 +3,7 @@
 //
 // The exit of a process can be waited for only when it has given back its memory, which takes a
 // browser 30 to 50 ms. Its threads end before, and from Linux 6.9 on the end of a thread can be
-// waited for too; so one of them is watched beside the process.
+// waited for too; so two of them are watched beside the process.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/bidi_client.hpp"
 
+#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/stream.hpp>
@@ -29,27 +32,49 @@ public:
         : ws_(strand),
           commands_(std::make_shared<PendingCommands>(strand, command_timeout)),
           on_event_(std::move(on_event)),
-          on_lost_(std::move(on_lost)) {
+          on_lost_(std::move(on_lost)),
+          connect_timeout_(command_timeout),
+          resolver_(strand),
+          timer_(strand) {
         ws_.read_message_max(message_bytes_max);
     }
 
-    void async_connect(std::uint16_t port, ConnectHandler handler) override {
-        host_ = "127.0.0.1:" + std::to_string(port);
-        ws_.next_layer().async_connect(
-            {asio::ip::address_v4::loopback(), port},
-            [self = shared_from_this(), handler = std::move(handler)](error_code ec) {
-                if (ec || self->is_closed_) return handler(ec);
-                self->ws_.async_handshake(self->host_, "/session",
-                                          [self, handler](error_code failed) {
-                                              if (!failed) self->read_more();
-                                              handler(failed);
-                                          });
-            });
+    void async_connect(const browser::BidiAddress& address, ConnectHandler handler) override {
+        on_connected_ = std::move(handler);
+        target_ = address.target;
+        const bool is_v6 = address.host.find(':') != std::string::npos;
+        host_ =
+            (is_v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+        timer_.expires_after(connect_timeout_);
+        timer_.async_wait([weak = weak_from_this()](error_code ec) {
+            const auto self = weak.lock();
+            if (self && !ec) self->finish_connecting(Errc::worker_unresponsive);
+        });
+        error_code ec; // an address needs no resolver, which would start a thread
+        const auto numeric = asio::ip::make_address(address.host, ec);
+        if (!ec)
+            return ws_.next_layer().async_connect(
+                {numeric, address.port},
+                [self = shared_from_this()](error_code failed) { self->on_socket(failed); });
+        resolver_.async_resolve(address.host, std::to_string(address.port),
+                                [self = shared_from_this()](error_code failed, const auto& found) {
+                                    if (failed || self->is_closed_) return self->on_socket(failed);
+                                    asio::async_connect(self->ws_.next_layer(), found,
+                                                        [self](error_code refused, const auto&) {
+                                                            self->on_socket(refused);
+                                                        });
+                                });
     }
 
-    void send(const char* method, json::object parameters,
-              PendingCommands::Handler handler) override {
-        const std::uint64_t id = commands_->add(method, std::move(handler));
+    using BidiClient::send;
+    void send(const char* method, json::object parameters, PendingCommands::Handler handler,
+              std::optional<std::chrono::milliseconds> timeout) override {
+        const std::uint64_t id = commands_->add(method, std::move(handler), timeout);
+        if (is_closed_)
+            return asio::post(ws_.get_executor(), [weak = std::weak_ptr(commands_), id] {
+                if (const auto commands = weak.lock())
+                    commands->fail(id, Errc::worker_lost, "has no connection to go to", {});
+            });
         outgoing_.push_back(json::serialize(
             json::object{{"id", id}, {"method", method}, {"params", std::move(parameters)}}));
         if (outgoing_.size() == 1) write_next();
@@ -70,8 +95,29 @@ private:
         if (std::exchange(is_closed_, true)) return;
         on_event_ = nullptr;
         on_lost_ = nullptr;
+        on_connected_ = nullptr;
+        timer_.cancel();
+        resolver_.cancel();
         error_code ignored;
         ws_.next_layer().close(ignored);
+    }
+
+    void on_socket(error_code ec) {
+        if (ec || is_closed_) return finish_connecting(ec);
+        error_code ignored;
+        ws_.next_layer().set_option(asio::ip::tcp::no_delay(true), ignored);
+        ws_.async_handshake(host_, target_, [self = shared_from_this()](error_code failed) {
+            self->finish_connecting(failed);
+        });
+    }
+
+    void finish_connecting(error_code ec) {
+        const ConnectHandler handler = std::exchange(on_connected_, nullptr);
+        if (!handler) return; // closed, or too late
+        timer_.cancel();
+        if (ec) close_socket();
+        else read_more();
+        handler(ec);
     }
 
     void write_next() {
@@ -105,9 +151,10 @@ private:
         if (kind == "event") {
             const auto* method = object->if_contains("method");
             const auto* parameters = object->if_contains("params");
-            if (on_event_ && method && method->is_string() && parameters && parameters->is_object())
-                on_event_({method->get_string().data(), method->get_string().size()},
-                          parameters->get_object());
+            const EventHandler on_event = on_event_; // it may close us
+            if (on_event && method && method->is_string() && parameters && parameters->is_object())
+                on_event({method->get_string().data(), method->get_string().size()},
+                         parameters->get_object());
             return;
         }
         const auto* id = object->if_contains("id");
@@ -128,6 +175,7 @@ private:
 
     void lose(error_code ec) {
         const auto lost = std::exchange(on_lost_, nullptr);
+        close_socket();
         commands_->fail_all(ec);
         if (lost) lost();
     }
@@ -136,7 +184,11 @@ private:
     std::shared_ptr<PendingCommands> commands_;
     EventHandler on_event_;
     std::function<void()> on_lost_;
-    std::string host_;
+    std::chrono::milliseconds connect_timeout_;
+    asio::ip::tcp::resolver resolver_;
+    asio::steady_timer timer_; ///< of the connecting
+    ConnectHandler on_connected_;
+    std::string host_, target_;
     std::deque<std::string> outgoing_;
     beast::flat_buffer incoming_;
     bool is_closed_{false};

@@ -3,6 +3,7 @@
 
 #include "everpool/browser/chromium_flags.hpp"
 #include "io/engine_processes.hpp"
+#include "io/json_text.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
@@ -39,17 +40,6 @@ bool has_small_shared_memory() {
     std::error_code ec;
     const std::filesystem::space_info space = std::filesystem::space("/dev/shm", ec);
     return ec || space.available < browser::shared_memory_bytes_min;
-}
-
-std::string text_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(json::string_view(key.data(), key.size()));
-    const auto* string = value == nullptr ? nullptr : value->if_string();
-    return string == nullptr ? std::string() : std::string(string->data(), string->size());
-}
-
-std::string text_at(const json::value& value, std::string_view key) {
-    const auto* object = value.if_object();
-    return object == nullptr ? std::string() : text_at(*object, key);
 }
 
 } // namespace

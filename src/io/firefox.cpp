@@ -3,7 +3,9 @@
 
 #include "everpool/browser/firefox_announcement.hpp"
 #include "everpool/browser/firefox_preferences.hpp"
+#include "io/bidi_questions.hpp"
 #include "io/engine_processes.hpp"
+#include "io/json_text.hpp"
 #include "io/linux/proc_file.hpp"
 
 #include <boost/json/array.hpp>
@@ -31,15 +33,6 @@ constexpr std::chrono::seconds revival_patience{3};
 
 /// A content process that has been given a site is named after that.
 bool is_of_a_site(int process) { return read_proc(process, "comm").starts_with("Isolated Web Co"); }
-
-std::string text_at(const json::value* value, std::string_view key) {
-    const auto* object = value == nullptr ? nullptr : value->if_object();
-    const auto* found = object == nullptr
-                            ? nullptr
-                            : object->if_contains(json::string_view(key.data(), key.size()));
-    const auto* string = found == nullptr ? nullptr : found->if_string();
-    return string == nullptr ? std::string() : std::string(string->data(), string->size());
-}
 
 } // namespace
 
@@ -83,7 +76,7 @@ void Firefox::connect(std::uint16_t port) {
             self->stop_following(); // its pages go with it
             self->control_lost();
         });
-    bidi_->async_connect(port, [weak](error_code ec) {
+    bidi_->async_connect({"127.0.0.1", port, "/session"}, [weak](error_code ec) {
         const auto self = weak.lock();
         if (!self || !self->bidi_) return;
         if (ec)
@@ -100,18 +93,21 @@ void Firefox::begin_session() {
             const auto self = weak.lock();
             if (!self || !self->bidi_) return;
             if (ec) return self->launch_failed(ec, diagnostics.text());
+            const auto* object = result.if_object();
             const auto* capabilities =
-                result.is_object() ? result.get_object().if_contains("capabilities") : nullptr;
-            self->bidi_->send("session.subscribe",
-                              {{"events", json::array{"browsingContext.contextDestroyed",
-                                                      "browsingContext.navigationCommitted"}}},
-                              [weak, version = text_at(capabilities, "browserVersion")](
-                                  error_code failed, const Diagnostics& why, const json::value&) {
-                                  const auto again = weak.lock();
-                                  if (!again) return;
-                                  if (failed) return again->launch_failed(failed, why.text());
-                                  again->launched(version);
-                              });
+                object == nullptr ? nullptr : object->if_contains("capabilities");
+            const std::string version =
+                capabilities == nullptr ? std::string() : text_at(*capabilities, "browserVersion");
+            self->bidi_->send(
+                "session.subscribe",
+                {{"events", json::array{"browsingContext.contextDestroyed",
+                                        "browsingContext.navigationCommitted"}}},
+                [weak, version](error_code failed, const Diagnostics& why, const json::value&) {
+                    const auto again = weak.lock();
+                    if (!again) return;
+                    if (failed) return again->launch_failed(failed, why.text());
+                    again->launched(version);
+                });
         });
 }
 
@@ -124,7 +120,7 @@ void Firefox::async_open_page(std::string url, PageHandler handler) {
                     const auto self = weak.lock();
                     if (!ec && (!self || !self->bidi_)) ec = Errc::worker_lost;
                     if (ec) return handler(ec, diagnostics, {});
-                    self->navigate(text_at(&result, "context"), std::move(url), std::move(handler));
+                    self->navigate(text_at(result, "context"), std::move(url), std::move(handler));
                 });
 }
 
@@ -202,45 +198,12 @@ void Firefox::async_ask_browser(Handler handler) {
 
 void Firefox::async_ask_page(PageId page, Handler handler) {
     if (!bidi_) return complete_as_lost(std::move(handler));
-    bidi_->send(
-        "script.evaluate",
-        {{"expression", "1"}, {"target", json::object{{"context", page}}}, {"awaitPromise", false}},
-        [handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
-                                       const json::value&) { handler(ec, diagnostics); });
+    BidiQuestions(bidi_).ask_page(page, std::move(handler));
 }
 
-/// A thread's realm is found by its kind; then as in Chromium: a question first, then the script.
 void Firefox::async_execute(PageId page, PageThread thread, std::string script, Handler handler) {
     if (!bidi_) return complete_as_lost(std::move(handler));
-    const char* type = thread == PageThread::main ? "window" : "dedicated-worker";
-    bidi_->send(
-        "script.getRealms", {{"context", page}, {"type", type}},
-        [weak = weak_self<Firefox>(), script = std::move(script), handler = std::move(handler)](
-            error_code ec, const Diagnostics& diagnostics, const json::value& result) {
-            const auto self = weak.lock();
-            if (!self) return;
-            if (!self->bidi_) return self->complete_as_lost(handler);
-            const auto* realms =
-                result.is_object() ? result.get_object().if_contains("realms") : nullptr;
-            if (!ec && (realms == nullptr || !realms->is_array() || realms->get_array().empty()))
-                ec = Errc::worker_lost;
-            if (ec) return handler(ec, diagnostics);
-            const json::object target{{"realm", text_at(&realms->get_array().back(), "realm")}};
-            self->bidi_->send(
-                "script.evaluate",
-                {{"expression", "1"}, {"target", target}, {"awaitPromise", false}},
-                [weak, script, target, handler](error_code failed, const Diagnostics& why,
-                                                const json::value&) {
-                    const auto again = weak.lock();
-                    if (again && again->bidi_ && !failed)
-                        again->bidi_->send("script.evaluate",
-                                           {{"expression", "setTimeout(() => {" + script + "}), 1"},
-                                            {"target", target},
-                                            {"awaitPromise", false}},
-                                           [](error_code, auto&&...) {});
-                    handler(failed, why);
-                });
-        });
+    BidiQuestions(bidi_).execute(page, thread, std::move(script), std::move(handler));
 }
 
 std::vector<int> Firefox::processes(BrowserPart part) const {
@@ -300,8 +263,7 @@ void Firefox::forget() noexcept {
 }
 
 void Firefox::on_event(std::string_view method, const json::object& parameters) {
-    const json::value all(parameters);
-    const auto found = pages_.find(text_at(&all, "context"));
+    const auto found = pages_.find(text_at(parameters, "context"));
     if (found == pages_.end()) return;
     const PageId page = found->first;
     if (method == "browsingContext.contextDestroyed") {
@@ -310,7 +272,7 @@ void Firefox::on_event(std::string_view method, const json::object& parameters) 
         return forget_page(page);
     }
     // The tab of a dead content process shows a page of Firefox's own.
-    if (text_at(&all, "url").starts_with("about:tabcrashed")) {
+    if (text_at(parameters, "url").starts_with("about:tabcrashed")) {
         stop_following();
         on_page_gone(page, "content process died");
         return revive(page);

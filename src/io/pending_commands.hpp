@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace everpool::io {
@@ -29,14 +30,15 @@ public:
     PendingCommands(boost::asio::any_io_executor strand, std::chrono::milliseconds timeout)
         : strand_(std::move(strand)), timeout_(timeout) {}
 
-    /// The number of a new command.
-    std::uint64_t add(const char* method, Handler handler) {
+    /// The number of a new command, which may take `timeout`, or as long as all.
+    std::uint64_t add(const char* method, Handler handler,
+                      std::optional<std::chrono::milliseconds> timeout = {}) {
         const std::uint64_t id = ++last_id_;
         auto& command = commands_
                             .emplace(id, Command{method, std::move(handler),
                                                  boost::asio::steady_timer(strand_)})
                             .first->second;
-        command.timer.expires_after(timeout_);
+        command.timer.expires_after(timeout.value_or(timeout_));
         command.timer.async_wait([weak = weak_from_this(), id](error_code ec) {
             const auto self = weak.lock();
             if (self && !ec)

@@ -3,7 +3,8 @@
 //
 // A Browser is launched once, opens pages in windows of their own, and is closed once. Chromium's
 // family is controlled over a pipe (CDP, descriptors 3 and 4), Firefox over WebDriver BiDi, and
-// WebKit, or whatever BrowserSpec::webdriver says, over WebDriver (classic).
+// WebKit, or whatever BrowserSpec::webdriver says, over WebDriver (classic, and BiDi where that is
+// offered).
 // Whatever becomes of it is told to the listener; nothing here decides what to do about it.
 //
 // Threading: every call and every callback on the executor given to make_browser (a strand).
@@ -51,8 +52,8 @@ public:
     /// process here.
     virtual void on_browser_exited(int wait_status) = 0;
     /// The engine says that the page's process died, or that the page went away by itself. Over
-    /// WebDriver, which says nothing by itself, and of Firefox, which says it late, the page's
-    /// process is watched.
+    /// WebDriver, where nobody says that a process died, and of Firefox, which says it late, the
+    /// page's process is watched.
     virtual void on_page_crashed(const PageId& page, const std::string& reason) = 0;
 };
 
@@ -100,8 +101,8 @@ public:
 
     /// Runs a script in one of the page's threads; for drills. Completes as soon as the thread has
     /// answered a question and the script is on its way: one that never ends does not keep the
-    /// caller. Errors: the engine's refusal, worker_lost, or unknown_operation (WebDriver does not
-    /// reach the compute thread).
+    /// caller. Errors: the engine's refusal, worker_lost, or unknown_operation (WebDriver without
+    /// BiDi does not reach the compute thread).
     virtual void async_execute(PageId page, PageThread thread, std::string script,
                                Handler handler) = 0;
 
@@ -121,8 +122,8 @@ public:
     /// As the engine says it: "156.0.8078.79". Empty before launch.
     [[nodiscard]] virtual const std::string& version() const noexcept = 0;
 
-    /// For tests and demonstrations of faults: make this page's process crash. CDP Page.crash, or
-    /// SIGKILL of the content processes.
+    /// For tests and demonstrations of faults: make this page's process crash. CDP Page.crash,
+    /// chrome://crash, or SIGKILL of the content processes.
     virtual void crash_page(const PageId& page) = 0;
 };
 

@@ -112,12 +112,7 @@ void RemoteBrowser::async_execute(PageId page, PageThread thread, std::string sc
 
 void RemoteBrowser::crash_page(const PageId& page) {
     if (phase_ != Phase::running || !is_chromium_family(options_.spec.type)) return;
-    // Whatever it answers, the page is looked at after it.
-    pages_->navigate(page, "chrome://crash",
-                     [weak = weak_from_this()](error_code, const Diagnostics&) {
-                         const auto self = weak.lock();
-                         if (self && self->phase_ == Phase::running) self->pages_->examine();
-                     });
+    pages_->crash(page);
 }
 
 void RemoteBrowser::async_close(bool, Handler handler) {

@@ -156,7 +156,8 @@ void WebDriverBrowser::examine(int looks_left) {
     });
 }
 
-void WebDriverBrowser::crash_page(const PageId&) {
+void WebDriverBrowser::crash_page(const PageId& page) {
+    if (pages_ && !is_cut_ && is_chromium_family(options().spec.type)) return pages_->crash(page);
     // WebDriver has no command for it, and does not tell which process holds which page.
     for (const int process : processes(BrowserPart::page)) ::kill(process, SIGKILL);
 }

@@ -4,10 +4,10 @@
 //     driver (leader of the group) ── browser ── its page, network and GPU processes
 //        └── Xvfb, for WebKitGTK, which does not run without a screen
 //
-// WebDriver tells nothing by itself, so the processes are watched: that of the browser, whose end
-// is the end of everything here, and those of the pages, whose end is a reason to ask the driver
-// which page is lost. WebKitWebDriver ends its session when a page's process dies; nothing but a
-// new browser helps then, and every command says so at once.
+// Nobody tells here that a process has died, so the processes are watched: that of the browser,
+// whose end is the end of everything here, and those of the pages, whose end is a reason to ask the
+// driver which page is lost. WebKitWebDriver ends its session when a page's process dies; nothing
+// but a new browser helps then, and every command says so at once.
 #pragma once
 
 #include "io/browser_process.hpp"

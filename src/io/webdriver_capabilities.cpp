@@ -84,6 +84,63 @@ void add_engine(json::object& all, const BrowserSpec& spec) {
     all["goog:chromeOptions"] = chromium_options(spec);
 }
 
+constexpr const char* bidi = "webSocketUrl";
+
+/// The host's alternatives; one that asks for nothing, if it has none.
+json::array take_alternatives(json::object& more) {
+    json::array out;
+    if (const json::value* list = more.if_contains("firstMatch"); list != nullptr)
+        if (const json::array* alternatives = list->if_array())
+            for (const json::value& one : *alternatives)
+                if (one.is_object()) out.push_back(one);
+    more.erase("firstMatch");
+    if (out.empty()) out.emplace_back(json::object());
+    return out;
+}
+
+/// Moves what is in `always` and in one of them as well, into each of them.
+void move_shared(json::object& always, json::array& alternatives) {
+    const json::object all = always;
+    for (const auto& [key, ours] : all) {
+        bool is_shared = false;
+        for (const json::value& one : alternatives)
+            is_shared = is_shared || one.get_object().contains(key);
+        if (!is_shared) continue;
+        for (json::value& one : alternatives) {
+            json::object whole{{key, ours}};
+            if (const json::value* theirs = one.get_object().if_contains(key))
+                merge_capabilities(whole, {{key, *theirs}});
+            one.get_object()[key] = whole.at(key);
+        }
+        always.erase(key);
+    }
+}
+
+/// False means no to us; to a driver it is no word.
+bool is_refused(json::object& capabilities) {
+    const json::value* said = capabilities.if_contains(bidi);
+    if (said == nullptr || *said != false) return false;
+    capabilities.erase(bidi);
+    return true;
+}
+
+/// Each of them twice, unless the host has said what it wants.
+json::array each_with_bidi_first(const json::array& alternatives) {
+    json::array out;
+    for (const json::value& one : alternatives) {
+        json::object plain = one.get_object();
+        const bool has_said = plain.contains(bidi);
+        (void)is_refused(plain);
+        if (!has_said) {
+            json::object with_bidi = plain;
+            with_bidi[bidi] = true;
+            out.emplace_back(std::move(with_bidi));
+        }
+        out.emplace_back(std::move(plain));
+    }
+    return out;
+}
+
 } // namespace
 
 void merge_capabilities(json::object& all, const json::object& more) {
@@ -107,9 +164,30 @@ json::object webdriver_capabilities(const BrowserSpec& spec,
     };
     add_engine(all, spec);
     json::error_code ec;
-    const json::value more = json::parse(spec.webdriver.capabilities_json, ec);
-    if (!ec && more.is_object()) merge_capabilities(all, more.get_object());
-    return {{"alwaysMatch", std::move(all)}};
+    json::value parsed = json::parse(spec.webdriver.capabilities_json, ec);
+    json::object more = !ec && parsed.is_object() ? std::move(parsed.get_object()) : json::object();
+    json::array alternatives = take_alternatives(more);
+    if (const json::value* always = more.if_contains("alwaysMatch"); always != nullptr) {
+        if (always->is_object()) merge_capabilities(all, always->get_object());
+        more.erase("alwaysMatch");
+    }
+    merge_capabilities(all, more);
+    const bool is_open = !is_refused(all) && !all.contains(bidi);
+    move_shared(all, alternatives);
+    if (is_open) alternatives = each_with_bidi_first(alternatives);
+    return {{"alwaysMatch", std::move(all)}, {"firstMatch", std::move(alternatives)}};
+}
+
+std::optional<json::object> without_bidi(json::object capabilities) {
+    json::value* list = capabilities.if_contains("firstMatch");
+    json::array* alternatives = list == nullptr ? nullptr : list->if_array();
+    if (alternatives == nullptr) return std::nullopt;
+    json::array plain;
+    for (const json::value& one : *alternatives)
+        if (!one.is_object() || !one.get_object().contains(bidi)) plain.push_back(one);
+    if (plain.empty() || plain.size() == alternatives->size()) return std::nullopt;
+    *alternatives = std::move(plain);
+    return capabilities;
 }
 
 } // namespace everpool::io

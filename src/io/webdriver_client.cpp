@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/webdriver_client.hpp"
 
+#include "io/json_text.hpp"
+
 #include <boost/asio/post.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -64,24 +66,15 @@ Read read_answer(const WebDriverChannel::Answer& answer) {
         return {Errc::protocol_error, "got an answer that is no WebDriver's",
                 "HTTP " + std::to_string(answer.status) + ' ' + answer.body};
     if (answer.status == 200) return {Errc::ok, "", {}, std::move(*value)};
-    const std::string error = text_member(*value, "error");
+    const std::string error = text_at(*value, "error");
     if (error.empty())
         return {Errc::protocol_error, "got an error that is no WebDriver's",
                 "HTTP " + std::to_string(answer.status) + ' ' + answer.body};
-    const std::string words = text_member(*value, "message");
+    const std::string words = text_at(*value, "message");
     return {meaning_of(error), "was refused", words.empty() ? error : error + ": " + words};
 }
 
 } // namespace
-
-std::string text_member(const json::value& value, std::string_view key) {
-    const auto* object = value.if_object();
-    const auto* found = object == nullptr
-                            ? nullptr
-                            : object->if_contains(json::string_view(key.data(), key.size()));
-    const auto* string = found == nullptr ? nullptr : found->if_string();
-    return string == nullptr ? std::string() : std::string(string->data(), string->size());
-}
 
 std::shared_ptr<WebDriverClient> WebDriverClient::make(boost::asio::any_io_executor strand,
                                                        const browser::WebDriverEndpoint& endpoint,
@@ -94,7 +87,7 @@ std::shared_ptr<WebDriverClient> WebDriverClient::make(boost::asio::any_io_execu
 WebDriverClient::WebDriverClient(boost::asio::any_io_executor strand,
                                  const browser::WebDriverEndpoint& endpoint,
                                  Milliseconds command_timeout, WebDriverLimits limits)
-    : strand_(strand), command_timeout_(command_timeout) {
+    : strand_(strand), endpoint_(endpoint), command_timeout_(command_timeout) {
     for (std::size_t i = 0; i <= static_cast<std::size_t>(Lane::end); ++i)
         lanes_.push_back(WebDriverChannel::make(strand, endpoint, limits));
 }
@@ -158,7 +151,7 @@ void WebDriverClient::new_session(json::object capabilities, Milliseconds timeou
                            error_code ec, Diagnostics diagnostics, const json::value& value) {
         const auto self = weak.lock();
         if (ec || !self) return handler(ec, std::move(diagnostics), value);
-        const std::string session = text_member(value, "sessionId");
+        const std::string session = text_at(value, "sessionId");
         if (!is_name(session)) {
             diagnostics.message = "the WebDriver command POST /session got no session";
             diagnostics.remote_text = escape_remote_text(json::serialize(value));
@@ -187,7 +180,7 @@ bool WebDriverClient::awaits_session() const noexcept {
 void WebDriverClient::on_late_session(const WebDriverChannel::Answer& answer) {
     const Read read = read_answer(answer);
     const std::string session =
-        read.code == Errc::ok ? text_member(read.value, "sessionId") : std::string();
+        read.code == Errc::ok ? text_at(read.value, "sessionId") : std::string();
     if (!is_name(session)) return on_parted(); // there is nothing to end, or no word for it
     session_ = session;
     delete_session([](auto&&...) {});

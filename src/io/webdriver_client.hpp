@@ -9,8 +9,8 @@
 // Commands of a session go one after the other, as the specification wants it. Questions that look
 // for a sign of life have connections of their own, so that a command that hangs does not silence
 // them: a driver that takes them side by side (WebKitWebDriver) answers them, one that does not
-// (chromedriver) is then taken to be silent, which it is. The end of the session has one as well:
-// it does not wait for what hangs.
+// (chromedriver) is then taken to be silent, which it is; WebDriverBidi is for that. The end of
+// the session has one as well: it does not wait for what hangs.
 //
 // What a driver answers is not trusted: its size and depth are bounded, its words are remote text.
 //
@@ -33,7 +33,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace everpool::io {
@@ -88,6 +87,9 @@ public:
     /// connection is free for it. A session that is still to come cannot be ended so.
     void abandon_session() noexcept;
 
+    [[nodiscard]] const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
+    [[nodiscard]] const browser::WebDriverEndpoint& endpoint() const noexcept { return endpoint_; }
+    [[nodiscard]] Milliseconds command_timeout() const noexcept { return command_timeout_; }
     [[nodiscard]] bool has_session() const noexcept { return !session_.empty(); }
     /// new_session has failed since it took too long, but its session may still come.
     [[nodiscard]] bool awaits_session() const noexcept;
@@ -113,6 +115,7 @@ private:
     void on_parted();
 
     boost::asio::any_io_executor strand_;
+    browser::WebDriverEndpoint endpoint_;
     Milliseconds command_timeout_;
     std::vector<std::shared_ptr<WebDriverChannel>> lanes_; ///< by Lane
     std::string session_;
@@ -121,8 +124,5 @@ private:
     std::vector<std::function<void()>> when_parted_;
     bool is_forgotten_{false};
 };
-
-/// The text of a member of an object; empty if it is no object, or has no such text.
-std::string text_member(const boost::json::value& value, std::string_view key);
 
 } // namespace everpool::io

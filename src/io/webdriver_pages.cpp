@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/webdriver_pages.hpp"
 
-#include <boost/json/array.hpp>
+#include "everpool/browser/bidi_address.hpp"
+#include "io/json_text.hpp"
+#include "io/webdriver_capabilities.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace everpool::io {
@@ -20,20 +21,48 @@ WebDriverClient::Handler WebDriverPages::without_value(Handler handler) {
 
 void WebDriverPages::begin(json::object capabilities, std::chrono::milliseconds timeout,
                            VersionHandler handler) {
+    const auto weak = weak_from_this();
+    auto plainer = without_bidi(capabilities);
     client_->new_session(
         std::move(capabilities), timeout,
-        [weak = weak_from_this(), handler = std::move(handler)](
+        [weak, timeout, plainer = std::move(plainer), handler = std::move(handler)](
             error_code ec, Diagnostics diagnostics, const json::value& agreed) {
             const auto self = weak.lock();
+            const bool is_too_new =
+                ec && plainer && diagnostics.remote_text.starts_with("invalid argument");
+            if (self && is_too_new) return self->begin(*plainer, timeout, handler);
             if (ec || !self) return handler(ec, std::move(diagnostics), {});
-            self->client_->window(
-                [weak, handler, version = text_member(agreed, "browserVersion")](
-                    error_code failed, Diagnostics why, const json::value& window) {
-                    const auto again = weak.lock();
-                    if (again && !failed && window.is_string())
-                        again->spare_ = again->current_ = window.get_string().c_str();
-                    handler(failed, std::move(why), version);
-                });
+            self->on_session(agreed, handler);
+        });
+}
+
+void WebDriverPages::on_session(const json::value& agreed, VersionHandler handler) {
+    begin_bidi(text_at(agreed, "webSocketUrl"),
+               [weak = weak_from_this(), version = text_at(agreed, "browserVersion"),
+                handler = std::move(handler)] {
+                   if (const auto self = weak.lock()) self->take_first_window(version, handler);
+               });
+}
+
+void WebDriverPages::begin_bidi(const std::string& address, std::function<void()> done) {
+    const auto where = browser::bidi_address_from(address, client_->endpoint());
+    if (!where) return done();
+    bidi_ = std::make_shared<WebDriverBidi>(client_->strand(), client_->command_timeout(),
+                                            [weak = weak_from_this()](const PageId& context) {
+                                                if (const auto self = weak.lock())
+                                                    self->on_context_ended(context);
+                                            });
+    bidi_->begin(*where, std::move(done));
+}
+
+void WebDriverPages::take_first_window(std::string version, VersionHandler handler) {
+    client_->window(
+        [weak = weak_from_this(), version = std::move(version),
+         handler = std::move(handler)](error_code ec, Diagnostics why, const json::value& window) {
+            const auto self = weak.lock();
+            if (self && !ec && window.is_string())
+                self->spare_ = self->current_ = window.get_string().c_str();
+            handler(ec, std::move(why), version);
         });
 }
 
@@ -130,7 +159,7 @@ void WebDriverPages::open(std::string url, PageHandler handler) {
                          [weak, page, handler, done](error_code failed, Diagnostics how) {
                              if (const auto last = weak.lock(); last && !failed) {
                                  last->spare_.clear();
-                                 last->pages_[page] = false;
+                                 last->pages_[page] = {};
                              }
                              handler(failed, std::move(how), failed ? PageId() : page);
                              done();
@@ -151,7 +180,7 @@ void WebDriverPages::keep_a_window(Handler handler) {
                self->client_->new_window(
                    [weak, handler](error_code failed, Diagnostics how, const json::value& window) {
                        const auto again = weak.lock();
-                       if (again && !failed) again->spare_ = text_member(window, "handle");
+                       if (again && !failed) again->spare_ = text_at(window, "handle");
                        if (again && !failed && again->spare_.empty()) {
                            failed = how.last_cause = Errc::protocol_error;
                            how.message = "the WebDriver command POST /window/new got no window";
@@ -162,7 +191,8 @@ void WebDriverPages::keep_a_window(Handler handler) {
 }
 
 void WebDriverPages::close(PageId page, Handler handler) {
-    if (const auto found = pages_.find(page); found != pages_.end()) found->second = true;
+    if (const auto found = pages_.find(page); found != pages_.end())
+        found->second.is_end_news = false;
     enqueue([weak = weak_from_this(), page = std::move(page),
              handler = std::move(handler)](const std::function<void()>& done) {
         const auto finish = [weak, page, handler, done](error_code ec, Diagnostics why) {
@@ -192,11 +222,13 @@ void WebDriverPages::navigate(PageId page, std::string url, Handler handler) {
              handler = std::move(handler)](const std::function<void()>& done) {
         const auto self = weak.lock();
         if (!self) return;
+        if (const auto at = self->pages_.find(page); at != self->pages_.end()) ++at->second.loads;
         self->visit(page, url, [weak, page, handler, done](error_code ec, Diagnostics why) {
-            // If it dies again, that is news again.
             if (const auto again = weak.lock(); again && !ec)
-                if (const auto at = again->pages_.find(page); at != again->pages_.end())
-                    at->second = false;
+                if (const auto at = again->pages_.find(page); at != again->pages_.end()) {
+                    ++at->second.loads;
+                    at->second.is_end_news = true; // if it dies again
+                }
             handler(ec, std::move(why));
             done();
         });
@@ -205,24 +237,57 @@ void WebDriverPages::navigate(PageId page, std::string url, Handler handler) {
 
 void WebDriverPages::ask_browser(Handler handler) {
     asking_next_.push_back(std::move(handler));
-    if (asking_.empty()) ask_for_handles();
+    if (asking_.empty()) ask_next();
+}
+
+void WebDriverPages::ask_next() {
+    asking_.swap(asking_next_);
+    const auto weak = weak_from_this();
+    const auto answered = [weak](error_code ec, const Diagnostics& why) {
+        const auto self = weak.lock();
+        if (!self) return;
+        for (const Handler& handler : std::exchange(self->asking_, {})) handler(ec, why);
+        if (!self->asking_next_.empty() && self->asking_.empty()) self->ask_next();
+    };
+    ask_over_bidi([](const WebDriverBidi& bidi, Handler handler) { bidi.ask_browser(handler); },
+                  [weak](error_code, const Diagnostics&, const Handler& handler) {
+                      if (const auto self = weak.lock()) self->ask_for_handles(handler);
+                  },
+                  answered);
 }
 
 /// The list of windows comes from the browser process itself; a driver's status does not.
-void WebDriverPages::ask_for_handles() {
-    asking_.swap(asking_next_);
-    client_->window_handles(
-        question_timeout,
-        [weak = weak_from_this()](error_code ec, const Diagnostics& why, const json::value&) {
-            const auto self = weak.lock();
-            if (!self) return;
-            for (const Handler& handler : std::exchange(self->asking_, {})) handler(ec, why);
-            if (!self->asking_next_.empty() && self->asking_.empty()) self->ask_for_handles();
-        },
-        Lane::browser_questions);
+void WebDriverPages::ask_for_handles(Handler answered) {
+    client_->window_handles(question_timeout, without_value(std::move(answered)),
+                            Lane::browser_questions);
+}
+
+/// What BiDi refuses is asked again, because WebDriver knows better words for a page that is gone.
+/// What is not answered over BiDi is not: WebDriver might hang with it.
+void WebDriverPages::ask_over_bidi(const BidiQuestion& question, Otherwise otherwise,
+                                   Handler handler) {
+    if (!has_bidi()) return otherwise({}, {}, std::move(handler));
+    question(*bidi_, [weak = weak_from_this(), otherwise = std::move(otherwise),
+                      handler = std::move(handler)](error_code ec, Diagnostics why) {
+        if (!weak.lock()) return;
+        const bool is_final = !ec || ec == Errc::worker_unresponsive;
+        if (is_final) return handler(ec, std::move(why));
+        otherwise(ec, std::move(why), handler);
+    });
 }
 
 void WebDriverPages::ask_page(PageId page, Handler handler) {
+    ask_over_bidi(
+        [page](const WebDriverBidi& bidi, Handler answered) {
+            bidi.questions().ask_page(page, std::move(answered));
+        },
+        [weak = weak_from_this(), page](error_code, const Diagnostics&, Handler answered) {
+            if (const auto self = weak.lock()) self->ask_page_alone(page, std::move(answered));
+        },
+        std::move(handler));
+}
+
+void WebDriverPages::ask_page_alone(PageId page, Handler handler) {
     const auto ask = [weak = weak_from_this()](Lane lane, const Handler& answered) {
         if (const auto self = weak.lock())
             self->client_->execute_sync("return 1", question_timeout, without_value(answered),
@@ -232,14 +297,29 @@ void WebDriverPages::ask_page(PageId page, Handler handler) {
 }
 
 void WebDriverPages::execute(PageId page, PageThread thread, std::string script, Handler handler) {
-    if (thread == PageThread::compute)
-        return ask_page(page, [handler = std::move(handler)](error_code ec, Diagnostics why) {
-            if (!ec) {
-                ec = why.last_cause = Errc::unknown_operation;
-                why.message = "WebDriver reaches a page's main thread only";
+    const auto otherwise = [weak = weak_from_this(), page, thread,
+                            script](error_code ec, Diagnostics why, Handler answered) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (thread == PageThread::main)
+            return self->execute_alone(page, script, std::move(answered));
+        if (self->has_bidi()) return answered(ec, std::move(why)); // nobody else could know better
+        self->ask_page_alone(page, [answered](error_code failed, Diagnostics how) {
+            if (!failed) {
+                failed = how.last_cause = Errc::unknown_operation;
+                how.message = "WebDriver without BiDi reaches a page's main thread only";
             }
-            handler(ec, std::move(why));
+            answered(failed, std::move(how));
         });
+    };
+    ask_over_bidi(
+        [page, thread, script](const WebDriverBidi& bidi, Handler answered) {
+            bidi.questions().execute(page, thread, script, std::move(answered));
+        },
+        otherwise, std::move(handler));
+}
+
+void WebDriverPages::execute_alone(PageId page, std::string script, Handler handler) {
     const auto run = [weak = weak_from_this(), script = std::move(script)] {
         const auto self = weak.lock();
         if (!self) return;
@@ -267,58 +347,10 @@ void WebDriverPages::execute(PageId page, PageThread thread, std::string script,
     in_window(std::move(page), ask_and_run, std::move(handler));
 }
 
-void WebDriverPages::examine() {
-    client_->window_handles(
-        question_timeout,
-        [weak = weak_from_this()](error_code ec, const Diagnostics& why,
-                                  const json::value& handles) {
-            const auto self = weak.lock();
-            if (!self) return;
-            if (!ec) return self->lose_missing(handles);
-            if (ec == Errc::worker_unresponsive) return; // the questions of others will find it
-            const std::string reason = why.remote_text.empty() ? why.message : why.remote_text;
-            const auto pages = self->pages_;
-            for (const auto& [page, is_expected] : pages) self->lose(page, reason);
-        },
-        Lane::browser_questions);
-}
-
-/// Pages that have no window any more have closed themselves; one that has may still be dead.
-void WebDriverPages::lose_missing(const json::value& handles) {
-    const auto* list = handles.if_array();
-    if (list == nullptr) return;
-    const auto pages = pages_;
-    for (const auto& [page, is_expected] : pages) {
-        const bool is_there = std::ranges::any_of(*list, [&](const json::value& handle) {
-            return handle.is_string() && handle.get_string() == page;
-        });
-        if (!is_there) {
-            lose(page, "closed by itself");
-            pages_.erase(page);
-        } else if (!is_expected) {
-            look_at(page);
-        }
-    }
-}
-
-void WebDriverPages::look_at(const PageId& page) {
-    ask_page(page, [weak = weak_from_this(), page](error_code ec, const Diagnostics& why) {
-        const auto self = weak.lock();
-        // A page that is merely busy is left to those who ask it regularly.
-        if (!self || !ec || ec == Errc::worker_unresponsive) return;
-        self->lose(page, why.remote_text.empty() ? why.message : why.remote_text);
-    });
-}
-
-void WebDriverPages::lose(const PageId& page, const std::string& reason) {
-    const auto found = pages_.find(page);
-    if (found == pages_.end() || std::exchange(found->second, true)) return;
-    if (on_lost_) on_lost_(page, reason);
-}
-
 void WebDriverPages::cut(error_code cause) {
     const auto self = shared_from_this(); // a handler may drop us
     pages_.clear();
+    if (bidi_) bidi_->close(cause); // what it was asked goes on to the client, and completes there
     client_->close(cause);
     // What had not begun yet finds the client closed, and completes with the same.
 }
@@ -326,6 +358,7 @@ void WebDriverPages::cut(error_code cause) {
 void WebDriverPages::leave(error_code cause, std::function<void()> done) {
     const auto self = shared_from_this();
     pages_.clear();
+    if (bidi_) bidi_->close(cause);
     client_->leave(cause, std::move(done));
 }
 
@@ -333,6 +366,7 @@ void WebDriverPages::forget() noexcept {
     on_lost_ = nullptr;
     operations_.clear();
     held_selection_ = nullptr;
+    if (bidi_) bidi_->forget();
     client_->forget();
 }
 

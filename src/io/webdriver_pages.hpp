@@ -7,11 +7,16 @@
 // current window needs no switch, and does not wait for the operation under way, which may hang;
 // but it holds the window: none switches to another one until it is answered, or its time is over.
 //
+// Where the driver offers WebDriver BiDi, questions and scripts go over that: they need no current
+// window, reach the compute thread, and are answered while a command hangs. Where it does not, or
+// when that fails, WebDriver goes on alone. A window's handle is the name of its BiDi context.
+//
 // A session ends with its last window. So it always keeps one: the one that it began with, or one
 // that is opened before the last page is closed. The next page takes that.
 #pragma once
 
 #include "io/browser.hpp"
+#include "io/webdriver_bidi.hpp"
 #include "io/webdriver_client.hpp"
 
 #include <boost/json/object.hpp>
@@ -37,10 +42,12 @@ public:
     WebDriverPages(std::shared_ptr<WebDriverClient> client, LostHandler on_lost)
         : client_(std::move(client)), on_lost_(std::move(on_lost)) {}
 
-    /// How long a page's main thread may take to answer a question. A driver that takes one command
-    /// at a time is deaf meanwhile.
+    /// How long a page's main thread may take to answer a question without BiDi. A driver that
+    /// takes one command at a time is deaf meanwhile. Over BiDi it is the client's command timeout.
     static constexpr std::chrono::milliseconds question_timeout{1000};
 
+    /// `capabilities` as webdriver_capabilities() makes them. A driver so old that it does not know
+    /// the word for BiDi refuses all of them, and is asked again without it.
     void begin(boost::json::object capabilities, std::chrono::milliseconds timeout,
                VersionHandler handler);
     void end(Handler handler) { client_->delete_session(without_value(std::move(handler))); }
@@ -51,12 +58,14 @@ public:
     /// Asked again before it has answered, the next answer is for all who ask meanwhile.
     void ask_browser(Handler handler);
     void ask_page(PageId page, Handler handler);
-    /// As Browser::async_execute: a question first, then the script. The compute thread is out of
-    /// WebDriver's reach (unknown_operation).
+    /// As Browser::async_execute: a question first, then the script. Without BiDi the compute
+    /// thread is out of reach (unknown_operation).
     void execute(PageId page, PageThread thread, std::string script, Handler handler);
 
     /// Something of the browser has ended: looks which pages are lost, and tells.
     void examine();
+    /// Has a page of Chromium crash, by Chromium's own page for it.
+    void crash(PageId page);
 
     /// Cuts everything off; what waits completes with worker_lost.
     void cut(error_code cause);
@@ -66,12 +75,30 @@ public:
     void forget() noexcept;
 
     [[nodiscard]] WebDriverClient& client() noexcept { return *client_; }
+    /// Questions go over BiDi at present.
+    [[nodiscard]] bool has_bidi() const noexcept { return bidi_ && bidi_->is_usable(); }
 
 private:
+    struct Page {
+        bool is_end_news{true}; ///< not asked for, and not told yet
+        int loads{0};           ///< anew, in its place: begun, and done
+    };
     /// Completes when it is done, whatever became of it.
     using Operation = std::function<void(std::function<void()> done)>;
     /// Asks something of the current window.
     using Question = std::function<void(WebDriverClient::Lane lane, Handler answered)>;
+    using BidiQuestion = std::function<void(const WebDriverBidi& bidi, Handler answered)>;
+    /// What to do without BiDi, or when it has failed with this.
+    using Otherwise = std::function<void(error_code, Diagnostics, Handler)>;
+
+    void on_session(const boost::json::value& agreed, VersionHandler handler);
+    void begin_bidi(const std::string& address, std::function<void()> done);
+    void take_first_window(std::string version, VersionHandler handler);
+    void ask_over_bidi(const BidiQuestion& question, Otherwise otherwise, Handler handler);
+    void ask_page_alone(PageId page, Handler handler);
+    void execute_alone(PageId page, std::string script, Handler handler);
+    void on_context_ended(const PageId& page);
+    [[nodiscard]] int loads_of(const PageId& page) const;
 
     void enqueue(Operation operation);
     void run_next();
@@ -80,7 +107,8 @@ private:
     void release();
     void visit(PageId page, const std::string& url, Handler handler);
     void keep_a_window(Handler handler);
-    void ask_for_handles();
+    void ask_next();
+    void ask_for_handles(Handler answered);
     void look_at(const PageId& page);
     void lose(const PageId& page, const std::string& reason);
     void lose_missing(const boost::json::value& handles);
@@ -88,9 +116,10 @@ private:
 
     std::shared_ptr<WebDriverClient> client_;
     LostHandler on_lost_;
-    std::map<PageId, bool> pages_; ///< open pages; true: its end is no news (any more)
-    PageId spare_;                 ///< a window that shows nothing; empty: none
-    PageId current_;               ///< empty: not known
+    std::shared_ptr<WebDriverBidi> bidi_; ///< null: not offered
+    std::map<PageId, Page> pages_;        ///< the open ones
+    PageId spare_;                        ///< a window that shows nothing; empty: none
+    PageId current_;                      ///< empty: not known
     std::deque<Operation> operations_;
     bool is_busy_{false};                  ///< an operation is under way
     int held_{0};                          ///< by how many questions the window is

@@ -1,15 +1,15 @@
 // Real browsers behind WebDriver: one that is started here, and one at somebody else's endpoint.
 // SPDX-License-Identifier: BSL-1.0
-#include "io/webdriver_client.hpp"
 #include "support/browser_rig.hpp"
 #include "support/catch.hpp"
 #include "support/driver_process.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/webdriver_rig.hpp"
 
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -19,66 +19,6 @@
 using namespace everpool;
 using namespace everpool::tests;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// CTest reads the words and counts a skipped test as one.
-bool is_here(const std::filesystem::path& program) {
-    if (std::filesystem::exists(program)) return true;
-    std::printf("skipped: there is no %s\n", program.c_str());
-    return false;
-}
-
-/// Empty if it cannot be had here, which is told.
-std::optional<io::BrowserOptions> options_of(const std::string& kind) {
-    io::BrowserOptions options;
-    if (kind == "WebKit") {
-        options.spec.type = BrowserType::webkit;
-    } else {
-        if (!is_here(chromedriver) || !is_here(headless_shell)) return std::nullopt;
-        options.spec.executable = headless_shell;
-        options.spec.webdriver.driver = chromedriver;
-    }
-    error_code ec;
-    Diagnostics diagnostics;
-    options.spec.executable = io::find_browser(options.spec, ec, diagnostics);
-    if (!ec) return options;
-    std::printf("skipped: %s\n", diagnostics.text().c_str());
-    return std::nullopt;
-}
-
-std::optional<io::BrowserOptions> any_started_browser() {
-    const std::string kind = GENERATE("WebKit", "Chromium by chromedriver");
-    CAPTURE(kind);
-    return options_of(kind);
-}
-
-bool is_webkit(const io::BrowserOptions& options) {
-    return options.spec.type == BrowserType::webkit;
-}
-
-void require_launched(BrowserRig& rig) {
-    const BrowserRig::Done done = rig.launch();
-    INFO(done.diagnostics.text());
-    REQUIRE_FALSE(done.ec);
-}
-
-/// Asks the browser or its page, and waits for the answer.
-template <class Ask>
-error_code answer_of(BrowserRig& rig, Ask ask) {
-    std::optional<error_code> answer;
-    ask(rig.browser(), [&](error_code ec, const Diagnostics&) { answer = ec; });
-    rig.run_until([&] { return answer.has_value(); });
-    return *answer;
-}
-error_code ask_browser(BrowserRig& rig) {
-    return answer_of(rig, [](io::Browser& b, auto handler) { b.async_ask_browser(handler); });
-}
-error_code ask_page(BrowserRig& rig, const io::PageId& page) {
-    return answer_of(rig, [&](io::Browser& b, auto handler) { b.async_ask_page(page, handler); });
-}
-
-} // namespace
 
 TEST_CASE("a browser behind its own driver opens the worker page, quits, and leaves nothing") {
     const auto options = any_started_browser();
@@ -170,29 +110,30 @@ TEST_CASE("a page's crash is told once, with its name") {
 }
 
 TEST_CASE("a page whose main thread never comes back leaves the browser answering") {
-    const auto options = options_of("WebKit"); // chromedriver takes one command at a time
+    auto options = any_started_browser();
     if (!options) return;
+    options->command_timeout = 3s;
     BrowserRig rig(*options);
     require_launched(rig);
     const io::PageId page = rig.open_worker_page();
-    CHECK_FALSE(answer_of(rig, [&](io::Browser& b, auto handler) {
-        b.async_execute(page, io::PageThread::main, "for (;;);", handler);
-    }));
+    CHECK_FALSE(execute(rig, page, io::PageThread::main, "for (;;);"));
     rig.run_until([&] { return ask_page(rig, page) == Errc::worker_unresponsive; });
     CHECK_FALSE(ask_browser(rig));
     CHECK_FALSE(rig.close_page(page).ec); // and lets itself be thrown away
     (void)rig.open_worker_page();
 }
 
-TEST_CASE("the compute thread is out of a WebDriver's reach, and that is said") {
-    const auto options = any_started_browser();
+TEST_CASE("without BiDi the compute thread is out of a WebDriver's reach, and that is said") {
+    auto options = any_started_browser();
     if (!options) return;
+    if (!is_webkit(*options))
+        options->spec.webdriver.capabilities_json = R"({"webSocketUrl":false})";
     BrowserRig rig(*options);
     require_launched(rig);
     const io::PageId page = rig.open_worker_page();
-    CHECK(answer_of(rig, [&](io::Browser& b, auto handler) {
-              b.async_execute(page, io::PageThread::compute, "1", handler);
-          }) == Errc::unknown_operation);
+    CHECK(execute(rig, page, io::PageThread::compute, "1") == Errc::unknown_operation);
+    CHECK_FALSE(ask_page(rig, page));
+    CHECK_FALSE(ask_browser(rig));
 }
 
 TEST_CASE("the death of a browser, or of its driver, is an event, and takes the rest along") {
@@ -319,6 +260,7 @@ TEST_CASE("a session at an endpoint works as a browser does, and is ended with i
         const io::PageId page = rig.open_worker_page();
         CHECK_FALSE(ask_browser(rig));
         CHECK_FALSE(ask_page(rig, page));
+        CHECK_FALSE(execute(rig, page, io::PageThread::compute, "1"));
         CHECK_FALSE(rig.reload_worker_page(page).ec);
         rig.browser().crash_page(page);
         rig.run_until([&] { return !rig.crashes.empty(); });

@@ -17,7 +17,8 @@ namespace {
 
 json::object asked_for(const BrowserSpec& spec) {
     const json::object all = io::webdriver_capabilities(spec, 1500ms);
-    CHECK(all.size() == 1);
+    CHECK(all.size() == 2);
+    CHECK(all.at("firstMatch") == json::parse(R"([{"webSocketUrl":true},{}])"));
     return all.at("alwaysMatch").as_object();
 }
 
@@ -28,6 +29,10 @@ BrowserSpec spec_of(BrowserType type, const char* more = "") {
     out.extra_arguments = {"--mine"};
     out.webdriver.capabilities_json = more;
     return out;
+}
+
+json::value alternatives_of(const char* more) {
+    return io::webdriver_capabilities(spec_of(BrowserType::webkit, more), 1500ms).at("firstMatch");
 }
 
 bool has(const json::value& list, std::string_view text) {
@@ -94,4 +99,47 @@ TEST_CASE("further capabilities go into ours: members added, lists appended, the
     CHECK(has(options.at("args"), "--mine"));
     CHECK(has(options.at("args"), "--theirs"));
     CHECK(options.at("binary") == "/opt/browser");
+}
+
+TEST_CASE("BiDi is asked for as one of two, unless the host says no, or must") {
+    const json::object no = io::webdriver_capabilities(
+        spec_of(BrowserType::webkit, R"({"webSocketUrl":false})"), 1500ms);
+    CHECK_FALSE(no.at("alwaysMatch").as_object().contains("webSocketUrl"));
+    CHECK(no.at("firstMatch") == json::parse("[{}]"));
+    CHECK_FALSE(io::without_bidi(no));
+
+    const json::object must = io::webdriver_capabilities(
+        spec_of(BrowserType::webkit, R"({"webSocketUrl":true})"), 1500ms);
+    CHECK(must.at("alwaysMatch").at("webSocketUrl") == true);
+    CHECK(must.at("firstMatch") == json::parse("[{}]"));
+    CHECK_FALSE(io::without_bidi(must));
+}
+
+TEST_CASE("the host's alternatives stay in its order, each with BiDi before it is without") {
+    CHECK(alternatives_of(R"({"firstMatch":[{"a":1},{"b":2,"webSocketUrl":false}]})") ==
+          json::parse(R"([{"a":1,"webSocketUrl":true},{"a":1},{"b":2}])"));
+    CHECK(alternatives_of(R"({"firstMatch":[{"a":1,"webSocketUrl":true}]})") ==
+          json::parse(R"([{"a":1,"webSocketUrl":true}])"));
+    CHECK(alternatives_of(R"({"firstMatch":[7,"x"]})") ==
+          json::parse(R"([{"webSocketUrl":true},{}])"));
+    CHECK(alternatives_of(R"({"firstMatch":"x"})") == json::parse(R"([{"webSocketUrl":true},{}])"));
+}
+
+TEST_CASE("what of ours the host's alternatives speak of stands in them, and nowhere else") {
+    const json::object all = io::webdriver_capabilities(
+        spec_of(BrowserType::chromium, R"({"alwaysMatch":{"platformName":"linux"},
+            "firstMatch":[{"browserName":"other"},{"timeouts":{"script":7}}]})"),
+        1500ms);
+    const json::object& always = all.at("alwaysMatch").as_object();
+    CHECK(always.at("platformName") == "linux");
+    CHECK(always.contains("goog:chromeOptions"));
+    CHECK_FALSE(always.contains("browserName"));
+    CHECK_FALSE(always.contains("timeouts"));
+    CHECK_FALSE(always.contains("firstMatch"));
+    const auto plain = io::without_bidi(all);
+    REQUIRE(plain);
+    CHECK(plain->at("firstMatch") == json::parse(R"([
+        {"browserName":"other","timeouts":{"script":1500,"implicit":0}},
+        {"timeouts":{"script":7,"implicit":0},"browserName":"chrome"}])"));
+    CHECK(all.at("firstMatch").as_array().size() == 4);
 }

@@ -82,13 +82,13 @@ constexpr bool is_chromium_family(BrowserType type) noexcept {
 /// WebDriver tells nothing by itself: what becomes of a page is seen from its connections and,
 /// where the driver is started here, from its processes. Alone it reaches a page's main thread, not
 /// its compute thread, and a driver that takes one command at a time (chromedriver) is deaf while a
-/// page hangs. So WebDriver BiDi is asked for as well, and used where it is offered (chromedriver,
-/// geckodriver, a grid before them; WebKitWebDriver has none): then questions are answered beside
-/// the commands, the compute thread is reached, and a page that closes itself is told. We connect
-/// to the endpoint's own host only, whatever address it answers with. If that connection fails or
-/// breaks, WebDriver goes on alone. With chromedriver a session with BiDi begins an eighth of a
-/// second later and has one more renderer process, some 30 MiB; if that process dies, the browser
-/// takes no new page any more, and is replaced.
+/// page hangs. So WebDriver BiDi is asked for as well, and used where it is offered: then questions
+/// are answered beside the commands, a page that closes itself is told, and chromedriver reaches
+/// the compute thread (Firefox refuses that). Tried with chromedriver; WebKitWebDriver has none. We
+/// connect to the endpoint's own host only, whatever address it answers with. If that connection
+/// fails or breaks, WebDriver goes on alone. With chromedriver a session with BiDi begins an eighth
+/// of a second later and has one more renderer process, some 30 MiB; if that process dies, the
+/// browser takes no new page any more, and is replaced.
 struct WebDriverOptions {
     /// Of a driver or grid that runs already: "http://127.0.0.1:9515", "http://grid:4444/wd/hub".
     /// Each worker is a session there. Plain HTTP, so trust the way there. Its browsers must reach

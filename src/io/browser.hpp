@@ -101,8 +101,8 @@ public:
 
     /// Runs a script in one of the page's threads; for drills. Completes as soon as the thread has
     /// answered a question and the script is on its way: one that never ends does not keep the
-    /// caller. Errors: the engine's refusal, worker_lost, or unknown_operation (WebDriver without
-    /// BiDi does not reach the compute thread).
+    /// caller. Errors: the engine's refusal (Firefox 153 refuses the compute thread), worker_lost,
+    /// or unknown_operation (WebDriver without BiDi does not reach the compute thread).
     virtual void async_execute(PageId page, PageThread thread, std::string script,
                                Handler handler) = 0;
 

@@ -84,7 +84,7 @@ void add_engine(json::object& all, const BrowserSpec& spec) {
     all["goog:chromeOptions"] = chromium_options(spec);
 }
 
-constexpr const char* bidi = "webSocketUrl";
+constexpr const char* bidi_word = "webSocketUrl";
 
 /// The host's alternatives; one that asks for nothing, if it has none.
 json::array take_alternatives(json::object& more) {
@@ -118,9 +118,9 @@ void move_shared(json::object& always, json::array& alternatives) {
 
 /// False means no to us; to a driver it is no word.
 bool is_refused(json::object& capabilities) {
-    const json::value* said = capabilities.if_contains(bidi);
+    const json::value* said = capabilities.if_contains(bidi_word);
     if (said == nullptr || *said != false) return false;
-    capabilities.erase(bidi);
+    capabilities.erase(bidi_word);
     return true;
 }
 
@@ -129,11 +129,11 @@ json::array each_with_bidi_first(const json::array& alternatives) {
     json::array out;
     for (const json::value& one : alternatives) {
         json::object plain = one.get_object();
-        const bool has_said = plain.contains(bidi);
+        const bool has_said = plain.contains(bidi_word);
         (void)is_refused(plain);
         if (!has_said) {
             json::object with_bidi = plain;
-            with_bidi[bidi] = true;
+            with_bidi[bidi_word] = true;
             out.emplace_back(std::move(with_bidi));
         }
         out.emplace_back(std::move(plain));
@@ -172,7 +172,7 @@ json::object webdriver_capabilities(const BrowserSpec& spec,
         more.erase("alwaysMatch");
     }
     merge_capabilities(all, more);
-    const bool is_open = !is_refused(all) && !all.contains(bidi);
+    const bool is_open = !is_refused(all) && !all.contains(bidi_word);
     move_shared(all, alternatives);
     if (is_open) alternatives = each_with_bidi_first(alternatives);
     return {{"alwaysMatch", std::move(all)}, {"firstMatch", std::move(alternatives)}};
@@ -184,7 +184,7 @@ std::optional<json::object> without_bidi(json::object capabilities) {
     if (alternatives == nullptr) return std::nullopt;
     json::array plain;
     for (const json::value& one : *alternatives)
-        if (!one.is_object() || !one.get_object().contains(bidi)) plain.push_back(one);
+        if (!one.is_object() || !one.get_object().contains(bidi_word)) plain.push_back(one);
     if (plain.empty() || plain.size() == alternatives->size()) return std::nullopt;
     *alternatives = std::move(plain);
     return capabilities;

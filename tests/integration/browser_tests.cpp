@@ -159,6 +159,31 @@ TEST_CASE("a page that closes itself is told, one that is closed is not") {
     CHECK(rig.crashes[0].reason == "closed by itself");
 }
 
+// What it does there is not to be seen from here, but a thread that it keeps busy answers nobody.
+TEST_CASE("a script reaches the thread that it is for, and no other one") {
+    auto options = any_browser();
+    options.command_timeout = 2s;
+    BrowserRig rig(options);
+    require_launched(rig);
+    const io::PageId page = rig.open_worker_page();
+    const auto execute = [&](io::PageThread thread, const std::string& script) {
+        std::optional<error_code> done;
+        rig.browser().async_execute(page, thread, script,
+                                    [&](error_code ec, const Diagnostics&) { done = ec; });
+        rig.run_until([&] { return done.has_value(); });
+        return *done;
+    };
+    CHECK_FALSE(execute(io::PageThread::main, "1"));
+    if (is_firefox(options)) { // 153 lists a worker's realm, and then finds none of that name
+        CHECK(execute(io::PageThread::compute, "1") == Errc::browser_launch_failed);
+        return;
+    }
+    CHECK_FALSE(execute(io::PageThread::compute, "1"));
+    CHECK_FALSE(execute(io::PageThread::compute, "for (;;);"));
+    CHECK_FALSE(execute(io::PageThread::main, "1"));
+    CHECK(execute(io::PageThread::compute, "1") == Errc::worker_unresponsive);
+}
+
 TEST_CASE("a browser's death is an event, and what waits for it completes with the cause") {
     BrowserRig rig(any_browser());
     require_launched(rig);

@@ -80,12 +80,12 @@ constexpr bool is_chromium_family(BrowserType type) noexcept {
 /// WebKitWebDriver, for it knows no other way.
 ///
 /// WebDriver tells nothing by itself: what becomes of a page is seen from its connections and,
-/// where the driver is started here, from its processes. Alone it reaches a page's main thread, not
-/// its compute thread, and a driver that takes one command at a time (chromedriver) is deaf while a
-/// page hangs. So WebDriver BiDi is asked for as well, and used where it is offered: then questions
-/// are answered beside the commands, a page that closes itself is told, and chromedriver reaches
-/// the compute thread (Firefox refuses that). Tried with chromedriver; WebKitWebDriver has none. We
-/// connect to the endpoint's own host only, whatever address it answers with. If that connection
+/// where the driver is started here, from its processes. A driver that takes one command at a time
+/// (chromedriver) is deaf while a page hangs. So WebDriver BiDi is asked for as well, and used where
+/// it is offered: then questions are answered beside the commands, and a page that closes itself is
+/// told. Tried with chromedriver; WebKitWebDriver has none. We connect to the endpoint's own host
+/// only, and to its own port unless the driver was started here (geckodriver's BiDi is Firefox's,
+/// and so is not reached at an endpoint), whatever address it answers with. If that connection
 /// fails or breaks, WebDriver goes on alone. With chromedriver a session with BiDi begins an eighth
 /// of a second later and has one more renderer process, some 30 MiB; if that process dies, the
 /// browser takes no new page any more, and is replaced.
@@ -105,8 +105,8 @@ struct WebDriverOptions {
     /// A JSON object of further capabilities. It is merged into ours: objects member by member,
     /// lists appended, everything else in place of ours. For a grid, say, {"platformName":"linux"};
     /// for Safari {"browserName":"safari"}. "firstMatch" and "alwaysMatch" in it mean what they do
-    /// in W3C WebDriver. {"webSocketUrl":false} does without BiDi, and with true a session without
-    /// BiDi is none.
+    /// in W3C WebDriver. {"webSocketUrl":false} does without BiDi, and with true a driver that
+    /// has none begins no session.
     std::string capabilities_json{};
 
     /// Is anything of it given?

@@ -22,13 +22,14 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t message_bytes_max = std::size_t{16} << 20;
+constexpr std::size_t outgoing_count_max = 256;
 
 class BeastBidiClient final : public BidiClient,
                               public std::enable_shared_from_this<BeastBidiClient> {
 public:
     BeastBidiClient(asio::any_io_executor strand, std::chrono::milliseconds command_timeout,
-                    EventHandler on_event, std::function<void()> on_lost)
+                    EventHandler on_event, std::function<void()> on_lost,
+                    std::size_t message_bytes_max)
         : ws_(strand),
           commands_(std::make_shared<PendingCommands>(strand, command_timeout)),
           on_event_(std::move(on_event)),
@@ -70,11 +71,9 @@ public:
     void send(const char* method, json::object parameters, PendingCommands::Handler handler,
               std::optional<std::chrono::milliseconds> timeout) override {
         const std::uint64_t id = commands_->add(method, std::move(handler), timeout);
-        if (is_closed_)
-            return asio::post(ws_.get_executor(), [weak = std::weak_ptr(commands_), id] {
-                if (const auto commands = weak.lock())
-                    commands->fail(id, Errc::worker_lost, "has no connection to go to", {});
-            });
+        if (is_closed_) return refuse(id, Errc::worker_lost, "has no connection to go to");
+        if (outgoing_.size() >= outgoing_count_max)
+            return refuse(id, Errc::queue_full, "waits behind others that nobody takes");
         outgoing_.push_back(json::serialize(
             json::object{{"id", id}, {"method", method}, {"params", std::move(parameters)}}));
         if (outgoing_.size() == 1) write_next();
@@ -91,6 +90,12 @@ public:
     }
 
 private:
+    void refuse(std::uint64_t id, Errc code, const char* why) {
+        asio::post(ws_.get_executor(), [weak = std::weak_ptr(commands_), id, code, why] {
+            if (const auto commands = weak.lock()) commands->fail(id, code, why, {});
+        });
+    }
+
     void close_socket() noexcept {
         if (std::exchange(is_closed_, true)) return;
         on_event_ = nullptr;
@@ -198,9 +203,11 @@ private:
 
 std::shared_ptr<BidiClient> BidiClient::make(asio::any_io_executor strand,
                                              std::chrono::milliseconds command_timeout,
-                                             EventHandler on_event, std::function<void()> on_lost) {
+                                             EventHandler on_event, std::function<void()> on_lost,
+                                             std::size_t message_bytes_max) {
     return std::make_shared<BeastBidiClient>(std::move(strand), command_timeout,
-                                             std::move(on_event), std::move(on_lost));
+                                             std::move(on_event), std::move(on_lost),
+                                             message_bytes_max);
 }
 
 } // namespace everpool::io

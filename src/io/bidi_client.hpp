@@ -12,6 +12,7 @@
 #include <boost/json/object.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -46,9 +47,12 @@ public:
 
     /// `on_event`: what the browser tells by itself. `on_lost`: the connection has ended by itself,
     /// and what was pending has completed.
+    /// A message beyond `message_bytes_max` ends it. Of commands that nobody takes 256 wait; the
+    /// next ones complete with queue_full.
     static std::shared_ptr<BidiClient> make(boost::asio::any_io_executor strand,
                                             std::chrono::milliseconds command_timeout,
-                                            EventHandler on_event, std::function<void()> on_lost);
+                                            EventHandler on_event, std::function<void()> on_lost,
+                                            std::size_t message_bytes_max = std::size_t{16} << 20);
 };
 
 } // namespace everpool::io

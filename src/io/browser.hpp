@@ -64,7 +64,7 @@ struct BrowserOptions {
     std::filesystem::path directory; ///< private, exists, empty; HOME, TMPDIR, profile go inside
     BrowserNest* nest{nullptr};      ///< told of the process group; outlives the browser
     std::chrono::milliseconds launch_timeout{20'000};
-    std::chrono::milliseconds command_timeout{10'000}; ///< of one CDP or BiDi command
+    std::chrono::milliseconds command_timeout{10'000}; ///< of one command
     std::chrono::milliseconds close_grace{3'000};      ///< between asking and SIGKILL
 };
 

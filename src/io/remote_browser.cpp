@@ -45,7 +45,8 @@ void RemoteBrowser::async_launch(Handler handler) {
             const auto self = weak.lock();
             if (self && self->listener_ != nullptr && !self->is_close_wanted_)
                 self->listener_->on_page_crashed(page, reason);
-        });
+        },
+        false);
     pages_->begin(webdriver_capabilities(options_.spec, WebDriverPages::question_timeout),
                   options_.launch_timeout,
                   [weak](error_code ec, Diagnostics diagnostics, std::string version) {

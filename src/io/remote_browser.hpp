@@ -8,8 +8,8 @@
 //       +-- async_close ------------------------------------------------------------------> closed
 //
 // It is a session, not a process: nothing of it can be watched, stopped or killed here, and
-// on_browser_exited is never called. What becomes of it is seen from its page's connections, and
-// from the answers to its next command.
+// on_browser_exited is never called. What becomes of it is seen from its page's connections, from
+// the answers to its next command, and from what its BiDi tells.
 //
 // A grid is to keep none of our sessions. One that begins after its close was asked for is ended as
 // soon as it has begun, and so is one that begins after its launch was given up (overdue). Ending

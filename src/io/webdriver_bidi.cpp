@@ -5,11 +5,19 @@
 
 #include <boost/json/array.hpp>
 
+#include <cstddef>
 #include <utility>
 
 namespace everpool::io {
 
 namespace json = boost::json;
+
+namespace {
+
+/// As of a driver's other answers.
+constexpr std::size_t message_bytes_max = std::size_t{1} << 20;
+
+} // namespace
 
 void WebDriverBidi::begin(const browser::BidiAddress& address, std::function<void()> done) {
     when_begun_ = std::move(done);
@@ -21,7 +29,8 @@ void WebDriverBidi::begin(const browser::BidiAddress& address, std::function<voi
         },
         [weak] {
             if (const auto self = weak.lock()) self->is_usable_ = false;
-        });
+        },
+        message_bytes_max);
     client_->async_connect(address, [weak](error_code ec) {
         const auto self = weak.lock();
         if (!self) return;
@@ -48,12 +57,12 @@ void WebDriverBidi::finish_beginning(bool is_usable) {
     done();
 }
 
-void WebDriverBidi::ask_browser(Handler handler) const {
+void WebDriverBidi::ask_browser(std::chrono::milliseconds timeout, Handler handler) const {
     client_->send(
         "browsingContext.getTree", {{"maxDepth", 0}},
         [handler = std::move(handler)](error_code ec, const Diagnostics& diagnostics,
                                        const json::value&) { handler(ec, diagnostics); },
-        question_timeout_);
+        timeout);
 }
 
 void WebDriverBidi::on_event(std::string_view method, const json::object& parameters) {

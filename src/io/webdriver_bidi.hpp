@@ -5,7 +5,8 @@
 //                               +---------- refused, or too late ---------------------^
 //
 // A session has one such connection in its life. Whoever finds it not usable goes on by WebDriver
-// alone, which can do all but reach the compute thread.
+// alone, which can do all but reach the compute thread, and answer for a page that came back after
+// a crash.
 //
 // chromedriver's BiDi is a script in a hidden page of the browser (the mapper). It answers while a
 // command of WebDriver hangs, and while a page does. What it tells of a page whose process died is
@@ -28,7 +29,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string_view>
 
 namespace everpool::io {
@@ -39,7 +39,7 @@ public:
     /// This context is no more: a page's, or any other one's.
     using EndHandler = std::function<void(const PageId& context)>;
 
-    /// How long the connection may take. A launch waits for it.
+    /// How long the connection may take, and then its first answer. A launch waits for both.
     static constexpr std::chrono::milliseconds connect_timeout{3000};
 
     WebDriverBidi(boost::asio::any_io_executor strand, std::chrono::milliseconds question_timeout,
@@ -54,11 +54,10 @@ public:
     [[nodiscard]] bool is_usable() const noexcept { return is_usable_; }
 
     /// \pre is_usable()
-    void ask_browser(Handler handler) const;
+    void ask_browser(std::chrono::milliseconds timeout, Handler handler) const;
     /// \pre is_usable()
-    [[nodiscard]] BidiQuestions
-    questions(std::optional<std::chrono::milliseconds> timeout = {}) const {
-        return BidiQuestions(client_, timeout.value_or(question_timeout_));
+    [[nodiscard]] BidiQuestions questions() const {
+        return BidiQuestions(client_, question_timeout_);
     }
 
     /// What waits completes with worker_lost.

@@ -58,7 +58,8 @@ void WebDriverBrowser::begin_session(unsigned short port) {
             const auto self = weak.lock();
             if (self && self->listener() != nullptr && !self->is_closing())
                 self->listener()->on_page_crashed(page, reason);
-        });
+        },
+        true);
     pages_->begin(webdriver_capabilities(options().spec, WebDriverPages::question_timeout),
                   options().launch_timeout,
                   [weak](error_code ec, const Diagnostics& diagnostics, std::string version) {

@@ -175,6 +175,7 @@ json::object webdriver_capabilities(const BrowserSpec& spec,
     const bool is_open = !is_refused(all) && !all.contains(bidi_word);
     move_shared(all, alternatives);
     if (is_open) alternatives = each_with_bidi_first(alternatives);
+    for (json::value& one : alternatives) (void)is_refused(one.get_object());
     return {{"alwaysMatch", std::move(all)}, {"firstMatch", std::move(alternatives)}};
 }
 

@@ -63,14 +63,15 @@ void WebDriverPages::look_at(const PageId& page) {
         // A page that is merely busy is left to those who ask it regularly.
         if (!self || !ec || ec == Errc::worker_unresponsive) return;
         const int loads = self->loads_of(page);
-        if (loads == 0 || !self->has_bidi()) return self->lose(page, reason_of(why));
-        self->bidi_->questions(question_timeout)
-            .ask_page(page, [weak, page, loads, reason = reason_of(why)](error_code failed,
-                                                                         const Diagnostics&) {
-                // One that is loaded meanwhile answers as another one, or not at all.
-                const auto again = weak.lock();
-                if (again && failed && again->loads_of(page) == loads) again->lose(page, reason);
-            });
+        if (loads == 0 || !self->bidi_) return self->lose(page, reason_of(why));
+        if (!self->has_bidi()) return; // nobody knows; its connections tell if it dies
+        self->bidi_->questions().ask_page(page, [weak, page, loads, reason = reason_of(why)](
+                                                    error_code failed, const Diagnostics&) {
+            const auto again = weak.lock();
+            const bool is_known = failed && again && again->has_bidi();
+            // One that is loaded meanwhile answers as another one, or not at all.
+            if (is_known && again->loads_of(page) == loads) again->lose(page, reason);
+        });
     });
 }
 

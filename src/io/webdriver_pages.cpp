@@ -45,7 +45,7 @@ void WebDriverPages::on_session(const json::value& agreed, VersionHandler handle
 }
 
 void WebDriverPages::begin_bidi(const std::string& address, std::function<void()> done) {
-    const auto where = browser::bidi_address_from(address, client_->endpoint());
+    const auto where = browser::bidi_address_from(address, client_->endpoint(), is_driver_ours_);
     if (!where) return done();
     bidi_ = std::make_shared<WebDriverBidi>(client_->strand(), client_->command_timeout(),
                                             [weak = weak_from_this()](const PageId& context) {
@@ -249,7 +249,9 @@ void WebDriverPages::ask_next() {
         for (const Handler& handler : std::exchange(self->asking_, {})) handler(ec, why);
         if (!self->asking_next_.empty() && self->asking_.empty()) self->ask_next();
     };
-    ask_over_bidi([](const WebDriverBidi& bidi, Handler handler) { bidi.ask_browser(handler); },
+    // Not for longer than WebDriver is: others wait for their turn to ask.
+    ask_over_bidi([](const WebDriverBidi& bidi,
+                     Handler handler) { bidi.ask_browser(question_timeout, std::move(handler)); },
                   [weak](error_code, const Diagnostics&, const Handler& handler) {
                       if (const auto self = weak.lock()) self->ask_for_handles(handler);
                   },

@@ -39,8 +39,12 @@ public:
     /// The page is gone or dead, and why.
     using LostHandler = std::function<void(const PageId& page, const std::string& reason)>;
 
-    WebDriverPages(std::shared_ptr<WebDriverClient> client, LostHandler on_lost)
-        : client_(std::move(client)), on_lost_(std::move(on_lost)) {}
+    /// `is_driver_ours`: started here, so that it may name another port of its host for BiDi.
+    WebDriverPages(std::shared_ptr<WebDriverClient> client, LostHandler on_lost,
+                   bool is_driver_ours)
+        : client_(std::move(client)),
+          on_lost_(std::move(on_lost)),
+          is_driver_ours_(is_driver_ours) {}
 
     /// How long a page's main thread may take to answer a question without BiDi. A driver that
     /// takes one command at a time is deaf meanwhile. Over BiDi it is the client's command timeout.
@@ -116,6 +120,7 @@ private:
 
     std::shared_ptr<WebDriverClient> client_;
     LostHandler on_lost_;
+    bool is_driver_ours_;
     std::shared_ptr<WebDriverBidi> bidi_; ///< null: not offered
     std::map<PageId, Page> pages_;        ///< the open ones
     PageId spare_;                        ///< a window that shows nothing; empty: none

@@ -111,10 +111,11 @@ struct Scene {
     ScriptedDriver driver{context, [this](const Asked& asked) { return answer(asked); }};
     ScriptedBidi bidi{context, [this](const auto& asked) { return answer_bidi(asked); }};
     std::shared_ptr<io::WebDriverPages> pages = std::make_shared<io::WebDriverPages>(
-        io::WebDriverClient::make(context.get_executor(), driver.endpoint(), 500ms),
+        io::WebDriverClient::make(context.get_executor(), driver.endpoint(), 2s),
         [this](const io::PageId& page, const std::string& reason) {
             lost.push_back(page + ": " + reason);
-        });
+        },
+        true);
 };
 
 } // namespace

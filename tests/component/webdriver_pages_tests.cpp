@@ -79,7 +79,7 @@ struct Scene {
     ScriptedDriver driver{context, [this](const Asked& asked) { return answer(asked); }};
     std::shared_ptr<io::WebDriverPages> pages = std::make_shared<io::WebDriverPages>(
         io::WebDriverClient::make(context.get_executor(), driver.endpoint(), 10s),
-        [](auto&&...) { FAIL("no page is lost"); });
+        [](auto&&...) { FAIL("no page is lost"); }, false);
 };
 
 } // namespace

@@ -24,8 +24,9 @@ std::optional<io::BrowserOptions> chromium_with_bidi() {
 } // namespace
 
 TEST_CASE("over BiDi all else answers while a page hangs") {
-    const auto options = chromium_with_bidi();
+    auto options = chromium_with_bidi();
     if (!options) return;
+    options->command_timeout = 10s; // all that is asked here comes within
     BrowserRig rig(*options);
     require_launched(rig);
     const io::PageId page = rig.open_worker_page();

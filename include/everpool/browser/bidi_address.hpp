@@ -4,13 +4,13 @@
 // The capability webSocketUrl is remote text, and must not send us anywhere: we connect to the
 // endpoint's own host only, in the clear as to the endpoint itself. A grid in containers names the
 // address that it has among themselves, which is often out of reach, but answers under the same
-// path at its own door; so of another host only the path is taken. Of the endpoint's host the port
-// counts too: behind geckodriver it is Firefox that listens, and not the driver.
+// path at its own door; so of another host only the path is taken. The port counts only of a driver
+// that was started here: behind geckodriver it is Firefox that listens. An endpoint at our loopback
+// may be the end of a tunnel, and the port that it names one of ours.
 #pragma once
 
 #include "everpool/browser/webdriver_endpoint.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,10 +34,10 @@ constexpr bool is_loopback(std::string_view host) noexcept {
 
 } // namespace detail
 
-/// Where to connect to for the `text` that this endpoint has answered. Empty if it is no plain
-/// WebSocket address with a path.
-[[nodiscard]] inline std::optional<BidiAddress> bidi_address_from(std::string_view text,
-                                                                  const WebDriverEndpoint& from) {
+/// Where to connect to for the `text` that this endpoint has answered; `is_ours`: the driver there
+/// was started here. Empty if it is no plain WebSocket address with a path.
+[[nodiscard]] inline std::optional<BidiAddress>
+bidi_address_from(std::string_view text, const WebDriverEndpoint& from, bool is_ours) {
     constexpr std::string_view scheme = "ws://";
     if (!text.starts_with(scheme)) return std::nullopt;
     text.remove_prefix(scheme.size());
@@ -45,7 +45,7 @@ constexpr bool is_loopback(std::string_view host) noexcept {
     if (!told || told->path.empty()) return std::nullopt;
     const bool is_same_host = told->host == from.host ||
                               (detail::is_loopback(told->host) && detail::is_loopback(from.host));
-    return BidiAddress{from.host, is_same_host ? told->port : from.port, told->path};
+    return BidiAddress{from.host, is_ours && is_same_host ? told->port : from.port, told->path};
 }
 
 } // namespace everpool::browser

@@ -50,6 +50,7 @@ unsigned number_at(std::string_view stat, StatMember which) {
 /// thread alone.
 bool is_dying(int process) {
     const std::string stat = read_stat(process);
+    if (stat.empty()) return false;   // its own end is watched; no descriptor left says nothing
     constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel
     constexpr unsigned killed = 1U << (SIGKILL - 1);
     return is_dead(stat) || (number_at(stat, flags_member) & exiting) != 0 ||
@@ -120,8 +121,8 @@ private:
 
     /// Threads come and go, so that one has ended need not mean anything.
     void on_thread_ended(Watched& with) {
+        with.close(); // one that is_dying() can have
         if (is_dying(process_)) return tell();
-        with.close();
         watch_thread(with);
     }
 

@@ -73,7 +73,7 @@ public:
 
         into.reload.push_back(reload());
         into.session.push_back(milliseconds(answered_ - asked_));
-        if (!survives_its_page_) {
+        if (survives_its_page_) {
             has_crashed_ = false;
             browser_->crash_page(page_);
             run_until([&] { return has_crashed_; });

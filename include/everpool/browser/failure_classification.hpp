@@ -256,38 +256,36 @@ private:
 
     /// Codes that leave nothing to be asked; unknown: the text decides.
     [[nodiscard]] Judgement judge_code(Errc code) const {
-        using Category = BrowserFailureCategory;
+        using Kind = BrowserFailureCategory;
         switch (code) {
         case Errc::device_lost:
-            return {.category =
-                        context_.provider == Provider::webnn ? Category::webnn : Category::webgpu,
+            return {.category = context_.provider == Provider::webnn ? Kind::webnn : Kind::webgpu,
                     .domain = FailureDomain::gpu,
                     .retryability = Retryability::retry_same_worker};
         case Errc::provider_unavailable: {
-            const Category category = category_of(context_);
-            return {.category = category == Category::unknown ? Category::api : category,
+            const Kind category = category_of(context_);
+            return {.category = category == Kind::unknown ? Kind::api : category,
                     .domain = FailureDomain::browser};
         }
         case Errc::browser_not_found:
         case Errc::browser_launch_failed:
-            return {.category = Category::launch, .domain = FailureDomain::browser};
-        case Errc::worker_lost: return {.category = Category::crash, .domain = FailureDomain::page};
+            return {.category = Kind::launch, .domain = FailureDomain::browser};
+        case Errc::worker_lost: return {.category = Kind::crash, .domain = FailureDomain::page};
         case Errc::outcome_unknown:
-            return {.category = Category::crash,
+            return {.category = Kind::crash,
                     .domain = FailureDomain::page,
                     .retryability = Retryability::not_retryable};
         case Errc::worker_unresponsive:
-            return {.category = Category::timeout, .domain = FailureDomain::page};
+            return {.category = Kind::timeout, .domain = FailureDomain::page};
         case Errc::deadline_exceeded:
-            return {.category = Category::timeout, .domain = FailureDomain::operation};
+            return {.category = Kind::timeout, .domain = FailureDomain::operation};
         case Errc::queue_full:
         case Errc::no_worker_available:
-            return {.category = Category::resource, .domain = FailureDomain::machine};
+            return {.category = Kind::resource, .domain = FailureDomain::machine};
         case Errc::protocol_error:
         case Errc::bad_token:
         case Errc::bad_origin:
-        case Errc::bad_host:
-            return {.category = Category::connection, .domain = FailureDomain::page};
+        case Errc::bad_host: return {.category = Kind::connection, .domain = FailureDomain::page};
         case Errc::invalid_request:
         case Errc::unknown_model:
         case Errc::unknown_operation:
@@ -295,7 +293,7 @@ private:
         case Errc::model_file_missing:
         case Errc::message_too_large:
         case Errc::cancelled:
-            return {.category = Category::api, .retryability = Retryability::not_retryable};
+            return {.category = Kind::api, .retryability = Retryability::not_retryable};
         default: return {};
         }
     }

@@ -67,10 +67,11 @@ void WebDriverPages::look_at(const PageId& page) {
         if (!self->has_bidi()) return; // nobody knows; its connections tell if it dies
         self->bidi_->questions().ask_page(page, [weak, page, loads, reason = reason_of(why)](
                                                     error_code failed, const Diagnostics&) {
+            // Of a dead page BiDi keeps silent; what it refuses is asked while a page is loaded.
             const auto again = weak.lock();
-            const bool is_known = failed && again && again->has_bidi();
+            if (!again || failed != Errc::worker_unresponsive) return;
             // One that is loaded meanwhile answers as another one, or not at all.
-            if (is_known && again->loads_of(page) == loads) again->lose(page, reason);
+            if (again->loads_of(page) == loads) again->lose(page, reason);
         });
     });
 }

@@ -32,14 +32,18 @@ std::string command_line(PoolUnderTest& test) {
     return io::command_line_of(test.pool().snapshot().workers.at(0).process_id);
 }
 
+/// A pool that has one way only to recover a worker.
+ResourcePoolConfig that_adjusts() {
+    ResourcePoolConfig out;
+    out.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
+    out.fault_tolerance.custom_strategy = std::make_shared<OneRung>(RecoveryRung::restart_adjusted);
+    return out;
+}
+
 } // namespace
 
 TEST_CASE("a restart with adjusted settings has them, milder ones first") {
-    ResourcePoolConfig config;
-    config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
-    config.fault_tolerance.custom_strategy =
-        std::make_shared<OneRung>(RecoveryRung::restart_adjusted);
-    PoolUnderTest test(config);
+    PoolUnderTest test(that_adjusts());
     test.start();
     RecoveryManager recovery(test.pool());
     const BrowserFailure failure = categorize_browser_failure(LatencyDrift{}, {});
@@ -62,11 +66,7 @@ TEST_CASE("a restart with adjusted settings has them, milder ones first") {
 
 // Against a lost GPU the first set of Chromium's settings is empty, and would change nothing.
 TEST_CASE("the first restart with adjusted settings after a lost GPU is on the processor") {
-    ResourcePoolConfig config;
-    config.fault_tolerance.recovery_strategy = RecoveryStrategy::custom;
-    config.fault_tolerance.custom_strategy =
-        std::make_shared<OneRung>(RecoveryRung::restart_adjusted);
-    PoolUnderTest test(config);
+    PoolUnderTest test(that_adjusts());
     test.start();
     RecoveryManager recovery(test.pool());
     const RecoveryRecord record =

@@ -4,13 +4,18 @@
 
 #include "io/linux/descriptor.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
+#include <charconv>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 namespace everpool::io {
 
@@ -38,6 +43,21 @@ inline std::string read_stat(int process) {
     const std::size_t bracket = stat.rfind(')');
     if (bracket == std::string::npos || bracket + 2 >= stat.size()) return {};
     return stat.substr(bracket + 2);
+}
+
+/// The entries of a folder of /proc whose names are numbers: processes, or the threads of one; in
+/// the order of the folder. Empty if there is no such folder.
+inline std::vector<int> numbers_in(const char* folder) {
+    std::vector<int> out;
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder), &::closedir);
+    if (!entries) return out;
+    while (const dirent* entry = ::readdir(entries.get())) {
+        const std::string_view name = entry->d_name;
+        int number = 0;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (error == std::errc{} && end == name.data() + name.size()) out.push_back(number);
+    }
+    return out;
 }
 
 /// Dead, or dead and not reaped yet.

@@ -3,16 +3,13 @@
 
 #include "io/linux/proc_file.hpp"
 
-#include <dirent.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <memory>
 #include <string_view>
-#include <system_error>
 
 namespace everpool::io {
 namespace {
@@ -22,16 +19,8 @@ bool is_process_dead(int process) { return is_dead(read_stat(process)); }
 } // namespace
 
 std::vector<int> members_of_group(int group) {
-    std::vector<int> out;
-    const std::unique_ptr<DIR, int (*)(DIR*)> processes(::opendir("/proc"), &::closedir);
-    if (!processes) return out;
-    while (const dirent* entry = ::readdir(processes.get())) {
-        const std::string_view name = entry->d_name;
-        int process = 0;
-        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), process);
-        if (error == std::errc{} && end == name.data() + name.size() && ::getpgid(process) == group)
-            out.push_back(process);
-    }
+    std::vector<int> out = numbers_in("/proc");
+    std::erase_if(out, [&](int process) { return ::getpgid(process) != group; });
     return out;
 }
 

@@ -12,17 +12,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace everpool::io {
 
@@ -58,14 +59,10 @@ bool is_dying(int process) {
 }
 
 /// The threads of a process but its first, which is the last to be heard of; oldest first.
-std::set<int> threads_of(int process) {
-    std::set<int> out;
-    const std::string folder = "/proc/" + std::to_string(process) + "/task";
-    const std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(folder.c_str()), &::closedir);
-    if (!threads) return out;
-    while (const dirent* entry = ::readdir(threads.get()))
-        if (const int thread = std::atoi(entry->d_name); thread > 0 && thread != process)
-            out.insert(thread);
+std::vector<int> threads_of(int process) {
+    std::vector<int> out = numbers_in(("/proc/" + std::to_string(process) + "/task").c_str());
+    std::erase(out, process);
+    std::ranges::sort(out);
     return out;
 }
 

@@ -10,20 +10,17 @@
 //   * a RetryBudget, shared with the retries of all: if everything is late, hedges stop
 //   * a floor: what is over in a millisecond is not worth asking for twice
 //
-//     HedgeTimer hedge;
-//     hedge.arm(now, hedge_delay(config, question));
-//     ... at hedge.deadline():   if (hedge.try_hedge(now, budget)) send_to(another);
-//     ... when it has ended:     hedge.disarm();
+// This file says when. PoolCore (pool_core_copies.hpp) keeps that time, looks for a worker that is
+// idle by then, pays for the hedge, and cancels the loser.
 //
 // What the quantile is taken of. Of each attempt's own time on its worker, the loser's included: if
 // only the winners counted, hedges would make the quantile smaller and themselves more frequent. A
 // loser that was cancelled counts with the time it had taken until then, which is too little, but
 // never less than the quantile that it was hedged at.
 //
-// An operation that must not run twice is never to be hedged: the caller knows, and does not arm.
+// An operation that must not run twice is never to be hedged; its caller says so.
 #pragma once
 
-#include "everpool/retry_budget.hpp"
 #include "everpool/time.hpp"
 
 #include <algorithm>
@@ -64,67 +61,16 @@ struct HedgeQuestion {
     Duration median{};
     Duration quantile{};                          ///< of HedgeConfig::quantile
     Duration time_left{never.time_since_epoch()}; ///< until the operation's own deadline
-    /// Other workers that could serve it and are idle. A hedge that waits in a queue comes too
-    /// late, and what waits behind it later still.
-    std::uint32_t idle_worker_count{1};
 };
 
 /// How long after sending to hedge; empty: not at all.
 [[nodiscard]] inline std::optional<Duration> hedge_delay(const HedgeConfig& config,
                                                          const HedgeQuestion& question) noexcept {
-    if (question.sample_count < config.sample_count_min || question.idle_worker_count == 0)
-        return {};
+    if (question.sample_count < config.sample_count_min) return {};
     const Duration delay = std::max({question.quantile, config.delay_min, Duration{}});
     // A hedge that would not even half the time be answered in time is waste.
     if (delay > question.time_left || question.median > question.time_left - delay) return {};
     return delay;
 }
-
-/// One operation's hedge: armed at most once, made at most once.
-///
-///     idle -- arm() --> armed -- try_hedge(): paid --> done
-///      |                  +----- try_hedge(): refused, disarm() --> done
-///      +---- disarm() --------------------------------------------> done
-///
-/// Whatever else comes in whatever state is without effect.
-class HedgeTimer {
-public:
-    /// The operation has been sent for the first time. (A retry is a second attempt already, and is
-    /// not armed again.)
-    void arm(TimePoint now, std::optional<Duration> delay) noexcept {
-        if (state_ != State::idle || !delay) return;
-        state_ = State::armed;
-        deadline_ = later(now, *delay);
-    }
-    /// When to call try_hedge(); never, if there is nothing to do.
-    [[nodiscard]] TimePoint deadline() const noexcept {
-        return state_ == State::armed ? deadline_ : never;
-    }
-    /// True once at most, at deadline() or later, if the budget pays: send it to another worker. If
-    /// the budget does not, the operation goes on as it is, and is not asked about again.
-    [[nodiscard]] bool try_hedge(TimePoint now, RetryBudget& budget) noexcept {
-        if (state_ != State::armed || now < deadline_) return false;
-        state_ = State::done;
-        is_hedged_ = budget.try_spend(now);
-        return is_hedged_;
-    }
-    /// It was paid for and could not be sent: no other worker was free any more.
-    void on_not_sent(TimePoint now, RetryBudget& budget) noexcept {
-        if (!is_hedged_) return;
-        is_hedged_ = false;
-        budget.give_back(now);
-    }
-    /// The operation has ended, or is retried after a failure.
-    void disarm() noexcept { state_ = State::done; }
-
-    [[nodiscard]] bool is_hedged() const noexcept { return is_hedged_; }
-
-private:
-    enum class State : std::uint8_t { idle, armed, done };
-
-    State state_{State::idle};
-    bool is_hedged_{false};
-    TimePoint deadline_{never};
-};
 
 } // namespace everpool::core

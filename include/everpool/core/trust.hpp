@@ -12,31 +12,23 @@
 // between them; less than ten, if the worker has long agreed. Where nobody can say who is wrong,
 // all who differ are doubted a little, which after a few times quarantines each of them.
 //
-// There are two ways out. The pool takes the first, PoolCore::restart_quarantined(): once the
-// worker is idle it begins a new life, which must pass its models' warm-ups like any other, and
-// against which nothing is held.
+// The way out is a new life, PoolCore::restart_quarantined(): once the worker is idle it is started
+// anew, must pass its models' warm-ups like any other, and nothing is held against it. A canary
+// (core/canary.hpp) is no part of this. What it finds wrong is no opinion but a fact, for which the
+// worker is lost at once.
 //
-//     apply_vote(report, trusts, now);             // trusts[i] is of who gave answer i
-//     if (!trusts[i]->is_trusted()) start_anew(i); // then trusts[i]->reset()
-//
-// The second keeps the life: a canary, an inference whose answer is known, is run and reported to
-// on_canary(). If it was right the quarantine is over. One that is wrong is no opinion but a fact:
-// the worker is untrusted whatever its score was, and only reset() changes that. (The pool's own
-// canaries, core/canary.hpp, are no part of this: a wrong one loses the worker at once.)
+//     trust.on_dissent(now);
+//     if (!trust.is_trusted()) start_anew(worker); // then trust.reset()
 //
 // Not thread-safe; no allocation. Time is an argument.
 #pragma once
 
 #include "everpool/core/decay.hpp"
 #include "everpool/time.hpp"
-#include "everpool/vote.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <stdexcept>
 
 namespace everpool::core {
@@ -98,30 +90,17 @@ public:
         score_ *= config_.doubt_factor;
         ++doubt_count_;
     }
-    /// The answer to a question whose answer is known.
-    void on_canary(bool is_right, TimePoint now) noexcept {
-        fade(now);
-        if (!is_right) is_proved_wrong_ = true;
-        // Not all is forgiven: what is wrong now and then passes a canary now and then.
-        else score_ = std::max(score_, (config_.quarantine_below + config_.initial) / 2);
-    }
     /// A new life: nothing is held against it.
     void reset() noexcept {
         score_ = config_.initial;
         touched_ = TimePoint{};
-        is_touched_ = is_proved_wrong_ = false;
+        is_touched_ = false;
     }
 
-    /// As of the last event. 0 if it has been proved wrong.
-    [[nodiscard]] double score() const noexcept { return is_proved_wrong_ ? 0 : score_; }
-    /// Quarantine it, and ask it what is known, or start it anew.
-    [[nodiscard]] bool needs_canary() const noexcept {
-        return !is_proved_wrong_ && score_ < config_.quarantine_below;
-    }
-    /// A canary was wrong: start it anew, or do without it.
-    [[nodiscard]] bool is_proved_wrong() const noexcept { return is_proved_wrong_; }
-    /// May it have operations of callers?
-    [[nodiscard]] bool is_trusted() const noexcept { return !is_proved_wrong_ && !needs_canary(); }
+    /// As of the last event.
+    [[nodiscard]] double score() const noexcept { return score_; }
+    /// May it have operations of callers? If not, start it anew.
+    [[nodiscard]] bool is_trusted() const noexcept { return score_ >= config_.quarantine_below; }
 
     /// Over all its lives.
     [[nodiscard]] std::uint64_t dissent_count() const noexcept { return dissent_count_; }
@@ -130,7 +109,7 @@ public:
 private:
     /// Time does not lift a quarantine: a worker that gets no operation gives no evidence.
     void fade(TimePoint now) noexcept {
-        if (is_touched_ && !needs_canary())
+        if (is_touched_ && is_trusted())
             score_ = config_.initial + (score_ - config_.initial) * decay_.factor(now - touched_);
         touched_ = is_touched_ ? std::max(touched_, now) : now;
         is_touched_ = true;
@@ -140,29 +119,8 @@ private:
     Decay decay_;
     double score_;
     TimePoint touched_{};
-    bool is_touched_{false}, is_proved_wrong_{false};
+    bool is_touched_{false};
     std::uint64_t dissent_count_{0}, doubt_count_{0};
 };
-
-/// What a vote means for who took part. An answer of another form is a dissent as well. Of an
-/// undecided vote, those in doubt are the ones that dissent; where all agree and only a decision is
-/// too close to call, nobody is.
-/// \pre trusts.size() == report.ballots.size(); no entry is null
-inline void apply_vote(const VoteReport& report, std::span<Trust* const> trusts,
-                       TimePoint now) noexcept {
-    assert(trusts.size() == report.ballots.size());
-    if (report.values == VoteVerdict::no_quorum) return;
-    for (std::size_t i = 0; i < trusts.size(); ++i) {
-        const bool is_in_majority =
-            report.ballots[i].agrees() && report.ballots[i].other_decisions == 0;
-        if (report.values == VoteVerdict::undecided) {
-            if (!report.ballots[i].agrees()) trusts[i]->on_doubt(now);
-        } else if (is_in_majority) {
-            trusts[i]->on_agreement(now);
-        } else {
-            trusts[i]->on_dissent(now);
-        }
-    }
-}
 
 } // namespace everpool::core

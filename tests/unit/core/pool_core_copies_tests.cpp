@@ -151,6 +151,19 @@ TEST_CASE("if nobody can say who is right, the request says so") {
     CHECK(rig.core.stats().failed == 1);
 }
 
+TEST_CASE("who differ, where nobody can say who is wrong, are all started anew in the end") {
+    VoteRig rig(2);
+    for (std::uint64_t id = 1; id <= 4; ++id) {
+        CHECK(rig.core.stats().quarantines == 0);
+        const auto sent = rig.ask(id);
+        rig.reply(sent.at(0));
+        rig.send(verdict(only<CountVotes>(rig.reply(sent.at(1))), 0));
+    }
+    CHECK(rig.core.stats().quarantines == 2);
+    CHECK(rig.state(w0) == WorkerState::starting);
+    CHECK(rig.state(w1) == WorkerState::starting);
+}
+
 TEST_CASE("where three are asked for and there are two workers, the two decide if they agree") {
     VoteRig rig(2);
     const auto sent = rig.ask(1);

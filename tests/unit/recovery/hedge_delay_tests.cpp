@@ -3,6 +3,7 @@
 #include "everpool/core/hedge_delay.hpp"
 #include "everpool/core/prng.hpp"
 #include "everpool/core/variates.hpp"
+#include "everpool/retry_budget.hpp"
 #include "support/catch.hpp"
 #include "support/start_time.hpp"
 
@@ -30,7 +31,7 @@ TEST_CASE("a hedge waits for the quantile, and for the floor at least") {
     CHECK(hedge_delay(defaults, question) == Duration(5ms));
 }
 
-TEST_CASE("there is no hedge where nothing is known, nobody is free or no time is left") {
+TEST_CASE("there is no hedge where nothing is known or no time is left") {
     const HedgeQuestion good{
         .sample_count = 50, .median = 10ms, .quantile = 40ms, .time_left = 50ms};
     REQUIRE(hedge_delay(defaults, good));
@@ -38,68 +39,10 @@ TEST_CASE("there is no hedge where nothing is known, nobody is free or no time i
     question.sample_count = 49;
     CHECK_FALSE(hedge_delay(defaults, question));
     question = good;
-    question.idle_worker_count = 0;
-    CHECK_FALSE(hedge_delay(defaults, question));
-    question = good;
     question.time_left = 50ms - 1ns; // the hedge's median run would be too late
     CHECK_FALSE(hedge_delay(defaults, question));
     question.time_left = -1s;
     CHECK_FALSE(hedge_delay(defaults, question));
-}
-
-TEST_CASE("an operation is hedged once at most") {
-    RetryBudget budget;
-    HedgeTimer hedge;
-    CHECK(hedge.deadline() == never);
-    CHECK_FALSE(hedge.try_hedge(start, budget));
-    hedge.arm(start, 40ms);
-    CHECK(hedge.deadline() == start + 40ms);
-    CHECK_FALSE(hedge.try_hedge(start + 39ms, budget));
-    CHECK(hedge.try_hedge(start + 40ms, budget));
-    CHECK(hedge.is_hedged());
-    CHECK(hedge.deadline() == never);
-    CHECK_FALSE(hedge.try_hedge(start + 1s, budget));
-    hedge.arm(start + 1s, 40ms);
-    CHECK(hedge.deadline() == never);
-    CHECK(budget.available(start) == 2);
-}
-
-TEST_CASE("a hedge that is not paid for is not asked about again, and fails nothing") {
-    RetryBudget budget;
-    while (budget.try_spend(start)) {}
-    HedgeTimer hedge;
-    hedge.arm(start, 1ms);
-    CHECK_FALSE(hedge.try_hedge(start + 1ms, budget));
-    CHECK_FALSE(hedge.is_hedged());
-    CHECK(hedge.deadline() == never);
-    hedge.on_not_sent(start + 1ms, budget); // nothing was paid, so nothing comes back
-    CHECK(budget.available(start + 1ms) == 0);
-}
-
-TEST_CASE("a hedge that could not be sent is paid back") {
-    RetryBudget budget;
-    HedgeTimer hedge;
-    hedge.arm(start, 1ms);
-    REQUIRE(hedge.try_hedge(start + 1ms, budget));
-    CHECK(budget.available(start + 1ms) == 2);
-    hedge.on_not_sent(start + 1ms, budget);
-    hedge.on_not_sent(start + 1ms, budget);
-    CHECK(budget.available(start + 1ms) == 3);
-    CHECK_FALSE(hedge.is_hedged());
-}
-
-TEST_CASE("an operation that has ended, or was never to be hedged, is not") {
-    RetryBudget budget;
-    HedgeTimer ended, unarmed;
-    ended.arm(start, 1ms);
-    ended.disarm();
-    CHECK(ended.deadline() == never);
-    CHECK_FALSE(ended.try_hedge(start + 1s, budget));
-    unarmed.arm(start, std::nullopt);
-    CHECK(unarmed.deadline() == never);
-    unarmed.disarm();
-    unarmed.arm(start, 1ms); // after its end
-    CHECK(unarmed.deadline() == never);
 }
 
 TEST_CASE("a hedge's configuration out of its range is refused by name") {
@@ -130,11 +73,10 @@ struct HedgedCalls {
             question.median = milliseconds(run_times.quantile(0.5));
             question.quantile = milliseconds(run_times.quantile(defaults.quantile));
         }
-        HedgeTimer hedge;
-        hedge.arm(now, hedge_delay(defaults, question));
+        const auto until_hedge = hedge_delay(defaults, question);
         double answer = first;
-        const TimePoint ended = now + milliseconds(first);
-        if (hedge.deadline() < ended && hedge.try_hedge(hedge.deadline(), budget)) {
+        if (until_hedge && *until_hedge < milliseconds(first) &&
+            budget.try_spend(now + *until_hedge)) {
             ++hedge_count;
             const double second = draw_ms(),
                          delay = static_cast<double>(question.quantile.count()) / 1e6;

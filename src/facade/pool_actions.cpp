@@ -1,8 +1,6 @@
 // Everpool facade: what the core wants done with workers, and what the bridge hears from them.
 // SPDX-License-Identifier: BSL-1.0
-#include "everpool/browser/failure_classification.hpp"
 #include "everpool/core/event_text.hpp"
-#include "facade/evidence_of_loss.hpp"
 #include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
@@ -112,7 +110,7 @@ void PoolDriver::perform(const core::Notice& notice) {
         event.role = core_.worker(notice.worker).role;
         if (event.kind == PoolEvent::Kind::worker_failed) event.diagnostics = worker.trouble();
         if (event.kind == PoolEvent::Kind::worker_lost) {
-            event.failure = failure_of(notice);
+            event.failure = worker.failure_of(notice);
             event.diagnostics.message =
                 fmt::format("worker {}: {}", worker.id().value, event.failure->message);
         }
@@ -137,14 +135,6 @@ void PoolDriver::perform(const core::Notice& notice) {
     if (is_trouble && first_trouble_.message.empty()) first_trouble_ = event.diagnostics;
     if (event.kind != PoolEvent::Kind::request_redispatched) publish_workers();
     tell(std::move(event));
-}
-
-/// What a worker was lost to. Its driver has seen most of that, but not who found an answer wrong.
-BrowserFailure PoolDriver::failure_of(const core::Notice& notice) const {
-    const WorkerDriver& worker = *workers_.at(notice.worker.value);
-    if (!notice.found_by) return worker.failure_of(notice.generation, notice.cause);
-    return categorize_browser_failure(evidence_of(notice),
-                                      {.browser = worker.spec().type, .version = worker.version()});
 }
 
 void PoolDriver::tell(PoolEvent event) {

@@ -191,7 +191,6 @@ private:
     void complain(const CommitResult& result, bool is_refused);
     [[nodiscard]] std::string trouble_of(WorkerId worker) const override;
     [[nodiscard]] std::string loss_text_of(const core::Notice& notice) const override;
-    [[nodiscard]] BrowserFailure failure_of(const core::Notice& notice) const;
     [[nodiscard]] BrowserType browser_of(WorkerId worker) const override;
     [[nodiscard]] std::string_view model_name_of(ModelId model) const override;
     [[nodiscard]] ModelAssignment assignment_of(WorkerId worker, ModelId model) const override;

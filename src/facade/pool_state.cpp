@@ -312,7 +312,7 @@ std::string PoolDriver::trouble_of(WorkerId worker) const {
 }
 
 std::string PoolDriver::loss_text_of(const core::Notice& notice) const {
-    return failure_of(notice).message;
+    return workers_.at(notice.worker.value)->failure_of(notice).message;
 }
 
 /// Its driver does not know yet: the step is written down before it is performed.

@@ -110,9 +110,9 @@ public:
     }
     /// Why it last failed to start, in words.
     [[nodiscard]] const Diagnostics& trouble() const noexcept { return trouble_; }
-    /// What the life with this generation, which the core says is lost to `cause`, has died of: as
-    /// it was seen here, or else as the core must have seen it.
-    [[nodiscard]] BrowserFailure failure_of(Generation generation, core::LossCause cause) const;
+    /// What the life that the core says is lost has died of: as it was seen here, or else as the
+    /// core must have seen it. \pre a worker_lost of this worker
+    [[nodiscard]] BrowserFailure failure_of(const core::Notice& notice) const;
 
 private:
     struct BrowserLife;
@@ -145,7 +145,14 @@ private:
     [[nodiscard]] bool is_asked(std::uint64_t id) const noexcept;
     /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
     template <class Next>
-    auto in_this_life(Next next);
+    auto in_this_life(Next next) {
+        return [weak = std::weak_ptr<WorkerDriver*>(self_), generation = generation_,
+                next = std::move(next)](auto&&... results) {
+            const auto alive = weak.lock();
+            if (!alive || (*alive)->generation_ != generation) return;
+            next(**alive, std::forward<decltype(results)>(results)...);
+        };
+    }
 
     void on(wire::Ready& ready);
     void on(wire::RunResult& result);

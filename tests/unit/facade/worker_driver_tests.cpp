@@ -6,7 +6,9 @@
 #include "support/catch.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 using namespace everpool;
@@ -37,8 +39,12 @@ public:
         worker_.start(
             {.worker = WorkerId{0}, .generation = {worker_.generation().value + 1}, .rung = rung});
     }
-    [[nodiscard]] BrowserFailure failure(core::LossCause cause) const {
-        return worker_.failure_of(worker_.generation(), cause);
+    [[nodiscard]] BrowserFailure failure(core::LossCause cause,
+                                         std::optional<WrongAnswerFinder> found_by = {}) const {
+        return worker_.failure_of({.what = core::Notice::What::worker_lost,
+                                   .generation = worker_.generation(),
+                                   .cause = cause,
+                                   .found_by = found_by});
     }
 
     void hear(wire::Message message) {
@@ -98,4 +104,8 @@ TEST_CASE(
     const BrowserFailure unseen = scene.failure(core::LossCause::compute_hung);
     CHECK(unseen.category == BrowserFailureCategory::timeout);
     CHECK(unseen.domain == FailureDomain::compute);
+    const BrowserFailure wrong =
+        scene.failure(core::LossCause::wrong_answer, WrongAnswerFinder::vote);
+    REQUIRE(std::holds_alternative<WrongAnswer>(wrong.evidence));
+    CHECK(std::get<WrongAnswer>(wrong.evidence).found_by == WrongAnswerFinder::vote);
 }

@@ -1,24 +1,31 @@
 // The door to child processes, with real ones.
 // SPDX-License-Identifier: BSL-1.0
 #include "io/linux/child_process.hpp"
+#include "io/linux/process_watch.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
 
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
+#include <vector>
 
 using namespace everpool;
 using io::ChildOptions;
@@ -130,6 +137,68 @@ TEST_CASE("a command to a child that has exited is an error, not the end of the 
     REQUIRE_FALSE(scene.start({"/bin/true", {}, {}, true}));
     scene.run();
     CHECK(written == boost::asio::error::broken_pipe);
+}
+
+namespace {
+
+/// Children one after the other, each started as soon as the one before is known to be dead, and
+/// while several still wait for that one; two threads run the event loop.
+class Succession {
+public:
+    /// \return how many were told to be dead that nobody had killed
+    int run(int count) {
+        left_ = count;
+        boost::asio::post(strand_, [this] { begin_next(); });
+        std::thread other([this] { context_.run(); });
+        context_.run();
+        other.join();
+        return ended_by_themselves_;
+    }
+
+private:
+    void begin_next() {
+        watches_.clear();
+        if (left_-- == 0) return child_.reset();
+        const int number = left_;
+        is_killed_ = false;
+        before_ = std::exchange(child_, std::make_shared<ChildProcess>(strand_));
+        const ChildOptions sleeper{"/bin/sleep", {"3600"}, {}, true};
+        const auto died = [this, number] { on_death(number); };
+        (void)child_->start(
+            sleeper, [](std::string_view) {}, [] {}, [died](int) { died(); });
+        for (int i = 0; i < 8; ++i)
+            watches_.push_back(std::make_unique<io::ProcessWatch>(strand_, child_->process_id(),
+                                                                  child_->process_id(), died));
+        // Some time to be wrong in.
+        const auto timer =
+            std::make_shared<boost::asio::steady_timer>(strand_, std::chrono::milliseconds{3});
+        timer->async_wait([this, timer, number](boost::system::error_code) {
+            if (number != left_) return;
+            is_killed_ = true;
+            child_->kill_group();
+        });
+    }
+    void on_death(int number) {
+        if (number != left_) return;
+        ended_by_themselves_ += is_killed_ ? 0 : 1;
+        begin_next();
+    }
+
+    boost::asio::io_context context_;
+    boost::asio::strand<boost::asio::io_context::executor_type> strand_{
+        boost::asio::make_strand(context_)};
+    std::shared_ptr<ChildProcess> child_, before_;
+    std::vector<std::unique_ptr<io::ProcessWatch>> watches_;
+    int left_{0}, ended_by_themselves_{0};
+    bool is_killed_{false};
+};
+
+} // namespace
+
+// Asio may wake the wait for a new descriptor by what was meant for the one that had its number and
+// its place before. What was taken for dead was killed then.
+TEST_CASE("a child that has just been started is not taken for the one before it") {
+    CHECK(Succession().run(1000) == 0);
 }
 
 TEST_CASE("a child reads commands on descriptor 3 and answers on descriptor 4") {

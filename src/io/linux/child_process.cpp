@@ -134,6 +134,7 @@ void ChildProcess::await_exit() {
                       [weak = weak_from_this()](error_code ec) {
                           const auto self = weak.lock();
                           if (!self || ec || self->pid_ == 0) return;
+                          if (!is_readable(self->pidfd_.native_handle())) return self->await_exit();
                           self->drain_output();
                           if (self->before_reap_) self->before_reap_();
                           const int status = self->reap();

@@ -5,6 +5,7 @@
 #include "everpool/error.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,6 +39,13 @@ public:
 private:
     int fd_{-1};
 };
+
+/// Whether there is something to read, or for a pidfd whether its process has died. To be asked when
+/// a wait has ended: Asio may end the wait for a new descriptor by what was meant for a closed one.
+inline bool is_readable(int fd) noexcept {
+    pollfd one{fd, POLLIN, 0};
+    return ::poll(&one, 1, 0) != 0;
+}
 
 struct Pipe {
     Descriptor read, write;

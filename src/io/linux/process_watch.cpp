@@ -98,9 +98,17 @@ private:
         watched.assign(pidfd.get(), ec);
         if (ec) return; // it watches nothing then
         (void)pidfd.release();
-        watched.async_wait(Watched::wait_read, [weak = weak_from_this(), then](error_code failed) {
-            if (const auto self = weak.lock(); self && !failed) then(*self);
-        });
+        await_end(watched, then);
+    }
+    template <class Then>
+    void await_end(Watched& watched, Then then) {
+        watched.async_wait(Watched::wait_read,
+                           [weak = weak_from_this(), &watched, then](error_code failed) {
+                               const auto self = weak.lock();
+                               if (!self || failed) return;
+                               if (is_readable(watched.native_handle())) then(*self);
+                               else self->await_end(watched, then);
+                           });
     }
 
     /// The oldest one that has not been watched yet. If there is none any more, or the kernel

@@ -117,8 +117,9 @@ struct ResourcePoolConfig {
     /// schedules somebody else. Default 750 ms; range 0 to 1 h.
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
-    /// Silence of this length counts as a hang whatever was usual. Default 3 s; range ping_interval
-    /// to 1 h.
+    /// Silence of this length counts as a hang whatever was usual. Shorter silence does not, as
+    /// long as threads of a browser on this machine are ready to run and get no processor. Default
+    /// 3 s; range ping_interval to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};
 
     /// The compute thread cannot answer while one WASM inference runs. How long inferences take is

@@ -63,6 +63,9 @@ struct ResourcePoolSnapshot {
     std::uint64_t votes{0};                 ///< requests that a vote has decided
     std::uint64_t dissents{0};              ///< answers that were outvoted
     std::uint64_t undecided{0}; ///< requests of which nobody knows which answer is right
+    /// How often threads of a silent browser were found to be ready to run and to get no processor.
+    /// Many: there are too few processors for the browsers here.
+    std::uint64_t starvations{0};
 
     /// Answers and events of a previous life, and duplicates, that were recognised and dropped.
     std::uint64_t stale_ignored{0};

@@ -201,6 +201,7 @@ void PoolDriver::refresh_counters() {
     counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
     counters.hedged.store(core_.stats().hedged, std::memory_order_relaxed);
     counters.hedges_won.store(core_.stats().hedges_won, std::memory_order_relaxed);
+    counters.starvations.store(core_.stats().starvations, std::memory_order_relaxed);
     counters.votes.store(core_.stats().votes, std::memory_order_relaxed);
     counters.dissents.store(core_.stats().dissents, std::memory_order_relaxed);
     counters.undecided.store(core_.stats().undecided, std::memory_order_relaxed);

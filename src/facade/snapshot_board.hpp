@@ -24,7 +24,8 @@ public:
         std::atomic<std::uint32_t> queued{0}, in_flight{0};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
         std::atomic<std::uint64_t> stale_ignored{0}, simulated{0};
-        std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0};
+        std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0},
+            starvations{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
         std::atomic<Errc> state_trouble{Errc::ok};
         std::atomic<std::uint16_t> port{0};
@@ -63,6 +64,7 @@ public:
         out.simulated = get(counters.simulated);
         out.hedged = get(counters.hedged);
         out.hedges_won = get(counters.hedges_won);
+        out.starvations = get(counters.starvations);
         out.votes = get(counters.votes);
         out.dissents = get(counters.dissents);
         out.undecided = get(counters.undecided);

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/worker_driver.hpp"
 
+#include "everpool/browser/answering_threads.hpp"
 #include "everpool/browser/failure_classification.hpp"
 #include "everpool/browser/profile.hpp"
 #include "everpool/core/ladder.hpp"
 #include "facade/evidence_of_loss.hpp"
 #include "io/linux/process_group.hpp"
+#include "io/linux/waiting_threads.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -25,6 +28,11 @@ namespace {
 /// to be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
 constexpr int reload_tries = 100;
 constexpr std::chrono::milliseconds reload_pause{20};
+
+/// Who is ready to run has usually run within a few milliseconds, though the machine is busy. Well
+/// below core::SessionFsm::look_time, since the answer is of use until then; the second after a
+/// first look that took long itself.
+constexpr std::chrono::milliseconds starvation_time{40}, starvation_time_min{10};
 
 } // namespace
 
@@ -310,6 +318,9 @@ void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
 
 void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t sequence) {
     if (!life_) return;
+    if (question == core::ControlQuestion::starvation ||
+        question == core::ControlQuestion::compute_starvation)
+        return look_for_starvation(sequence);
     const auto answered = in_this_life([question, sequence](WorkerDriver& self, error_code ec,
                                                             const Diagnostics&) {
         if (ec) return; // no answer is what the core is looking for
@@ -317,6 +328,28 @@ void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t seq
     });
     if (question == core::ControlQuestion::browser) life_->browser->async_ask_browser(answered);
     else if (!page_.empty()) life_->browser->async_ask_page(page_, answered);
+}
+
+/// Only a browser that was started here can be looked at.
+void WorkerDriver::look_for_starvation(std::uint64_t sequence) {
+    using Clock = std::chrono::steady_clock;
+    const auto asked_at = Clock::now();
+    const auto waiting = std::make_shared<io::WaitingThreads>(
+        process_id(), browser::answering_threads(engine_of(spec().type)));
+    if (!waiting->are_there_any()) return;
+    const auto answer = in_this_life([waiting, sequence](WorkerDriver& self) {
+        waiting->look_again();
+        if (!waiting->are_there_any()) return;
+        const bool is_compute = waiting->has(browser::compute_thread(engine_of(self.spec().type)));
+        self.with_.report(core::ControlAnswered{self.id_, self.generation_,
+                                                is_compute
+                                                    ? core::ControlQuestion::compute_starvation
+                                                    : core::ControlQuestion::starvation,
+                                                sequence});
+    });
+    const auto timer = std::make_shared<boost::asio::steady_timer>(
+        with_.strand, std::max(asked_at + starvation_time, Clock::now() + starvation_time_min));
+    timer->async_wait([timer, answer](error_code) { answer(); });
 }
 
 void WorkerDriver::on_message(Channel channel, wire::Message message) {

@@ -142,6 +142,7 @@ private:
     void model_rejected(Errc code, Diagnostics diagnostics);
     [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
     void send_question(const wire::Message& message);
+    void look_for_starvation(std::uint64_t sequence);
     [[nodiscard]] bool is_asked(std::uint64_t id) const noexcept;
     /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
     template <class Next>

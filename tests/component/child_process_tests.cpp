@@ -141,8 +141,8 @@ TEST_CASE("a command to a child that has exited is an error, not the end of the 
 
 namespace {
 
-/// Children one after the other, each started as soon as the one before is known to be dead, and
-/// while several still wait for that one; two threads run the event loop.
+/// Children one after the other, each started as soon as the first of several watches says that the
+/// one before has died, while the others' events are on the way; two threads run the event loop.
 class Succession {
 public:
     /// \return how many were told to be dead that nobody had killed
@@ -152,6 +152,7 @@ public:
         std::thread other([this] { context_.run(); });
         context_.run();
         other.join();
+        REQUIRE(left_ == -1); // all were started
         return ended_by_themselves_;
     }
 
@@ -164,8 +165,9 @@ private:
         before_ = std::exchange(child_, std::make_shared<ChildProcess>(strand_));
         const ChildOptions sleeper{"/bin/sleep", {"3600"}, {}, true};
         const auto died = [this, number] { on_death(number); };
-        (void)child_->start(
+        const error_code ec = child_->start(
             sleeper, [](std::string_view) {}, [] {}, [died](int) { died(); });
+        if (ec) return;
         for (int i = 0; i < 8; ++i)
             watches_.push_back(std::make_unique<io::ProcessWatch>(strand_, child_->process_id(),
                                                                   child_->process_id(), died));

@@ -235,6 +235,15 @@ void FakeWorker::perform(const SendPing& action) {
 }
 
 void FakeWorker::perform(const AskControl& action) {
+    if (action.question == ControlQuestion::starvation) {
+        if (with_.world.chance(with_.faults.starvation))
+            report(ControlAnswered{id_, generation_,
+                                   with_.world.chance(1, 2) ? ControlQuestion::compute_starvation
+                                                            : ControlQuestion::starvation,
+                                   action.sequence},
+                   40ms);
+        return;
+    }
     if (health_ == Health::dead || is_browser_silent_) return;
     const bool is_page = action.question == ControlQuestion::page;
     if (is_page && (is_page_hung_ || !is_connected_)) return;

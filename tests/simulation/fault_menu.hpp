@@ -28,6 +28,9 @@ struct FaultMenu {
 
     Ratio wrong; ///< from now on its answers are wrong, until it is started anew
 
+    // Per look at a worker that is silent.
+    Ratio starvation; ///< threads of it wait for a processor, so that it is looked at again
+
     // Per failure of a worker.
     Ratio stubborn; ///< the rung that cures it is a larger one than it looks
 
@@ -79,6 +82,7 @@ struct FaultMenu {
         maybe(menu.failure, 5, 50);
         maybe(menu.lie, 10, 200);
         maybe(menu.wrong, 10, 200);
+        maybe(menu.starvation, 1, 4);
         maybe(menu.stubborn, 1, 10);
         maybe(menu.unsent, 10, 200);
         maybe(menu.backpressure, 10, 200);

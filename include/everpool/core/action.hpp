@@ -83,7 +83,7 @@ struct SendPing {
     std::uint64_t sequence{0};
     friend bool operator==(const SendPing&, const SendPing&) = default;
 };
-/// Ask over the browser's control channel; answered by ControlAnswered, or not.
+/// Ask beside the worker's connections; answered by ControlAnswered, or not.
 struct AskControl {
     WorkerId worker;
     Generation generation;

@@ -93,7 +93,8 @@ struct CoreConfig {
     /// closely: a page collects garbage, a machine schedules somebody else. 0 to 1 h.
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
-    /// Silence of this length is looked at closely whatever was usual. ping_interval to 1 h.
+    /// Silence of this length is looked at closely whatever was usual, and judged though threads of
+    /// the worker wait for a processor. ping_interval to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};
 
     /// The compute thread cannot answer while one WASM inference runs. How long that takes is
@@ -111,7 +112,7 @@ struct CoreConfig {
     /// to 24 h.
     Duration canary_interval{std::chrono::seconds{60}};
 
-    /// Whether browsers can be asked over their control channel (AskControl).
+    /// Whether browsers can be asked beside their connections (AskControl).
     bool asks_control{true};
 
     // --- restarts --------------------------------------------------------------------------------

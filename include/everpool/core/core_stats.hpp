@@ -27,6 +27,7 @@ struct CoreStats {
     std::uint64_t canaries{0};       ///< inferences with a known answer, of workers that were ready
     std::uint64_t canaries_wrong{0}; ///< that gave another one, an error, or nothing
     std::uint64_t host_stalls{0};    ///< how often the host stood still, see PoolCore
+    std::uint64_t starvations{0};    ///< answers that a silent worker's threads get none
 
     /// Events that meant nothing in the state that they met: late, duplicate, of a previous life,
     /// of something that does not exist. In all, and by index in Event.

@@ -46,10 +46,14 @@ enum class LossCause : std::uint8_t {
 
 inline constexpr std::size_t loss_cause_count = 17;
 
-/// What a browser is asked over its control channel.
+/// What is asked beside a worker's connections.
 enum class ControlQuestion : std::uint8_t {
-    browser, ///< for a sign of life of its own
-    page,    ///< for one of the page's main thread
+    browser, ///< the browser over its control channel, for a sign of life of its own
+    page,    ///< the same for one of the page's main thread
+    /// The operating system. Answered only if a thread of the browser is ready to run and has got
+    /// no processor ever since the question was asked; never, if that cannot be known.
+    starvation,
+    compute_starvation, ///< never asked: the answer to it, if the compute thread is among these
 };
 
 /// More copies of one request than this are not made.

@@ -45,7 +45,13 @@ constexpr std::string_view name_of(LossCause cause) noexcept {
 }
 
 constexpr std::string_view name_of(ControlQuestion question) noexcept {
-    return question == ControlQuestion::browser ? "browser" : "page";
+    switch (question) {
+    case ControlQuestion::browser: return "browser";
+    case ControlQuestion::page: return "page";
+    case ControlQuestion::starvation: return "starvation";
+    case ControlQuestion::compute_starvation: return "compute_starvation";
+    }
+    return "unrecognised";
 }
 
 constexpr std::string_view name_of(Notice::What what) noexcept {

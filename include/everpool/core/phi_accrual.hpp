@@ -185,6 +185,13 @@ public:
     }
     [[nodiscard]] bool is_suspect(TimePoint now) const noexcept { return now >= deadline(); }
 
+    /// For how long it could have given a sign of life and has not: since the last one, or since it
+    /// should have been done with what keeps it busy. Zero, if not watched.
+    [[nodiscard]] Duration silence(TimePoint now) const noexcept {
+        if (!is_watched_) return {};
+        return std::max(Duration{},
+                        now - (is_busy_ ? std::max(alive_at_, busy_until_) : alive_at_));
+    }
     /// How unlikely the silence is: 1 is one in ten, 8 one in 10^8. Zero as long as the worker is
     /// busy and may be. At deadline() it is the threshold, unless busy or silence_max decides that.
     [[nodiscard]] double phi(TimePoint now) const noexcept {

@@ -115,10 +115,19 @@ inline bool PoolCore::handle(const PongArrived& event, Turn& turn) {
 inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
     if (!is_current(event)) return false;
     SessionFsm& session = workers_[event.worker.value].session;
-    const bool was_asked =
-        event.question == ControlQuestion::page
-            ? session.on_page_answer(event.sequence)
-            : session.on_answer(WorkerChannel::control, event.sequence, turn.now);
+    bool was_asked = false;
+    switch (event.question) {
+    case ControlQuestion::browser:
+        was_asked = session.on_answer(WorkerChannel::control, event.sequence, turn.now);
+        break;
+    case ControlQuestion::page: was_asked = session.on_page_answer(event.sequence); break;
+    case ControlQuestion::starvation:
+    case ControlQuestion::compute_starvation:
+        was_asked = session.on_starved(event.sequence,
+                                       event.question == ControlQuestion::compute_starvation);
+        stats_.starvations += was_asked ? 1 : 0;
+        break;
+    }
     if (was_asked) arm(event.worker);
     return was_asked;
 }
@@ -161,6 +170,10 @@ inline void PoolCore::on_worker_time(WorkerId id, Turn& turn) {
             continue;
         case NextSessionStep::ask_page:
             say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::page,
+                                 worker.session.last_sequence(WorkerChannel::control)});
+            continue;
+        case NextSessionStep::ask_starvation:
+            say(turn, AskControl{id, worker.fsm.generation(), ControlQuestion::starvation,
                                  worker.session.last_sequence(WorkerChannel::control)});
             continue;
         case NextSessionStep::hung: lose(id, worker.session.cause(), turn); return;

@@ -14,6 +14,12 @@
 // and browser have had the time that they have on any day, tells which part hangs
 // (browser/silence.hpp).
 //
+// A thread that is ready to run and gets no processor is as silent as one that hangs; on a machine
+// without a processor to spare such waits of up to a second were seen. So the operating system is
+// asked as well. As long as it says that the browser is kept waiting, nobody is judged by silence,
+// but looked at again, until somebody has been silent for ping_timeout. A compute thread that is
+// silent alone has no excuse but a wait of its own. The time limits of operations are not put off.
+//
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
 // pong, which waits behind all operations that were sent before its ping.
@@ -35,6 +41,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace everpool::core {
 
@@ -45,6 +52,7 @@ enum class NextSessionStep : std::uint8_t {
     send_data_ping,    ///< with last_sequence(compute); then ask again
     ask_browser,       ///< with last_sequence(control); then ask again
     ask_page,          ///< over the control channel, with last_sequence(control); then ask again
+    ask_starvation,    ///< the operating system, with last_sequence(control); then ask again
     hung,              ///< cause() says what: restart the worker
 };
 
@@ -57,6 +65,7 @@ public:
     ///     calm --- on_time(), one is suspect --> looking --- on_time(), verdict_at() --> hung
     ///       ^                                       |
     ///       +--- all have answered, or may be busy -+                  (one for the worker)
+    ///     looking --- verdict_at(), starved --> looking, anew
     ///
     /// Facts:
     ///   quiet   not watched: no deadline, answers are unexpected
@@ -74,6 +83,7 @@ public:
     explicit SessionFsm(const CoreConfig& config)
         : channels_{Channel(config), Channel(config), Channel(config)},
           interval_(config.ping_interval),
+          silence_max_(config.ping_timeout),
           work_(config) {}
 
     /// A new life: nothing is watched, nothing is in flight.
@@ -113,8 +123,17 @@ public:
     }
     /// The page's main thread has answered ask_page. \return whether it had been asked
     bool on_page_answer(std::uint64_t sequence) noexcept {
-        if (!looking_since_ || sequence != page_question_ || has_page_answered_) return false;
+        if (!looking_since_ || !is_page_asked_ || sequence != look_sequence_ || has_page_answered_)
+            return false;
         return has_page_answered_ = true;
+    }
+    /// Threads of the browser wait for a processor. `is_compute`: and the compute thread is one, as
+    /// others are no excuse for its silence alone. \return whether that had been asked
+    bool on_starved(std::uint64_t sequence, bool is_compute) noexcept {
+        if (!looking_since_ || !is_starvation_asked_ || sequence != look_sequence_ || is_starved_)
+            return false;
+        is_compute_starved_ = is_compute;
+        return is_starved_ = true;
     }
 
     /// The host stood still for `lost` until now. That time does not count.
@@ -146,11 +165,7 @@ public:
         }
         if (!looking_since_ && is_any_suspect(now)) look(now);
         if (const auto question = next_question(now)) return *question;
-        if (looking_since_ && !is_page_asked_) {
-            is_page_asked_ = true;
-            page_question_ = at(WorkerChannel::control).last_sequence;
-            if (at(WorkerChannel::control).state != State::quiet) return NextSessionStep::ask_page;
-        }
+        if (const auto question = next_question_of_look()) return *question;
         if (now < verdict_at()) return NextSessionStep::nothing;
         if (!is_stale()) return judge(now);
         look(now);
@@ -281,6 +296,7 @@ private:
         looking_since_ = now;
         control_heard_at_.reset();
         is_page_asked_ = has_page_answered_ = false;
+        is_starvation_asked_ = is_starved_ = is_compute_starved_ = false;
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
     }
@@ -295,6 +311,18 @@ private:
             return &channel == &at(WorkerChannel::compute) ? NextSessionStep::send_data_ping
                                                            : NextSessionStep::ask_browser;
         }
+        return std::nullopt;
+    }
+
+    /// What is asked once in a look.
+    [[nodiscard]] std::optional<NextSessionStep> next_question_of_look() noexcept {
+        if (!looking_since_ || at(WorkerChannel::control).state == State::quiet)
+            return std::nullopt;
+        if (!std::exchange(is_page_asked_, true)) {
+            look_sequence_ = at(WorkerChannel::control).last_sequence;
+            return NextSessionStep::ask_page;
+        }
+        if (!std::exchange(is_starvation_asked_, true)) return NextSessionStep::ask_starvation;
         return std::nullopt;
     }
 
@@ -318,7 +346,20 @@ private:
         seen.is_compute_in_time = !at(WorkerChannel::compute).detector.is_suspect(now);
         looking_since_.reset();
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
-        return cause_ ? NextSessionStep::hung : NextSessionStep::nothing;
+        if (!cause_) return NextSessionStep::nothing;
+        const bool has_excuse =
+            cause_ == LossCause::compute_hung ? is_compute_starved_ : is_starved_;
+        if (!has_excuse || is_silent_too_long(now)) return NextSessionStep::hung;
+        cause_.reset();
+        look(now);
+        return on_time(now);
+    }
+    /// For a processor alone nobody waits as long as that.
+    [[nodiscard]] bool is_silent_too_long(TimePoint now) const noexcept {
+        return std::ranges::any_of(channels_, [&](const Channel& channel) {
+            return channel.state != State::quiet && channel.detector.is_suspect(now) &&
+                   channel.detector.silence(now) >= silence_max_;
+        });
     }
 
     void on_progress(TimePoint now) noexcept {
@@ -336,14 +377,15 @@ private:
     }
 
     std::array<Channel, 3> channels_; ///< by WorkerChannel
-    Duration interval_;
+    Duration interval_, silence_max_;
     BrowserEngine engine_{BrowserEngine::chromium};
     std::optional<LossCause> cause_;
 
     std::optional<TimePoint> looking_since_;
     std::optional<TimePoint> control_heard_at_{}; ///< first, in this look
-    std::uint64_t page_question_{0};
+    std::uint64_t look_sequence_{0};              ///< of what is asked once in a look
     bool is_page_asked_{false}, has_page_answered_{false};
+    bool is_starvation_asked_{false}, is_starved_{false}, is_compute_starved_{false};
 
     WorkInHand work_;
     bool is_canary_new_{false};

@@ -40,8 +40,8 @@ private:
     int fd_{-1};
 };
 
-/// Whether there is something to read, or for a pidfd whether its process has died. To be asked when
-/// a wait has ended: Asio may end the wait for a new descriptor by what was meant for a closed one.
+/// Whether there is something to read; of a pidfd: whether its process has died. To be asked when
+/// a wait has ended, as Asio may end the wait for a new descriptor by an event of a closed one.
 inline bool is_readable(int fd) noexcept {
     pollfd one{fd, POLLIN, 0};
     return ::poll(&one, 1, 0) != 0;

@@ -108,7 +108,8 @@ struct CoreRig {
         for (const TimePoint end = now + duration; now < end;) {
             for (const Action& action : pass(std::min<Duration>(10ms, end - now))) {
                 actions.push_back(action);
-                if (const auto* ask = std::get_if<AskControl>(&action); ask && answers_control)
+                if (const auto* ask = std::get_if<AskControl>(&action);
+                    ask && answers_control && ask->question != ControlQuestion::starvation)
                     send(ControlAnswered{ask->worker, ask->generation, ask->question,
                                          ask->sequence});
                 const auto* ping = std::get_if<SendPing>(&action);

@@ -107,6 +107,26 @@ TEST_CASE("the driver's own refusals do not count as signs of life") {
     CHECK(only<StartWorker>(seen).generation == Generation{2});
 }
 
+TEST_CASE("a silent worker whose threads wait for a processor is kept, for ping_timeout at most") {
+    CoreRig rig(CoreRig::workers(1));
+    rig.start();
+    const auto pass_starved = [&](Duration duration) {
+        Actions actions;
+        for (const TimePoint end = rig.now + duration; rig.now < end;)
+            for (const Action& action : rig.pass(10ms)) {
+                actions.push_back(action);
+                const auto* ask = std::get_if<AskControl>(&action);
+                if (ask == nullptr || ask->question != ControlQuestion::starvation) continue;
+                rig.send(
+                    ControlAnswered{ask->worker, ask->generation, ask->question, ask->sequence});
+            }
+        return actions;
+    };
+    CHECK(all<StartWorker>(pass_starved(2500ms)).empty());
+    CHECK(rig.core.stats().starvations > 1);
+    CHECK(only<StartWorker>(pass_starved(1s)).worker == w0);
+}
+
 // --- a host that stands still --------------------------------------------------------------------
 // Suspended, in a debugger, or busy in a handler: pongs and hellos lie unread in its sockets.
 

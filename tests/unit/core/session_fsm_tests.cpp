@@ -29,6 +29,7 @@ struct SessionRig {
     SessionFsm session{config()};
     bool is_page_silent{false}, is_compute_silent{false}, is_browser_silent{false};
     bool is_page_hung{false}; ///< asked over the control channel
+    bool is_starved{false}, is_compute_starved{false};
 
     void watch_all() {
         for (const Channel which : {Channel::page, Channel::compute, Channel::control})
@@ -51,6 +52,10 @@ struct SessionRig {
             case NextSessionStep::ask_page:
                 if (!is_page_hung && !is_browser_silent)
                     session.on_page_answer(session.last_sequence(Channel::control));
+                break;
+            case NextSessionStep::ask_starvation:
+                if (is_starved)
+                    session.on_starved(session.last_sequence(Channel::control), is_compute_starved);
                 break;
             }
         }
@@ -263,6 +268,62 @@ TEST_CASE("a browser that stopped a moment after its page is found to have stopp
     REQUIRE(found);
     CHECK(*found < 1s);
     CHECK(rig.session.cause() == LossCause::browser_hung);
+}
+
+TEST_CASE("a browser that waits for a processor is not judged as long as it does") {
+    SessionRig rig = watched();
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.is_starved = true;
+    REQUIRE_FALSE(rig.run(2500ms));
+    SECTION("and answers when it has got one") {
+        rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.is_starved = false;
+        CHECK_FALSE(rig.run(10s));
+    }
+    SECTION("but then, if it goes on to be silent") {
+        rig.is_starved = false;
+        const auto found = rig.run(1s);
+        REQUIRE(found);
+        CHECK(*found <= 2 * SessionFsm::look_time);
+        CHECK(rig.session.cause() == LossCause::page_hung);
+    }
+}
+
+TEST_CASE("a compute thread that is silent alone has its own wait for an excuse, no other's") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = rig.is_starved = true;
+    SECTION("others wait") {
+        const auto found = rig.run(2s);
+        REQUIRE(found);
+        CHECK(*found < 1200ms);
+        CHECK(rig.session.cause() == LossCause::compute_hung);
+    }
+    SECTION("it waits") {
+        rig.is_compute_starved = true;
+        REQUIRE_FALSE(rig.run(2500ms));
+        rig.is_compute_silent = false;
+        CHECK_FALSE(rig.run(10s));
+    }
+}
+
+TEST_CASE("silence of ping_timeout is a hang though threads wait for a processor") {
+    SessionRig rig = watched();
+    rig.is_browser_silent = rig.is_starved = true;
+    const auto found = rig.run(5s);
+    REQUIRE(found);
+    CHECK(*found >= config().ping_timeout - config().ping_interval);
+    CHECK(*found <= config().ping_timeout + 2 * SessionFsm::look_time);
+    CHECK(rig.session.cause() == LossCause::browser_hung);
+}
+
+TEST_CASE("of starvation only the answer of this look counts, once") {
+    SessionRig rig = watched();
+    CHECK_FALSE(rig.session.on_starved(rig.session.last_sequence(Channel::control), true));
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
+    rig.run_to_look(10ms);
+    const std::uint64_t asked = rig.session.last_sequence(Channel::control);
+    CHECK_FALSE(rig.session.on_starved(asked - 1, true));
+    CHECK(rig.session.on_starved(asked, true));
+    CHECK_FALSE(rig.session.on_starved(asked, true));
+    REQUIRE(rig.run(1s)); // in the next look nobody says so
 }
 
 TEST_CASE("a pause of three quarters of a second is forgiven") {

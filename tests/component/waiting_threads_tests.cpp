@@ -1,0 +1,159 @@
+// Threads that get no processor, told from those that hang, with real processes.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/proc_file.hpp"
+#include "io/linux/waiting_threads.hpp"
+#include "support/catch.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+using namespace everpool;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The first of those that may be used.
+void pin_to_first_processor() {
+    cpu_set_t usable, first;
+    ::sched_getaffinity(0, sizeof usable, &usable);
+    std::size_t number = 0;
+    while (!CPU_ISSET(number, &usable)) ++number;
+    CPU_ZERO(&first);
+    CPU_SET(number, &first);
+    ::sched_setaffinity(0, sizeof first, &first);
+}
+
+/// A shell with this script in a group of its own, on the first processor.
+class Shell {
+public:
+    /// `is_last`: it runs when nobody else on that processor wants to.
+    explicit Shell(const char* script, bool is_last = false) {
+        pid_ = ::fork();
+        REQUIRE(pid_ >= 0);
+        if (pid_ == 0) {
+            ::setpgid(0, 0);
+            pin_to_first_processor();
+            const sched_param none{};
+            if (is_last) ::sched_setscheduler(0, SCHED_IDLE, &none);
+            ::execl("/bin/sh", "sh", "-c", script, nullptr);
+            ::_exit(127);
+        }
+        ::setpgid(pid_, pid_); // whichever of both is first
+    }
+    ~Shell() {
+        ::kill(-pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+
+    [[nodiscard]] int pid() const noexcept { return pid_; }
+    [[nodiscard]] char state() const { return io::read_stat(pid_).substr(0, 1)[0]; }
+
+private:
+    pid_t pid_{};
+};
+
+/// Keeps the first processor busy.
+class Rival {
+public:
+    ~Rival() {
+        is_over_ = true;
+        thread_.join();
+    }
+
+private:
+    std::atomic<bool> is_over_{false};
+    std::thread thread_{[this] {
+        pin_to_first_processor();
+        while (!is_over_) {}
+    }};
+};
+
+/// Not every kernel says how long its threads have run.
+bool can_tell() {
+    const std::string line = io::read_proc(::getpid(), "schedstat");
+    return !line.empty() && line[0] != '0';
+}
+
+/// Of 40 ms.
+bool has_waiting_threads(int group) {
+    io::WaitingThreads threads(group);
+    std::this_thread::sleep_for(40ms); // what is measured, and no synchronisation
+    threads.look_again();
+    return threads.are_there_any();
+}
+
+bool is_so_in_the_end(const std::function<bool()>& condition) {
+    const auto limit = std::chrono::steady_clock::now() + 30s;
+    while (std::chrono::steady_clock::now() < limit)
+        if (condition()) return true;
+    return false;
+}
+
+constexpr const char* loop = "while :; do :; done";
+
+} // namespace
+
+TEST_CASE("a thread that is ready and gets no processor waits") {
+    if (!can_tell()) return;
+    const Rival rival;
+    const Shell shell(loop, true);
+    CHECK(is_so_in_the_end([&] { return has_waiting_threads(shell.pid()); }));
+}
+
+TEST_CASE("a thread that loops on a processor of its own does not wait") {
+    if (!can_tell()) return;
+    const Shell shell(loop);
+    CHECK(is_so_in_the_end([&] {
+        return io::WaitingThreads(shell.pid()).are_there_any() && !has_waiting_threads(shell.pid());
+    }));
+}
+
+TEST_CASE("who sleeps or is stopped does not wait") {
+    const Shell sleeper("exec sleep 3600");
+    CHECK(is_so_in_the_end([&] {
+        return sleeper.state() == 'S' && !io::WaitingThreads(sleeper.pid()).are_there_any();
+    }));
+    const Shell looper(loop);
+    ::kill(looper.pid(), SIGSTOP);
+    REQUIRE(is_so_in_the_end([&] { return looper.state() == 'T'; }));
+    CHECK_FALSE(io::WaitingThreads(looper.pid()).are_there_any());
+}
+
+TEST_CASE("of the other threads of a process only those that are named are looked at") {
+    if (!can_tell()) return;
+    // python3 -c: its second thread loops, and is given a name.
+    const Shell shell("exec python3 -c 'import ctypes, threading\n"
+                      "def loop():\n"
+                      "    ctypes.CDLL(None).prctl(15, b\"looper (1) R\", 0, 0, 0)\n"
+                      "    while True: pass\n"
+                      "threading.Thread(target=loop).start()'");
+    constexpr std::array<std::string_view, 2> names{"nobody", "looper (1) R"};
+    CHECK(is_so_in_the_end([&] {
+        const io::WaitingThreads threads(shell.pid(), names);
+        return threads.has("looper (1) R") && !threads.has("nobody") &&
+               !io::WaitingThreads(shell.pid()).are_there_any();
+    }));
+}
+
+TEST_CASE("nobody waits in a group that is not there") {
+    CHECK_FALSE(io::WaitingThreads(0).are_there_any());
+    CHECK_FALSE(io::WaitingThreads(-1).are_there_any());
+    const int gone = [] {
+        const Shell shell("exit 0");
+        return shell.pid();
+    }();
+    CHECK_FALSE(has_waiting_threads(gone));
+}

@@ -1,0 +1,114 @@
+// A real browser that gets no processor.
+// SPDX-License-Identifier: BSL-1.0
+#include "io/linux/proc_file.hpp"
+#include "io/linux/process_group.hpp"
+#include "support/catch.hpp"
+#include "support/pool_under_test.hpp"
+#include "support/test_models.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <fstream>
+#include <string>
+#include <thread>
+
+using namespace everpool;
+using namespace everpool::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// All threads of a process group share one processor with twenty programs that never leave it, and
+/// run when nobody else wants to, as far as there is such a thing: a few milliseconds in a second or
+/// two. Each of the others is a session of its own, as the kernel may share by sessions. Until it is
+/// destroyed.
+class Famine {
+public:
+    explicit Famine(int group) : group_(group) {
+        ::sched_getaffinity(0, sizeof usable_, &usable_);
+        std::size_t number = 0;
+        while (!CPU_ISSET(number, &usable_)) ++number;
+        CPU_ZERO(&one_);
+        CPU_SET(number, &one_);
+        for (pid_t& rival : rivals_) {
+            rival = ::fork();
+            if (rival != 0) continue;
+            ::setsid();
+            ::sched_setaffinity(0, sizeof one_, &one_);
+            for (volatile bool is_over = false; !is_over;) {}
+        }
+        schedule(SCHED_IDLE, "19", one_);
+    }
+    ~Famine() {
+        for (const pid_t rival : rivals_) {
+            if (rival <= 0) continue;
+            ::kill(rival, SIGKILL);
+            ::waitpid(rival, nullptr, 0);
+        }
+        schedule(SCHED_OTHER, "0", usable_);
+    }
+    Famine(const Famine&) = delete;
+    Famine& operator=(const Famine&) = delete;
+
+private:
+    void schedule(int policy, const char* niceness_of_session, const cpu_set_t& where) const {
+        const sched_param none{};
+        for (const int process : io::members_of_group(group_)) {
+            const std::string folder = "/proc/" + std::to_string(process);
+            std::ofstream(folder + "/autogroup") << niceness_of_session;
+            for (const int thread : io::numbers_in((folder + "/task").c_str())) {
+                ::sched_setaffinity(thread, sizeof where, &where);
+                ::sched_setscheduler(thread, policy, &none);
+            }
+        }
+    }
+
+    const int group_;
+    cpu_set_t usable_{}, one_{};
+    std::array<pid_t, 20> rivals_{};
+};
+
+/// Whether the kernel says how long threads have run, and lets this user undo what Famine does.
+bool can_be_starved() {
+    const std::string line = io::read_proc(::getpid(), "schedstat");
+    if (line.empty() || line[0] == '0') return false;
+    return ::geteuid() == 0; // who may take back what he has given away
+}
+
+} // namespace
+
+TEST_CASE("a browser that gets no processor for a while is not taken for one that hangs") {
+    if (!can_be_starved()) return;
+    const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
+    CAPTURE(name_of(type));
+    const auto mlp = samples_of("mlp");
+    ResourcePoolConfig config;
+    config.browsers.resize(1);
+    config.browsers[0].type = type;
+    config.models = {spec_of(mlp, ModelFamily::text)};
+    PoolUnderTest test(config);
+    test.start();
+    const auto run = [&] {
+        const Answer answer = test.run(Request::inference("mlp", mlp.samples[1].inputs));
+        INFO(answer.result.diagnostics.text());
+        REQUIRE_FALSE(answer.ec);
+        REQUIRE(largest_difference(answer.result.outputs, mlp.samples[1].outputs) <= 1e-4);
+    };
+    const auto limit = std::chrono::steady_clock::now() + 60s;
+    while (test.pool().snapshot().starvations == 0 && std::chrono::steady_clock::now() < limit) {
+        run();
+        const Famine famine(test.pool().snapshot().workers.at(0).process_id);
+        // Longer than silence is forgiven, and less than the 3 s after which nothing excuses it.
+        std::this_thread::sleep_for(1600ms);
+    }
+    CHECK(test.pool().snapshot().starvations > 0);
+    run();
+    CHECK(test.count_of(PoolEvent::Kind::worker_lost) == 0);
+    test.stop();
+}

@@ -85,9 +85,10 @@ void WorkerDriver::start(const core::StartWorker& action) {
     // A hung part answers nobody, and would take what is made anew down with it.
     if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
     if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
-    // Firefox closes no page whose process stands still, which only a new page needs.
+    // A page that loops takes processor time from the one that replaces it, and Firefox closes none
+    // whose process stands still. With a WebKit's page its session would end.
     if (action.cause == LossCause::page_hung && action.rung == RecoveryRung::new_page &&
-        spec().type == BrowserType::firefox)
+        engine_of(spec().type) != BrowserEngine::webkit)
         kill_part(io::BrowserPart::page);
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;

@@ -9,6 +9,7 @@
 #include "io/linux/process_group.hpp"
 #include "support/catch.hpp"
 #include "support/module_file.hpp"
+#include "support/processes.hpp"
 #include "support/run_until.hpp"
 #include "support/test_models.hpp"
 #include "worker_subject.hpp"
@@ -16,8 +17,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <thread>
+#include <vector>
 
 namespace everpool::tests {
 
@@ -136,12 +140,20 @@ private:
 
     // --- what is done to it ----------------------------------------------------------------------
 
+    /// Returns when it has taken hold: which thread hears of a stop first is the kernel's choice, and
+    /// the others go on until that one has got a processor.
     bool signal(const std::vector<io::BrowserPart>& parts, io::ProcessSignal what) {
-        bool is_any = false;
+        std::vector<int> struck;
         for (const io::BrowserPart part : parts)
             for (const int process : worker_.processes(part))
-                is_any |= io::send_signal(process, what);
-        return is_any;
+                if (io::send_signal(process, what)) struck.push_back(process);
+        if (what == io::ProcessSignal::stop)
+            for (const int process : struck) {
+                const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+                while (!is_stopped(process) && std::chrono::steady_clock::now() < end)
+                    std::this_thread::yield();
+            }
+        return !struck.empty();
     }
 
     /// By a loop without end, which begins some time after the page has been told.

@@ -78,7 +78,10 @@ private:
         // The pause before the next start grows if the same worker fails again within a minute, as
         // it does here on purpose; what is measured is what comes after the pause.
         out.restart_delay_min = out.restart_delay_max = std::chrono::milliseconds{1};
-        out.restart_period = {}; // each round is another fault, and not one that does not go away
+        // Each round is another fault, and not one that does not go away: it is recovered from as
+        // if the worker had long been healthy, and as what it was configured as.
+        out.restart_period = {};
+        out.restart_healthy_after = {};
         out.start_timeout = std::chrono::seconds{30};
         return out;
     }

@@ -169,7 +169,7 @@ private:
             everpool::tests::load_model_samples(EVERPOOL_MODELS_DIR, "tiny_encoder");
         Row row =
             measure_overhead(browser_for(Fault::browser_kill), spec_of(encoder, Provider::wasm),
-                             encoder, level, is_short ? 1 : 9, is_short ? 5 : 60);
+                             encoder, level, is_short ? 1 : 60, is_short ? 5 : 60);
         boost::json::object out = row.json();
         const double limit = overhead_allowed(level);
         const bool is_met = is_short || out.at("ratio").as_double() <= limit;

@@ -45,7 +45,7 @@ public:
         const auto nest = nest_of(pool_.snapshot().workers.at(0).process_id);
         {
             RecoveryLoad load(pool_, options_.model);
-            load.wait_for(200);
+            load.wait_for(2000); // so that what is usual is known
             const std::vector<int> browsers = processes();
             for (std::size_t i = 0; i < options_.rounds; ++i)
                 round(load, everpool::WorkerId{static_cast<std::uint32_t>(i % 2)});

@@ -1,5 +1,7 @@
 // A real browser that gets no processor.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/browser/answering_threads.hpp"
+#include "io/browser.hpp"
 #include "io/linux/proc_file.hpp"
 #include "io/linux/process_group.hpp"
 #include "support/catch.hpp"
@@ -15,8 +17,12 @@
 #include <chrono>
 #include <cstddef>
 #include <fstream>
+#include <functional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -110,5 +116,36 @@ TEST_CASE("a browser that gets no processor for a while is not taken for one tha
     CHECK(test.pool().snapshot().starvations > 0);
     run();
     CHECK(test.count_of(PoolEvent::Kind::worker_lost) == 0);
+    test.stop();
+}
+
+TEST_CASE("the threads that answer are in a browser by the names that are looked for") {
+    const BrowserType type =
+        GENERATE(BrowserType::chromium, BrowserType::firefox, BrowserType::webkit);
+    CAPTURE(name_of(type));
+    ResourcePoolConfig config;
+    config.browsers.resize(1);
+    config.browsers[0].type = type;
+    error_code ec;
+    Diagnostics why;
+    (void)io::find_browser(config.browsers[0], ec, why);
+    if (ec) return; // not every system has a WebKit to be driven
+    config.models = {spec_of(samples_of("mlp"), ModelFamily::text)};
+    PoolUnderTest test(config);
+    test.start();
+    std::set<std::string, std::less<>> names;
+    for (const int process : io::members_of_group(test.pool().snapshot().workers[0].process_id))
+        for (const int thread :
+             io::numbers_in(("/proc/" + std::to_string(process) + "/task").c_str())) {
+            std::string name =
+                io::read_proc(process, ("task/" + std::to_string(thread) + "/comm").c_str());
+            name = name.substr(0, name.find('\n'));
+            names.insert(std::move(name));
+        }
+    CHECK(names.contains(browser::compute_thread(engine_of(type))));
+    for (const std::string_view name : browser::answering_threads(engine_of(type))) {
+        CAPTURE(name);
+        CHECK(names.contains(name));
+    }
     test.stop();
 }

@@ -3,6 +3,7 @@
 #include "io/linux/proc_file.hpp"
 #include "io/linux/waiting_threads.hpp"
 #include "support/catch.hpp"
+#include "support/processors.hpp"
 
 #include <sched.h>
 #include <signal.h>
@@ -12,7 +13,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,14 +23,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The first of those that may be used.
 void pin_to_first_processor() {
-    cpu_set_t usable, first;
-    ::sched_getaffinity(0, sizeof usable, &usable);
-    std::size_t number = 0;
-    while (!CPU_ISSET(number, &usable)) ++number;
-    CPU_ZERO(&first);
-    CPU_SET(number, &first);
+    const cpu_set_t first = tests::first_processor();
     ::sched_setaffinity(0, sizeof first, &first);
 }
 
@@ -81,12 +75,6 @@ private:
     }};
 };
 
-/// Not every kernel says how long its threads have run.
-bool can_tell() {
-    const std::string line = io::read_proc(::getpid(), "schedstat");
-    return !line.empty() && line[0] != '0';
-}
-
 /// Of 40 ms.
 bool has_waiting_threads(int group) {
     io::WaitingThreads threads(group);
@@ -107,14 +95,14 @@ constexpr const char* loop = "while :; do :; done";
 } // namespace
 
 TEST_CASE("a thread that is ready and gets no processor waits") {
-    if (!can_tell()) return;
+    if (!tests::tells_run_times()) return;
     const Rival rival;
     const Shell shell(loop, true);
     CHECK(is_so_in_the_end([&] { return has_waiting_threads(shell.pid()); }));
 }
 
 TEST_CASE("a thread that loops on a processor of its own does not wait") {
-    if (!can_tell()) return;
+    if (!tests::tells_run_times()) return;
     const Shell shell(loop);
     CHECK(is_so_in_the_end([&] {
         return io::WaitingThreads(shell.pid()).are_there_any() && !has_waiting_threads(shell.pid());
@@ -133,7 +121,7 @@ TEST_CASE("who sleeps or is stopped does not wait") {
 }
 
 TEST_CASE("of the other threads of a process only those that are named are looked at") {
-    if (!can_tell()) return;
+    if (!tests::tells_run_times()) return;
     // python3 -c: its second thread loops, and is given a name.
     const Shell shell("exec python3 -c 'import ctypes, threading\n"
                       "def loop():\n"

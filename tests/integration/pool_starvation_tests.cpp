@@ -6,6 +6,7 @@
 #include "io/linux/process_group.hpp"
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
+#include "support/processors.hpp"
 #include "support/test_models.hpp"
 
 #include <sched.h>
@@ -15,7 +16,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstddef>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -37,11 +37,6 @@ namespace {
 class Famine {
 public:
     explicit Famine(int group) : group_(group) {
-        ::sched_getaffinity(0, sizeof usable_, &usable_);
-        std::size_t number = 0;
-        while (!CPU_ISSET(number, &usable_)) ++number;
-        CPU_ZERO(&one_);
-        CPU_SET(number, &one_);
         for (pid_t& rival : rivals_) {
             rival = ::fork();
             if (rival != 0) continue;
@@ -66,9 +61,8 @@ private:
     void schedule(int policy, const char* niceness_of_session, const cpu_set_t& where) const {
         const sched_param none{};
         for (const int process : io::members_of_group(group_)) {
-            const std::string folder = "/proc/" + std::to_string(process);
-            std::ofstream(folder + "/autogroup") << niceness_of_session;
-            for (const int thread : io::numbers_in((folder + "/task").c_str())) {
+            std::ofstream("/proc/" + std::to_string(process) + "/autogroup") << niceness_of_session;
+            for (const int thread : io::threads_of(process)) {
                 ::sched_setaffinity(thread, sizeof where, &where);
                 ::sched_setscheduler(thread, policy, &none);
             }
@@ -76,21 +70,15 @@ private:
     }
 
     const int group_;
-    cpu_set_t usable_{}, one_{};
+    const cpu_set_t usable_{usable_processors()}, one_{first_processor()};
     std::array<pid_t, 20> rivals_{};
 };
-
-/// Whether the kernel says how long threads have run, and lets this user undo what Famine does.
-bool can_be_starved() {
-    const std::string line = io::read_proc(::getpid(), "schedstat");
-    if (line.empty() || line[0] == '0') return false;
-    return ::geteuid() == 0; // who may take back what he has given away
-}
 
 } // namespace
 
 TEST_CASE("a browser that gets no processor for a while is not taken for one that hangs") {
-    if (!can_be_starved()) return;
+    // Only root may take back the priority that Famine gives away.
+    if (!tells_run_times() || ::geteuid() != 0) return;
     const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
     CAPTURE(name_of(type));
     const auto mlp = samples_of("mlp");
@@ -135,8 +123,7 @@ TEST_CASE("the threads that answer are in a browser by the names that are looked
     test.start();
     std::set<std::string, std::less<>> names;
     for (const int process : io::members_of_group(test.pool().snapshot().workers[0].process_id))
-        for (const int thread :
-             io::numbers_in(("/proc/" + std::to_string(process) + "/task").c_str())) {
+        for (const int thread : io::threads_of(process)) {
             std::string name =
                 io::read_proc(process, ("task/" + std::to_string(thread) + "/comm").c_str());
             name = name.substr(0, name.find('\n'));

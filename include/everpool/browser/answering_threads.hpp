@@ -14,9 +14,9 @@
 namespace everpool::browser {
 
 inline constexpr std::array<std::string_view, 4> chromium_answering_threads{
+    "DedicatedWorker",
     "Chrome_ChildIOT", // of the page's process and of the network service
     "Chrome_IOThread", // of the browser
-    "DedicatedWorker",
     "DevToolsPipeHan", // two, of the control channel
 };
 inline constexpr std::array<std::string_view, 4> firefox_answering_threads{
@@ -30,7 +30,8 @@ inline constexpr std::array<std::string_view, 2> webkit_answering_threads{
     "ReceiveQueue",
 };
 
-/// Beside the first thread of each process, which answers in all of them.
+/// Beside the first thread of each process, which answers in all of them. First the one that
+/// computes.
 constexpr std::span<const std::string_view> answering_threads(BrowserEngine engine) noexcept {
     switch (engine) {
     case BrowserEngine::gecko: return firefox_answering_threads;
@@ -40,14 +41,8 @@ constexpr std::span<const std::string_view> answering_threads(BrowserEngine engi
     return chromium_answering_threads;
 }
 
-/// The one that computes.
 constexpr std::string_view compute_thread(BrowserEngine engine) noexcept {
-    switch (engine) {
-    case BrowserEngine::gecko: return "DOM Worker";
-    case BrowserEngine::webkit: return "WebCore: Worker";
-    case BrowserEngine::chromium: break;
-    }
-    return "DedicatedWorker";
+    return answering_threads(engine).front();
 }
 
 } // namespace everpool::browser

@@ -60,6 +60,11 @@ inline std::vector<int> numbers_in(const char* folder) {
     return out;
 }
 
+/// Of a process, its first one included. Empty if there is no such process.
+inline std::vector<int> threads_of(int process) {
+    return numbers_in(("/proc/" + std::to_string(process) + "/task").c_str());
+}
+
 /// Dead, or dead and not reaped yet.
 inline bool is_dead(std::string_view stat) noexcept {
     return stat.empty() || stat.front() == 'Z' || stat.front() == 'X';

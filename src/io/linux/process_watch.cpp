@@ -59,8 +59,8 @@ bool is_dying(int process) {
 }
 
 /// The threads of a process but its first, which is the last to be heard of; oldest first.
-std::vector<int> threads_of(int process) {
-    std::vector<int> out = numbers_in(("/proc/" + std::to_string(process) + "/task").c_str());
+std::vector<int> later_threads_of(int process) {
+    std::vector<int> out = threads_of(process);
     std::erase(out, process);
     std::ranges::sort(out);
     return out;
@@ -114,7 +114,7 @@ private:
     /// The oldest one that has not been watched yet. If there is none any more, or the kernel
     /// watches no threads, the process's own end remains.
     void watch_thread(Watched& with) {
-        for (const int thread : threads_of(process_)) {
+        for (const int thread : later_threads_of(process_)) {
             if (thread <= last_thread_) continue;
             last_thread_ = thread;
             Descriptor pidfd = open_pidfd(thread, pidfd_thread);

@@ -49,8 +49,7 @@ WaitingThreads::WaitingThreads(int group, std::span<const std::string_view> name
     : looked_at_(std::chrono::steady_clock::now()) {
     if (group <= 0) return;
     for (const int process : members_of_group(group)) {
-        const std::string folder = "/proc/" + std::to_string(process) + "/task";
-        for (const int thread : numbers_in(folder.c_str())) {
+        for (const int thread : threads_of(process)) {
             State state = state_of(process, thread);
             const bool is_meant =
                 thread == process || std::ranges::find(names, state.name) != names.end();

@@ -15,7 +15,7 @@
 
 import { OperationError, words_of } from './operation_error.js';
 import { input_fault } from './input_check.js';
-import { lost_notice_ms_max } from './limits.js';
+import { context_works, device_works } from './device_trial.js';
 import {
   choose_providers,
   is_dead_runtime,
@@ -44,6 +44,7 @@ export class Inference {
   #models = new Map(); // name -> {session, provider, is_fallback_adapter, inputs, outputs}
   #contexts = new Map(); // WebNN device type -> promise of the context that all its models share
   #watched = new WeakSet(); // devices and contexts whose loss is awaited already
+  #lost = new WeakSet(); // devices and contexts whose loss has been told
 
   constructor({ scope, page_url, capabilities, pump, on_lost, on_context_lost }) {
     this.#scope = scope;
@@ -119,11 +120,15 @@ export class Inference {
     } catch (thrown) {
       const words = words_of(thrown);
       if (is_dead_runtime(words)) this.#lose(`onnxruntime-web is dead in this realm: ${words}`);
-      // A device that goes takes its runs with it, and says that it has gone a moment later.
-      const pause = new Promise((over) => this.#scope.setTimeout(over, lost_notice_ms_max));
-      await Promise.race([made.lossy?.lost, pause]);
+      else if (made.lossy) await this.#look_for_loss(made, words);
       throw new OperationError('operation_failed', `${made.provider}: ${words}`);
     }
+  }
+
+  /** The run may have failed because what it ran on is gone; then that is told first. */
+  async #look_for_loss({ lossy, provider }, words) {
+    const works = provider === 'webnn' ? context_works(lossy) : device_works(lossy, this.#pump);
+    if (!(await works)) this.#lose_under(lossy, provider, words);
   }
 
   #get(model) {
@@ -250,10 +255,16 @@ export class Inference {
     lossy.lost.then((info) => {
       // The runtime destroys its device itself, after the last session; nobody else has cause to.
       if (info?.reason === 'destroyed' && !this.#is_used(lossy)) return;
-      const message = `${provider} was lost under onnxruntime-web: ${info?.message ?? ''}`;
-      if (provider === 'webnn') this.#lose_contexts(message);
-      else this.#lose(message);
+      this.#lose_under(lossy, provider, info?.message ?? '');
     });
+  }
+
+  #lose_under(lossy, provider, words) {
+    if (this.#lost.has(lossy)) return;
+    this.#lost.add(lossy);
+    const message = `${provider} was lost under onnxruntime-web: ${words}`;
+    if (provider === 'webnn') this.#lose_contexts(message);
+    else this.#lose(message);
   }
 
   #is_used(device) {

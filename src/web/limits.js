@@ -40,9 +40,6 @@ export const pipelines_cached_max = 64;
 /** Between two `progress` messages of one phase. The last of a phase is always sent. */
 export const progress_interval_ms = 100;
 
-/** What a failed run waits to hear whether its device is lost, which would be the cause. */
-export const lost_notice_ms_max = 250;
-
 /** How long a wait for the GPU is hurried along at full speed, then at `pump_slow_ms` (Firefox). */
 export const pump_eager_ms = 1000;
 export const pump_slow_ms = 4;

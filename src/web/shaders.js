@@ -10,6 +10,7 @@
 // limits.
 
 import { OperationError, words_of } from './operation_error.js';
+import { device_works } from './device_trial.js';
 import { bytes_of, is_data_type, tensor_bytes } from './tensor_data.js';
 import { limits_of, request_adapter } from './capabilities.js';
 import { pipelines_cached_max } from './limits.js';
@@ -25,6 +26,7 @@ export class Shaders {
   #pump;
   #on_lost;
   #device = null; // promise of the device
+  #lost = new WeakSet(); // devices whose loss has been told
   #pipelines = new Map(); // key -> promise of {pipeline, layout}; in order of use
 
   /** `on_lost(message)` when the device that was given out is gone. */
@@ -46,15 +48,21 @@ export class Shaders {
     }
     const device = await this.#get_device();
     check_sizes(device, order, task.tensors);
-    const entry = await this.#get_pipeline(device, order, task.tensors.length);
-    const started = performance.now();
-    const tensors = await this.#execute(device, entry, order, task.tensors);
-    return {
-      tensors,
-      provider: 'webgpu',
-      is_fallback_adapter: this.#webgpu.is_fallback_adapter,
-      compute_ms: performance.now() - started,
-    };
+    try {
+      const entry = await this.#get_pipeline(device, order, task.tensors.length);
+      const started = performance.now();
+      const tensors = await this.#execute(device, entry, order, task.tensors);
+      return {
+        tensors,
+        provider: 'webgpu',
+        is_fallback_adapter: this.#webgpu.is_fallback_adapter,
+        compute_ms: performance.now() - started,
+      };
+    } catch (thrown) {
+      // The run may have failed because the device is gone; then that is told first.
+      if (!(await device_works(device, this.#pump))) this.#lose(device, words_of(thrown));
+      throw thrown;
+    }
   }
 
   #get_device() {
@@ -72,14 +80,18 @@ export class Shaders {
       requiredFeatures: features_wanted.filter((feature) => adapter.features.has(feature)),
       requiredLimits: requestable_limits(adapter.limits),
     });
-    device.lost.then(({ reason, message }) => {
-      this.#device = null;
-      this.#pipelines.clear();
-      this.#on_lost(`WebGPU device of the compute operation was lost (${reason}): ${message}`);
-    });
+    device.lost.then(({ reason, message }) => this.#lose(device, `${reason}: ${message}`));
     // Errors are collected by scopes; what escapes them belongs to no run.
     device.onuncapturederror = (event) => console.warn(words_of(event.error));
     return device;
+  }
+
+  #lose(device, words) {
+    if (this.#lost.has(device)) return;
+    this.#lost.add(device);
+    this.#device = null;
+    this.#pipelines.clear();
+    this.#on_lost(`WebGPU device of the compute operation was lost (${words})`);
   }
 
   #get_pipeline(device, order, input_count) {

@@ -378,6 +378,32 @@ for (const [name, trait] of Object.entries({
       assert_ready(await data.take_answer(load('mlp', ['wasm'])), 'wasm');
     });
 
+    test('a run that fails learns from its device that it is lost, if nobody else tells', async () => {
+      const lose = async () => {
+        control.send(Kind.drain, { restart_compute: true });
+        data = await host.connection('data');
+        const { kind } = await answer_of('lose', { module_url: 'modules/lose_device.js' });
+        assert.equal(kind, Kind.result);
+      };
+      await lose();
+      assert_ready(await data.take_answer(load('tiny_encoder', ['webgpu'])), 'webgpu');
+      const [sample] = samples_of('tiny_encoder');
+      assert_error(await data.take_answer(infer('tiny_encoder', sample)), 'device_lost', /lost/);
+      assert.equal((await data.take_kind('event')).header.type, 'device_lost');
+
+      await lose();
+      const parameters = {
+        wgsl: double_wgsl,
+        outputs: [{ name: 'y', dtype: 'float32', shape: [4] }],
+      };
+      const inputs = [floats('x', [1, 2, 3, 4]), floats('unused', [1])];
+      const shaded = await answer_of('compute', { parameters }, inputs);
+      assert_error(shaded, 'device_lost', /lost/);
+      assert.equal((await data.take_kind('event')).header.type, 'device_lost');
+      control.send(Kind.drain, { restart_compute: true });
+      data = await host.connection('data');
+    });
+
     test(
       'a lost GPU is told, every run is answered, and a new compute thread has it again',
       { skip: !trait.has_gpu_process && 'has no GPU process of its own' },
@@ -400,7 +426,7 @@ for (const [name, trait] of Object.entries({
 
         control.send(Kind.drain, { restart_compute: true });
         data = await host.connection('data');
-        assert.equal(data.hello.realm, 6);
+        assert.equal(data.hello.realm, 9);
         assert_ready(await data.take_answer(load('tiny_encoder', ['webgpu'])), 'webgpu');
         await assert_inferences('tiny_encoder', 'webgpu');
       },

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/worker_driver.hpp"
 
-#include "everpool/browser/answering_threads.hpp"
 #include "everpool/browser/failure_classification.hpp"
 #include "everpool/browser/profile.hpp"
 #include "everpool/core/ladder.hpp"
 #include "facade/evidence_of_loss.hpp"
 #include "io/linux/process_group.hpp"
-#include "io/linux/waiting_threads.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -28,11 +26,6 @@ namespace {
 /// to be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
 constexpr int reload_tries = 100;
 constexpr std::chrono::milliseconds reload_pause{20};
-
-/// Who is ready to run has usually run within a few milliseconds, though the machine is busy. Well
-/// below core::SessionFsm::look_time, since the answer is of use until then; the second after a
-/// first look that took long itself.
-constexpr std::chrono::milliseconds starvation_time{40}, starvation_time_min{10};
 
 } // namespace
 
@@ -62,6 +55,7 @@ WorkerDriver::WorkerDriver(WorkerId id, std::vector<BrowserSpec> specs,
     : id_(id),
       specs_(std::move(specs)),
       with_(surroundings),
+      starvation_(surroundings.strand),
       self_(std::make_shared<WorkerDriver*>(this)) {}
 
 WorkerDriver::~WorkerDriver() {
@@ -283,6 +277,7 @@ void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
                                                              capabilities_.webgpu.architecture)});
     }
     has_crash_to_come_ = false; // the new document lives
+    if (channel == Channel::data) starvation_.watch(process_id(), engine_of(spec().type));
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }
 
@@ -313,6 +308,7 @@ void WorkerDriver::on_closed(Channel channel, error_code ec) {
 }
 
 void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
+    if (channel == Channel::data) starvation_.on_ping(sequence);
     // An unsendable ping stays unanswered, which is just what the core is looking for.
     (void)with_.bridge.send(id_, channel, wire::Ping{sequence});
 }
@@ -321,7 +317,14 @@ void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t seq
     if (!life_) return;
     if (question == core::ControlQuestion::starvation ||
         question == core::ControlQuestion::compute_starvation)
-        return look_for_starvation(sequence);
+        return starvation_.look(
+            in_this_life([sequence](WorkerDriver& self, bool is_compute, Duration compute_ran) {
+                self.with_.report(
+                    core::ControlAnswered{self.id_, self.generation_,
+                                          is_compute ? core::ControlQuestion::compute_starvation
+                                                     : core::ControlQuestion::starvation,
+                                          sequence, compute_ran});
+            }));
     const auto answered = in_this_life([question, sequence](WorkerDriver& self, error_code ec,
                                                             const Diagnostics&) {
         if (ec) return; // no answer is what the core is looking for
@@ -331,31 +334,11 @@ void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t seq
     else if (!page_.empty()) life_->browser->async_ask_page(page_, answered);
 }
 
-/// Only a browser that was started here can be looked at.
-void WorkerDriver::look_for_starvation(std::uint64_t sequence) {
-    using Clock = std::chrono::steady_clock;
-    const auto asked_at = Clock::now();
-    const auto waiting = std::make_shared<io::WaitingThreads>(
-        process_id(), browser::answering_threads(engine_of(spec().type)));
-    if (!waiting->are_there_any()) return;
-    const auto answer = in_this_life([waiting, sequence](WorkerDriver& self) {
-        waiting->look_again();
-        if (!waiting->are_there_any()) return;
-        const bool is_compute = waiting->has(browser::compute_thread(engine_of(self.spec().type)));
-        self.with_.report(core::ControlAnswered{self.id_, self.generation_,
-                                                is_compute
-                                                    ? core::ControlQuestion::compute_starvation
-                                                    : core::ControlQuestion::starvation,
-                                                sequence});
-    });
-    const auto timer = std::make_shared<boost::asio::steady_timer>(
-        with_.strand, std::max(asked_at + starvation_time, Clock::now() + starvation_time_min));
-    timer->async_wait([timer, answer](error_code) { answer(); });
-}
-
 void WorkerDriver::on_message(Channel channel, wire::Message message) {
-    if (const auto* pong = std::get_if<wire::Pong>(&message))
+    if (const auto* pong = std::get_if<wire::Pong>(&message)) {
+        if (channel == Channel::data) starvation_.on_pong(pong->sequence);
         return with_.report(core::PongArrived{id_, generation_, channel, pong->sequence});
+    }
     if (auto* ready = std::get_if<wire::Ready>(&message)) return on(*ready);
     if (auto* result = std::get_if<wire::RunResult>(&message)) return on(*result);
     if (auto* error = std::get_if<wire::RemoteError>(&message)) return on(*error);

@@ -19,6 +19,7 @@
 #include "everpool/resource_pool_config.hpp"
 #include "everpool/wire/message.hpp"
 #include "facade/model_registry.hpp"
+#include "facade/starvation_watch.hpp"
 #include "io/bridge.hpp"
 #include "io/browser.hpp"
 
@@ -142,7 +143,6 @@ private:
     void model_rejected(Errc code, Diagnostics diagnostics);
     [[nodiscard]] std::vector<Provider> providers_of(const ModelSpec& model) const;
     void send_question(const wire::Message& message);
-    void look_for_starvation(std::uint64_t sequence);
     [[nodiscard]] bool is_asked(std::uint64_t id) const noexcept;
     /// Runs `next` on completion of an asynchronous step, if this life is still the one in force.
     template <class Next>
@@ -164,6 +164,7 @@ private:
     WorkerId id_;
     std::vector<BrowserSpec> specs_;
     WorkerSurroundings& with_;
+    StarvationWatch starvation_;
     Generation generation_{};
     core::WorkerForm form_{};
     std::shared_ptr<BrowserLife> life_;               ///< the process in force, if any

@@ -240,7 +240,7 @@ void FakeWorker::perform(const AskControl& action) {
             report(ControlAnswered{id_, generation_,
                                    with_.world.chance(1, 2) ? ControlQuestion::compute_starvation
                                                             : ControlQuestion::starvation,
-                                   action.sequence},
+                                   action.sequence, with_.world.skewed(1ms, 1s)},
                    40ms);
         return;
     }

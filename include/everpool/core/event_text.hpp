@@ -85,6 +85,9 @@ public:
         return raw(name, at == never ? std::string("never")
                                      : std::to_string(at.time_since_epoch().count()));
     }
+    TextLine& field(std::string_view name, Duration value) {
+        return raw(name, std::to_string(value.count()));
+    }
     TextLine& field(std::string_view name, bool value) { return raw(name, value ? "yes" : "no"); }
     TextLine& field(std::string_view name, std::uint8_t value) {
         return raw(name, std::to_string(value));
@@ -203,6 +206,7 @@ inline std::string text_of(const ControlAnswered& event) {
     return line_of_worker("ControlAnswered", event)
         .field("question", event.question)
         .field("sequence", event.sequence)
+        .field("compute_ran", event.compute_ran)
         .take();
 }
 

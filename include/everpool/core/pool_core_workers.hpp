@@ -124,7 +124,8 @@ inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
     case ControlQuestion::starvation:
     case ControlQuestion::compute_starvation:
         was_asked = session.on_starved(event.sequence,
-                                       event.question == ControlQuestion::compute_starvation);
+                                       event.question == ControlQuestion::compute_starvation,
+                                       event.compute_ran);
         stats_.starvations += was_asked ? 1 : 0;
         break;
     }

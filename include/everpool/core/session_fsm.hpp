@@ -18,7 +18,9 @@
 // without a processor to spare such waits of up to a second were seen. So the operating system is
 // asked as well. As long as it says that the browser is kept waiting, nobody is judged by silence,
 // but looked at again, until somebody has been silent for ping_timeout. A compute thread that is
-// silent alone has no excuse but a wait of its own. The time limits of operations are not put off.
+// silent alone has no excuse but a wait of its own. Nor is that one if it has run for longer than its
+// work and an answer take: a loop waits for its next turn as well, and whatever the page says then,
+// it is one. The time limits of operations are not put off.
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
@@ -34,6 +36,7 @@
 #include "everpool/core/event.hpp"
 #include "everpool/core/loss_of_silence.hpp"
 #include "everpool/core/phi_accrual.hpp"
+#include "everpool/core/run_times.hpp"
 #include "everpool/core/work_in_hand.hpp"
 
 #include <algorithm>
@@ -79,6 +82,11 @@ public:
     /// any day to answer: on a loaded machine a verdict after this takes a slow browser for a dead
     /// one.
     static constexpr Duration look_time = std::chrono::milliseconds{100};
+
+    /// A compute thread that has run for so long since it was asked, and for as long as its work
+    /// may take, loops. One that answers takes a hundredth of it; a loop was seen to get twice as much
+    /// on a machine that left it less than a tenth of a processor.
+    static constexpr Duration run_to_answer = std::chrono::milliseconds{40};
 
     explicit SessionFsm(const CoreConfig& config)
         : channels_{Channel(config), Channel(config), Channel(config)},
@@ -128,11 +136,16 @@ public:
         return has_page_answered_ = true;
     }
     /// Threads of the browser wait for a processor. `is_compute`: and the compute thread is one, as
-    /// others are no excuse for its silence alone. \return whether that had been asked
-    bool on_starved(std::uint64_t sequence, bool is_compute) noexcept {
+    /// others are no excuse for its silence alone. `compute_ran`: for so long, since it was asked
+    /// what it has not answered. \return whether that had been asked
+    bool on_starved(std::uint64_t sequence, bool is_compute, Duration compute_ran) noexcept {
         if (!looking_since_ || !is_starvation_asked_ || sequence != look_sequence_ || is_starved_)
             return false;
-        is_compute_starved_ = is_compute;
+        // What a busy machine adds to run times is time for which nothing runs.
+        const Duration work =
+            work_.is_empty() ? Duration::zero() : work_.run_time() - RunTimes::allowance;
+        does_compute_loop_ = compute_ran >= work + run_to_answer;
+        is_compute_starved_ = is_compute && !does_compute_loop_;
         return is_starved_ = true;
     }
 
@@ -275,6 +288,7 @@ private:
     [[nodiscard]] TimePoint verdict_at() const noexcept {
         if (!looking_since_) return never;
         const TimePoint out = later(*looking_since_, look_time);
+        if (is_loop_certain()) return out;
         const Channel& page = at(WorkerChannel::page);
         const Channel& control = at(WorkerChannel::control);
         if (page.state == State::quiet) return out;
@@ -284,10 +298,18 @@ private:
         return std::max(page_had_its_time, control_heard_at_ ? later(*control_heard_at_, look_time)
                                                              : control.detector.deadline());
     }
+    /// The compute thread has run, and has not answered in its time: nobody else need be heard.
+    [[nodiscard]] bool is_loop_certain() const noexcept {
+        const Channel& compute = at(WorkerChannel::compute);
+        return does_compute_loop_ && compute.state != State::quiet &&
+               !has_answered(WorkerChannel::compute) &&
+               compute.detector.deadline() <= later(*looking_since_, look_time);
+    }
     /// The page has been waited for so long that the others' answers say nothing of now.
     [[nodiscard]] bool is_stale() const noexcept {
         const Channel& page = at(WorkerChannel::page);
-        return page.state != State::quiet && !has_answered(WorkerChannel::page) &&
+        return !is_loop_certain() && page.state != State::quiet &&
+               !has_answered(WorkerChannel::page) &&
                page.detector.deadline() > later(*looking_since_, look_time);
     }
 
@@ -296,7 +318,7 @@ private:
         looking_since_ = now;
         control_heard_at_.reset();
         is_page_asked_ = has_page_answered_ = false;
-        is_starvation_asked_ = is_starved_ = is_compute_starved_ = false;
+        is_starvation_asked_ = is_starved_ = is_compute_starved_ = does_compute_loop_ = false;
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
     }
@@ -344,7 +366,12 @@ private:
         if (seen.control != ChannelAnswer::unknown)
             seen.evaluate = is_page_alive ? ChannelAnswer::answers : ChannelAnswer::silent;
         seen.is_compute_in_time = !at(WorkerChannel::compute).detector.is_suspect(now);
+        const bool is_certain = is_loop_certain();
         looking_since_.reset();
+        if (is_certain) {
+            cause_ = LossCause::compute_hung;
+            return NextSessionStep::hung;
+        }
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
         if (!cause_) return NextSessionStep::nothing;
         const bool has_excuse =
@@ -385,7 +412,8 @@ private:
     std::optional<TimePoint> control_heard_at_{}; ///< first, in this look
     std::uint64_t look_sequence_{0};              ///< of what is asked once in a look
     bool is_page_asked_{false}, has_page_answered_{false};
-    bool is_starvation_asked_{false}, is_starved_{false}, is_compute_starved_{false};
+    bool is_starvation_asked_{false}, is_starved_{false};
+    bool is_compute_starved_{false}, does_compute_loop_{false}; ///< never both
 
     WorkInHand work_;
     bool is_canary_new_{false};

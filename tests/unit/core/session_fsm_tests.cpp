@@ -30,6 +30,7 @@ struct SessionRig {
     bool is_page_silent{false}, is_compute_silent{false}, is_browser_silent{false};
     bool is_page_hung{false}; ///< asked over the control channel
     bool is_starved{false}, is_compute_starved{false};
+    Duration compute_ran{};
 
     void watch_all() {
         for (const Channel which : {Channel::page, Channel::compute, Channel::control})
@@ -55,7 +56,8 @@ struct SessionRig {
                 break;
             case NextSessionStep::ask_starvation:
                 if (is_starved)
-                    session.on_starved(session.last_sequence(Channel::control), is_compute_starved);
+                    session.on_starved(session.last_sequence(Channel::control), is_compute_starved,
+                                       compute_ran);
                 break;
             }
         }
@@ -298,9 +300,42 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
     }
     SECTION("it waits") {
         rig.is_compute_starved = true;
+        rig.compute_ran = SessionFsm::run_to_answer - 1ns;
         REQUIRE_FALSE(rig.run(2500ms));
         rig.is_compute_silent = false;
         CHECK_FALSE(rig.run(10s));
+    }
+    SECTION("it waits, as a loop does that has had its turns") {
+        rig.is_compute_starved = true;
+        rig.compute_ran = SessionFsm::run_to_answer;
+        const auto found = rig.run(2s);
+        REQUIRE(found);
+        CHECK(*found < 1200ms);
+        CHECK(rig.session.cause() == LossCause::compute_hung);
+    }
+    SECTION("it loops, and the page has no turns") {
+        rig.is_compute_starved = GENERATE(false, true);
+        rig.is_page_silent = rig.is_page_hung = true;
+        rig.compute_ran = SessionFsm::run_to_answer;
+        const auto found = rig.run(2s);
+        REQUIRE(found);
+        CHECK(*found < 1200ms);
+        CHECK(rig.session.cause() == LossCause::compute_hung);
+    }
+    SECTION("its waits do not matter if it is the page that is late") {
+        rig.is_compute_starved = GENERATE(false, true);
+        rig.is_compute_silent = false;
+        rig.is_page_silent = rig.is_page_hung = true;
+        rig.compute_ran = SessionFsm::run_to_answer;
+        REQUIRE_FALSE(rig.run(2500ms)); // starved
+    }
+    SECTION("it waits in the midst of work that takes longer than an answer") {
+        rig.is_compute_starved = true;
+        rig.session.on_sent(kilobyte, 1s, 60s, rig.now);
+        rig.compute_ran = 900ms;
+        REQUIRE_FALSE(rig.run(2500ms));
+        rig.session.on_answered(kilobyte, false, false);
+        REQUIRE(rig.run(1s)); // nothing to do any more
     }
 }
 
@@ -316,13 +351,13 @@ TEST_CASE("silence of ping_timeout is a hang though threads wait for a processor
 
 TEST_CASE("of starvation only the answer of this look counts, once") {
     SessionRig rig = watched();
-    CHECK_FALSE(rig.session.on_starved(rig.session.last_sequence(Channel::control), true));
+    CHECK_FALSE(rig.session.on_starved(rig.session.last_sequence(Channel::control), true, 0ns));
     rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
     rig.run_to_look(10ms);
     const std::uint64_t asked = rig.session.last_sequence(Channel::control);
-    CHECK_FALSE(rig.session.on_starved(asked - 1, true));
-    CHECK(rig.session.on_starved(asked, true));
-    CHECK_FALSE(rig.session.on_starved(asked, true));
+    CHECK_FALSE(rig.session.on_starved(asked - 1, true, 0ns));
+    CHECK(rig.session.on_starved(asked, true, 0ns));
+    CHECK_FALSE(rig.session.on_starved(asked, true, 0ns));
     REQUIRE(rig.run(1s)); // in the next look nobody says so
 }
 

@@ -31,7 +31,7 @@ enum class RecoveryRung : std::uint8_t {
     recreate_device,  ///< the sessions, and the GPU device or WebNN context below them
     replace_compute,  ///< the page's compute thread, with everything in it
     reload_page,      ///< the page's document; the browser reloads it
-    new_page,         ///< the page; another one is opened in the same browser
+    new_page,         ///< the page and its process; another one, in the same browser
     restart_browser,  ///< the browser process, with its profile; the same arguments
     restart_adjusted, ///< the same, with settings for the failure that it has not had yet
     other_browser,    ///< the browser: another one of the same type on the same machine

@@ -166,6 +166,7 @@ void PoolDriver::on_message(WorkerId id, Generation generation, wire::Channel ch
                             wire::Message message) {
     WorkerDriver& worker = *workers_.at(id.value);
     if (!is_current(worker, generation)) return;
+    if (channel == wire::Channel::data) worker.on_sign_of_life();
     if (auto* result = std::get_if<wire::RunResult>(&message); result && result->attempt != 0)
         return on_reply(worker, std::move(*result));
     if (const auto* error = std::get_if<wire::RemoteError>(&message); error && error->attempt != 0)

@@ -18,23 +18,34 @@ namespace {
 /// Who is ready to run has usually run within a few milliseconds, though the machine is busy. Well
 /// below core::SessionFsm::look_time, since the answer is of use until then; the second after a
 /// first look that took long itself.
-constexpr std::chrono::milliseconds look_time{40}, look_time_min{10};
+constexpr std::chrono::milliseconds starvation_time{40}, starvation_time_min{10};
 
 } // namespace
 
 void StarvationWatch::watch(int group, BrowserEngine engine) {
     group_ = group;
     engine_ = engine;
-    compute_ = io::NamedThreads(group, browser::compute_thread(engine));
-    last_answered_ = last_asked_;
+    io::NamedThreads compute(group, browser::compute_thread(engine));
+    // A loop in a thread that is given up goes on for 2 s in Chromium. Firefox stops it, and uses
+    // threads again.
+    if (engine != BrowserEngine::gecko) compute.leave_out(compute_);
+    compute_ = std::move(compute);
+    start_over();
+}
+
+void StarvationWatch::start_over() {
+    last_asked_ = last_answered_ = 0;
+    has_moved_on_ = false;
+    compute_.start_over();
 }
 
 void StarvationWatch::on_ping(std::uint64_t sequence) {
-    if (last_answered_ == last_asked_) compute_.start_over();
+    if (std::exchange(has_moved_on_, false) || last_answered_ == last_asked_) compute_.start_over();
     last_asked_ = sequence;
 }
 
 void StarvationWatch::on_pong(std::uint64_t sequence) {
+    if (sequence <= last_answered_ || sequence > last_asked_) return;
     last_answered_ = sequence;
     if (last_answered_ != last_asked_) compute_.start_over(); // it has answered until now
 }
@@ -44,7 +55,8 @@ void StarvationWatch::look(Told told) {
     io::WaitingThreads waiting(group_, browser::answering_threads(engine_));
     if (!waiting.are_there_any()) return;
     const auto timer = std::make_shared<boost::asio::steady_timer>(
-        strand_, std::max(began_at + look_time, std::chrono::steady_clock::now() + look_time_min));
+        strand_, std::max(began_at + starvation_time,
+                          std::chrono::steady_clock::now() + starvation_time_min));
     timer->async_wait([timer, waiting = std::move(waiting), compute = compute_, engine = engine_,
                        told = std::move(told)](boost::system::error_code) mutable {
         waiting.look_again();

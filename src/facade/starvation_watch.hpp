@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Its threads are looked at twice, with a short time between: who is ready and has hardly run waits
-// for a processor. A loop may be met so as well, between two of its turns. What tells them apart is
-// how long the compute thread has run since it was asked: a loop takes what it gets, and answers
-// with none of it.
+// for a processor. For how long the compute thread has run since its oldest unanswered ping tells
+// whether it loops (everpool/core/starvation_answer.hpp).
 #pragma once
 
 #include "everpool/browser_spec.hpp"
@@ -24,15 +23,19 @@ class StarvationWatch {
 public:
     explicit StarvationWatch(boost::asio::any_io_executor strand) : strand_(std::move(strand)) {}
 
-    /// The browser's processes are this group's, or none are; its compute thread is new.
+    /// The browser's processes are this group's, or none are. Its compute thread is new, and pings
+    /// are counted anew.
     void watch(int group, BrowserEngine engine);
+    /// The compute thread is the same, and pings are counted anew.
+    void start_over();
 
-    // What the compute thread is asked, in the order of its sequence, and what it answers.
+    // What the compute thread is asked, numbered from 1, and what it answers.
     void on_ping(std::uint64_t sequence);
     void on_pong(std::uint64_t sequence);
+    /// It has shown otherwise that it moves on.
+    void on_sign_of_life() noexcept { has_moved_on_ = true; }
 
-    /// `is_compute`: the compute thread is one of those that wait. `compute_ran`: for so long, since
-    /// it was asked what it has not answered.
+    /// See core::StarvationAnswer::on_answer().
     using Told = std::function<void(bool is_compute, Duration compute_ran)>;
     /// Called after some 40 ms if threads without which nobody answers wait for a processor, and
     /// not otherwise.
@@ -42,8 +45,9 @@ private:
     boost::asio::any_io_executor strand_;
     int group_{0};
     BrowserEngine engine_{BrowserEngine::chromium};
-    io::NamedThreads compute_; ///< counted since the oldest question that is not answered
+    io::NamedThreads compute_; ///< counted since the oldest unanswered ping
     std::uint64_t last_asked_{0}, last_answered_{0};
+    bool has_moved_on_{false}; ///< since the last ping
 };
 
 } // namespace everpool::facade

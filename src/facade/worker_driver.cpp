@@ -11,7 +11,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -22,8 +21,8 @@ using wire::Channel;
 
 namespace {
 
-/// A page whose connections are gone may be dying, and its network service may be: either refuses
-/// to be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
+/// A page whose connections are gone, or whose process was killed, may be dying, and its network
+/// service may be: either refuses to be navigated until it is known to be dead. Both were seen to take some 20 to 100 ms.
 constexpr int reload_tries = 100;
 constexpr std::chrono::milliseconds reload_pause{20};
 
@@ -79,21 +78,22 @@ void WorkerDriver::start(const core::StartWorker& action) {
     // A hung part answers nobody, and would take what is made anew down with it.
     if (action.cause == LossCause::gpu_hung) kill_part(io::BrowserPart::gpu);
     if (action.cause == LossCause::network_hung) kill_part(io::BrowserPart::network);
-    // A page that loops takes processor time from the one that replaces it, and Firefox closes none
-    // whose process stands still. With a WebKit's page its session would end.
-    if (action.cause == LossCause::page_hung && action.rung == RecoveryRung::new_page &&
-        engine_of(spec().type) != BrowserEngine::webkit)
-        kill_part(io::BrowserPart::page);
+    // A page that loops takes processor time from the one that replaces it, and one whose process
+    // stands still is not closed. With a WebKit's page its session would end.
+    const BrowserEngine engine = engine_of(spec().type);
+    const bool has_killed_page =
+        action.cause == LossCause::page_hung && action.rung == RecoveryRung::new_page &&
+        engine != BrowserEngine::webkit && kill_part(io::BrowserPart::page);
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
-    has_crash_to_come_ =
-        action.rung == RecoveryRung::reload_page && action.cause == LossCause::connection_closed;
+    // Firefox opens a window more slowly than it gives one that it has a new page in a new process.
+    const bool keeps_window = has_killed_page && engine == BrowserEngine::gecko && !page_.empty();
+    has_crash_to_come_ = keeps_window || (action.rung == RecoveryRung::reload_page &&
+                                          action.cause == LossCause::connection_closed);
     with_.bridge.revoke(id_);
-    if (action.rung == RecoveryRung::reload_page && life_ && !page_.empty())
-        return reload_page(action.cause == LossCause::connection_closed ||
-                                   action.cause == LossCause::network_hung
-                               ? reload_tries
-                               : 0);
+    if ((keeps_window || action.rung == RecoveryRung::reload_page) && life_ && !page_.empty())
+        return reload_page(
+            has_crash_to_come_ || action.cause == LossCause::network_hung ? reload_tries : 0);
     if (!replaces_browser(action.rung) && life_) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
@@ -127,10 +127,12 @@ void WorkerDriver::reload_page_soon(int more_tries) {
                 })](error_code) { next(); });
 }
 
-void WorkerDriver::kill_part(io::BrowserPart part) {
-    if (!life_) return;
-    for (const int process : life_->browser->processes(part))
-        io::send_signal(process, io::ProcessSignal::kill);
+/// \return whether there was a process to be killed
+bool WorkerDriver::kill_part(io::BrowserPart part) {
+    if (!life_) return false;
+    const std::vector<int> processes = life_->browser->processes(part);
+    for (const int process : processes) io::send_signal(process, io::ProcessSignal::kill);
+    return !processes.empty();
 }
 
 /// Closes the browser. It keeps itself alive until nothing is left of it, or we are gone.
@@ -196,6 +198,7 @@ void WorkerDriver::open_page() {
 /// The page has let go of what it lost, and takes models again as it is.
 void WorkerDriver::keep_connections() {
     with_.bridge.renew(id_, generation_);
+    starvation_.start_over();
     // Never inside start(): the core is still handing out its actions.
     boost::asio::post(
         with_.strand, in_this_life([](WorkerDriver& self) {

@@ -86,6 +86,8 @@ public:
 
     // What the bridge hears; called only for the generation in force.
     void on_hello(wire::Channel channel, wire::Hello hello);
+    /// Whatever its compute thread has sent.
+    void on_sign_of_life() noexcept { starvation_.on_sign_of_life(); }
     /// Messages that are not answers to callers' requests (attempt 0 marks our own).
     void on_message(wire::Channel channel, wire::Message message);
     void on_closed(wire::Channel channel, error_code ec);
@@ -132,7 +134,7 @@ private:
     [[nodiscard]] io::Browser& browser() const noexcept; ///< \pre has_browser()
     void reload_page(int more_tries = 0);
     void reload_page_soon(int more_tries);
-    void kill_part(io::BrowserPart part);
+    bool kill_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();
     void restart_compute();
@@ -172,8 +174,8 @@ private:
     std::shared_ptr<WorkerDriver*> self_;             ///< expires with us; guards posted callbacks
     io::PageId page_;
     bool has_control_{false}, has_data_{false};
-    /// The page is reloaded because its connections have closed. If it died, they close before the
-    /// engine says so: that comes when the reload is under way, and undoes it, but is no new crash.
+    /// The page is reloaded because its connections have closed, or its process was killed. If it
+    /// died, they close before the engine says so: that comes when the reload is under way, and undoes it, but is no new crash.
     bool has_crash_to_come_{false};
     std::uint64_t reload_count_{0};
     Question question_;

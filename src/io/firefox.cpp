@@ -166,9 +166,10 @@ void Firefox::reload(const PageId& page, std::string url, Handler handler) {
              [weak = weak_self<Firefox>(), handler = std::move(handler)](
                  error_code ec, const Diagnostics& diagnostics, const PageId& reloaded) {
                  const auto self = weak.lock();
-                 // If it dies again, that is news again.
+                 // If it dies again, that is news again; if it is dead, that is told already.
                  if (self && !ec)
-                     if (const auto at = self->pages_.find(reloaded); at != self->pages_.end())
+                     if (const auto at = self->pages_.find(reloaded);
+                         at != self->pages_.end() && !at->second.is_dead)
                          at->second.is_end_news = true;
                  handler(ec, diagnostics);
              });

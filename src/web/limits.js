@@ -40,6 +40,9 @@ export const pipelines_cached_max = 64;
 /** Between two `progress` messages of one phase. The last of a phase is always sent. */
 export const progress_interval_ms = 100;
 
+/** How long a failed run waits to learn whether its device is lost. */
+export const device_trial_ms_max = 2000;
+
 /** How long a wait for the GPU is hurried along at full speed, then at `pump_slow_ms` (Firefox). */
 export const pump_eager_ms = 1000;
 export const pump_slow_ms = 4;

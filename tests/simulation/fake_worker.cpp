@@ -236,11 +236,14 @@ void FakeWorker::perform(const SendPing& action) {
 
 void FakeWorker::perform(const AskControl& action) {
     if (action.question == ControlQuestion::starvation) {
+        const bool does_compute_loop = is_compute_silent_ && !is_page_silent_;
         if (with_.world.chance(with_.faults.starvation))
             report(ControlAnswered{id_, generation_,
                                    with_.world.chance(1, 2) ? ControlQuestion::compute_starvation
                                                             : ControlQuestion::starvation,
-                                   action.sequence, with_.world.skewed(1ms, 1s)},
+                                   action.sequence,
+                                   does_compute_loop ? with_.world.skewed(1ms, 1s)
+                                                     : with_.world.skewed(1us, 20ms)},
                    40ms);
         return;
     }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { context_works, device_works } from '../../src/web/device_trial.js';
+import { device_trial_ms_max } from '../../src/web/limits.js';
 import { GpuPump } from '../../src/web/gpu_pump.js';
 import { Shaders } from '../../src/web/shaders.js';
 
@@ -13,42 +14,73 @@ Object.assign(globalThis, { GPUBufferUsage: flags, GPUMapMode: flags, GPUShaderS
 const pump = new GpuPump('chromium');
 const named = (name) => Object.assign(new Error('gone'), { name });
 
-/** What a device does with the trial's buffer. */
-const device_that = (map) => ({
-  pushErrorScope: () => {},
-  popErrorScope: () => Promise.reject(named('OperationError')),
-  createBuffer: () => ({ mapAsync: map, destroy: () => {} }),
-});
+/** What a device does with the trial's buffer; `memory_error` is what its scopes tell. */
+const device_that = (map, memory_error = null) => {
+  const scopes = [];
+  return {
+    scopes,
+    lost: new Promise(() => {}),
+    pushErrorScope: (filter) => scopes.push(filter),
+    popErrorScope: async () => (scopes.pop() === 'out-of-memory' ? memory_error : null),
+    createBuffer: () => ({ mapAsync: async () => map(), destroy: () => {} }),
+  };
+};
+const refuses = () => {
+  throw named('OperationError');
+};
 
 test('a device works that maps a buffer', async () => {
-  assert.equal(await device_works(device_that(() => Promise.resolve()), pump), true);
+  assert.equal(await device_works(device_that(() => {}), pump), true);
 });
 
-test('a device that refuses to map is lost', async () => {
-  const refuse = () => Promise.reject(named('AbortError'));
-  assert.equal(await device_works(device_that(refuse), pump), false);
-  const throws = () => {
-    throw named('OperationError');
-  };
-  assert.equal(await device_works(device_that(throws), pump), false);
+test('a device that refuses to map is lost, whatever its scopes say', async () => {
+  assert.equal(await device_works(device_that(refuses), pump), false);
+  const silent = { ...device_that(refuses), popErrorScope: async () => refuses() };
+  assert.equal(await device_works(silent, pump), false);
+});
+
+test('a device that throws is lost, and its error scopes are closed', async () => {
+  const device = { ...device_that(() => {}), createBuffer: refuses };
+  assert.equal(await device_works(device, pump), false);
+  assert.deepEqual(device.scopes, []);
+});
+
+test('a device that has no memory is not lost', async () => {
+  assert.equal(await device_works(device_that(refuses, named('GPUOutOfMemoryError')), pump), true);
+});
+
+test('a device that hangs is lost when it says so, and else not', async () => {
+  const hangs = () => new Promise(() => {});
+  const gone = { ...device_that(hangs), lost: Promise.resolve({ reason: 'unknown' }) };
+  assert.equal(await device_works(gone, pump), false);
+  const { setTimeout } = globalThis;
+  const waits = [];
+  globalThis.setTimeout = (over, ms) => waits.push({ over, ms });
+  const works = device_works(device_that(hangs), pump);
+  globalThis.setTimeout = setTimeout;
+  assert.deepEqual(
+    waits.map(({ ms }) => ms),
+    [device_trial_ms_max],
+  );
+  waits[0].over();
+  assert.equal(await works, true);
 });
 
 test('a context is lost only where it says that its state is wrong', async () => {
-  const context_that = (createTensor) => ({ createTensor });
+  const context_that = (createTensor) => ({ createTensor, lost: new Promise(() => {}) });
   const gives = async () => ({ destroy: () => {} });
   assert.equal(await context_works(context_that(gives)), true);
-  const refuses = (name) => async () => {
+  const throws = (name) => async () => {
     throw named(name);
   };
-  assert.equal(await context_works(context_that(refuses('InvalidStateError'))), false);
-  assert.equal(await context_works(context_that(refuses('TypeError'))), true);
+  assert.equal(await context_works(context_that(throws('InvalidStateError'))), false);
+  assert.equal(await context_works(context_that(throws('TypeError'))), true);
 });
 
 /** A device whose commands all fail; `lost` is never told. Maps buffers while `works`. */
 function failing_device(works) {
   return {
-    ...device_that(() => (works ? Promise.resolve() : Promise.reject(named('AbortError')))),
-    lost: new Promise(() => {}),
+    ...device_that(works ? () => {} : refuses),
     limits: {
       maxStorageBufferBindingSize: 1024,
       maxBufferSize: 1024,

@@ -96,6 +96,18 @@ describe('WebNN', { skip }, () => {
     assert_outputs((await infer('mlp', sample)).tensors, sample.outputs);
   });
 
+  test('is tried by a run that fails, and told to be lost if nobody else tells', async () => {
+    control.send(Kind.drain, { restart_compute: true });
+    data = await host.connection('data');
+    const order = { id: ++last_id, attempt: 1, operation: 'lose' };
+    data.send(Kind.run, { ...order, module_url: 'modules/lose_context.js' }, []);
+    assert.equal((await data.take_answer(last_id)).kind, Kind.result);
+    assert.equal((await load('mlp', ['webnn'])).header.provider, 'webnn');
+    const failed = await infer('mlp', samples_of('mlp')[0]);
+    assert.equal(failed.header.code, 'device_lost', JSON.stringify(failed.header));
+    assert.equal((await data.take_kind('event')).header.type, 'context_lost');
+  });
+
   test('needs nothing that the strict Content-Security-Policy forbids', () => {
     assert.deepEqual(host.violations, []);
   });

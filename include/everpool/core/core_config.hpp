@@ -94,7 +94,8 @@ struct CoreConfig {
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length is looked at closely whatever was usual, and judged though threads of
-    /// the worker wait for a processor. ping_interval to 1 h.
+    /// the worker wait for a processor. A compute thread that loops is judged before. ping_interval
+    /// to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};
 
     /// The compute thread cannot answer while one WASM inference runs. How long that takes is

@@ -188,8 +188,7 @@ struct ControlAnswered {
     Generation generation;
     ControlQuestion question{};
     std::uint64_t sequence{0};
-    /// Of starvation: so long the compute thread has run since it was asked what it has not
-    /// answered.
+    /// Of starvation: the compute thread's processor time since its oldest unanswered ping.
     Duration compute_ran{};
     friend bool operator==(const ControlAnswered&, const ControlAnswered&) = default;
 };

@@ -125,7 +125,7 @@ inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
     case ControlQuestion::compute_starvation:
         was_asked = session.on_starved(event.sequence,
                                        event.question == ControlQuestion::compute_starvation,
-                                       event.compute_ran);
+                                       event.compute_ran, turn.now);
         stats_.starvations += was_asked ? 1 : 0;
         break;
     }

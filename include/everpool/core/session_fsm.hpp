@@ -14,13 +14,11 @@
 // and browser have had the time that they have on any day, tells which part hangs
 // (browser/silence.hpp).
 //
-// A thread that is ready to run and gets no processor is as silent as one that hangs; on a machine
-// without a processor to spare such waits of up to a second were seen. So the operating system is
-// asked as well. As long as it says that the browser is kept waiting, nobody is judged by silence,
-// but looked at again, until somebody has been silent for ping_timeout. A compute thread that is
-// silent alone has no excuse but a wait of its own. Nor is that one if it has run for longer than its
-// work and an answer take: a loop waits for its next turn as well, and whatever the page says then,
-// it is one. The time limits of operations are not put off.
+// The operating system is asked as well: as long as threads of the browser wait for a processor,
+// nobody is judged by silence, but looked at again, until somebody has been silent for ping_timeout.
+// A compute thread that is silent alone has no excuse but a wait of its own. One that is known to
+// loop has none, and nobody else is waited for then (starvation_answer.hpp). The time limits of
+// operations are not put off.
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
@@ -36,7 +34,7 @@
 #include "everpool/core/event.hpp"
 #include "everpool/core/loss_of_silence.hpp"
 #include "everpool/core/phi_accrual.hpp"
-#include "everpool/core/run_times.hpp"
+#include "everpool/core/starvation_answer.hpp"
 #include "everpool/core/work_in_hand.hpp"
 
 #include <algorithm>
@@ -69,6 +67,7 @@ public:
     ///       ^                                       |
     ///       +--- all have answered, or may be busy -+                  (one for the worker)
     ///     looking --- verdict_at(), starved --> looking, anew
+    ///     looking --- is_loop_certain(), after look_time --> hung
     ///
     /// Facts:
     ///   quiet   not watched: no deadline, answers are unexpected
@@ -82,11 +81,6 @@ public:
     /// any day to answer: on a loaded machine a verdict after this takes a slow browser for a dead
     /// one.
     static constexpr Duration look_time = std::chrono::milliseconds{100};
-
-    /// A compute thread that has run for so long since it was asked, and for as long as its work
-    /// may take, loops. One that answers takes a hundredth of it; a loop was seen to get twice as much
-    /// on a machine that left it less than a tenth of a processor.
-    static constexpr Duration run_to_answer = std::chrono::milliseconds{40};
 
     explicit SessionFsm(const CoreConfig& config)
         : channels_{Channel(config), Channel(config), Channel(config)},
@@ -135,18 +129,11 @@ public:
             return false;
         return has_page_answered_ = true;
     }
-    /// Threads of the browser wait for a processor. `is_compute`: and the compute thread is one, as
-    /// others are no excuse for its silence alone. `compute_ran`: for so long, since it was asked
-    /// what it has not answered. \return whether that had been asked
-    bool on_starved(std::uint64_t sequence, bool is_compute, Duration compute_ran) noexcept {
-        if (!looking_since_ || !is_starvation_asked_ || sequence != look_sequence_ || is_starved_)
-            return false;
-        // What a busy machine adds to run times is time for which nothing runs.
-        const Duration work =
-            work_.is_empty() ? Duration::zero() : work_.run_time() - RunTimes::allowance;
-        does_compute_loop_ = compute_ran >= work + run_to_answer;
-        is_compute_starved_ = is_compute && !does_compute_loop_;
-        return is_starved_ = true;
+    /// See StarvationAnswer. \return whether that had been asked
+    bool on_starved(std::uint64_t sequence, bool is_compute, Duration compute_ran,
+                    TimePoint now) noexcept {
+        return looking_since_ && sequence == look_sequence_ &&
+               starvation_.on_answer(is_compute, compute_ran, work_, now);
     }
 
     /// The host stood still for `lost` until now. That time does not count.
@@ -288,7 +275,7 @@ private:
     [[nodiscard]] TimePoint verdict_at() const noexcept {
         if (!looking_since_) return never;
         const TimePoint out = later(*looking_since_, look_time);
-        if (is_loop_certain()) return out;
+        if (is_loop_certain()) return std::max(out, *starvation_.loop_known_at());
         const Channel& page = at(WorkerChannel::page);
         const Channel& control = at(WorkerChannel::control);
         if (page.state == State::quiet) return out;
@@ -298,10 +285,10 @@ private:
         return std::max(page_had_its_time, control_heard_at_ ? later(*control_heard_at_, look_time)
                                                              : control.detector.deadline());
     }
-    /// The compute thread has run, and has not answered in its time: nobody else need be heard.
+    /// The compute thread loops, and has not answered in its time: nobody else need be heard.
     [[nodiscard]] bool is_loop_certain() const noexcept {
         const Channel& compute = at(WorkerChannel::compute);
-        return does_compute_loop_ && compute.state != State::quiet &&
+        return starvation_.loop_known_at() && compute.state != State::quiet &&
                !has_answered(WorkerChannel::compute) &&
                compute.detector.deadline() <= later(*looking_since_, look_time);
     }
@@ -318,7 +305,7 @@ private:
         looking_since_ = now;
         control_heard_at_.reset();
         is_page_asked_ = has_page_answered_ = false;
-        is_starvation_asked_ = is_starved_ = is_compute_starved_ = does_compute_loop_ = false;
+        starvation_ = {};
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
     }
@@ -344,7 +331,7 @@ private:
             look_sequence_ = at(WorkerChannel::control).last_sequence;
             return NextSessionStep::ask_page;
         }
-        if (!std::exchange(is_starvation_asked_, true)) return NextSessionStep::ask_starvation;
+        if (starvation_.ask()) return NextSessionStep::ask_starvation;
         return std::nullopt;
     }
 
@@ -374,9 +361,7 @@ private:
         }
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
         if (!cause_) return NextSessionStep::nothing;
-        const bool has_excuse =
-            cause_ == LossCause::compute_hung ? is_compute_starved_ : is_starved_;
-        if (!has_excuse || is_silent_too_long(now)) return NextSessionStep::hung;
+        if (!starvation_.excuses(*cause_) || is_silent_too_long(now)) return NextSessionStep::hung;
         cause_.reset();
         look(now);
         return on_time(now);
@@ -412,8 +397,7 @@ private:
     std::optional<TimePoint> control_heard_at_{}; ///< first, in this look
     std::uint64_t look_sequence_{0};              ///< of what is asked once in a look
     bool is_page_asked_{false}, has_page_answered_{false};
-    bool is_starvation_asked_{false}, is_starved_{false};
-    bool is_compute_starved_{false}, does_compute_loop_{false}; ///< never both
+    StarvationAnswer starvation_; ///< of this look
 
     WorkInHand work_;
     bool is_canary_new_{false};

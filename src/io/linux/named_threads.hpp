@@ -12,6 +12,7 @@
 
 namespace everpool::io {
 
+/// Those that were there when it was made; who comes later is not counted.
 class NamedThreads {
 public:
     /// None.
@@ -25,6 +26,15 @@ public:
                 if (state_of_thread(process, thread).name == name)
                     threads_.push_back({process, thread, {}});
         start_over();
+    }
+
+    /// Does not count those that these are as well.
+    void leave_out(const NamedThreads& others) {
+        std::erase_if(threads_, [&](const Thread& one) {
+            return std::ranges::any_of(others.threads_, [&](const Thread& other) {
+                return one.process == other.process && one.id == other.id;
+            });
+        });
     }
 
     /// From now on what they have run until now does not count.

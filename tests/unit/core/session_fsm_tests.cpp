@@ -57,7 +57,7 @@ struct SessionRig {
             case NextSessionStep::ask_starvation:
                 if (is_starved)
                     session.on_starved(session.last_sequence(Channel::control), is_compute_starved,
-                                       compute_ran);
+                                       compute_ran, now);
                 break;
             }
         }
@@ -300,14 +300,14 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
     }
     SECTION("it waits") {
         rig.is_compute_starved = true;
-        rig.compute_ran = SessionFsm::run_to_answer - 1ns;
+        rig.compute_ran = StarvationAnswer::run_to_answer - 1ns;
         REQUIRE_FALSE(rig.run(2500ms));
         rig.is_compute_silent = false;
         CHECK_FALSE(rig.run(10s));
     }
     SECTION("it waits, as a loop does that has had its turns") {
         rig.is_compute_starved = true;
-        rig.compute_ran = SessionFsm::run_to_answer;
+        rig.compute_ran = StarvationAnswer::run_to_answer;
         const auto found = rig.run(2s);
         REQUIRE(found);
         CHECK(*found < 1200ms);
@@ -316,7 +316,7 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
     SECTION("it loops, and the page has no turns") {
         rig.is_compute_starved = GENERATE(false, true);
         rig.is_page_silent = rig.is_page_hung = true;
-        rig.compute_ran = SessionFsm::run_to_answer;
+        rig.compute_ran = StarvationAnswer::run_to_answer;
         const auto found = rig.run(2s);
         REQUIRE(found);
         CHECK(*found < 1200ms);
@@ -326,7 +326,7 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
         rig.is_compute_starved = GENERATE(false, true);
         rig.is_compute_silent = false;
         rig.is_page_silent = rig.is_page_hung = true;
-        rig.compute_ran = SessionFsm::run_to_answer;
+        rig.compute_ran = StarvationAnswer::run_to_answer;
         REQUIRE_FALSE(rig.run(2500ms)); // starved
     }
     SECTION("it waits in the midst of work that takes longer than an answer") {
@@ -336,6 +336,35 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
         REQUIRE_FALSE(rig.run(2500ms));
         rig.session.on_answered(kilobyte, false, false);
         REQUIRE(rig.run(1s)); // nothing to do any more
+    }
+}
+
+TEST_CASE("a loop that is known of late is judged then, and not before") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = true;
+    REQUIRE_FALSE(rig.run(500ms));
+    rig.is_page_silent = rig.is_page_hung = true; // which has its time yet
+    rig.run_to_look(10ms);
+    const std::uint64_t asked = rig.session.last_sequence(Channel::control);
+    REQUIRE_FALSE(rig.run(140ms));
+    REQUIRE(rig.session.on_starved(asked, true, 1s, rig.now));
+    CHECK(rig.session.deadline() == rig.now);
+    CHECK(rig.tick());
+    CHECK(rig.session.cause() == LossCause::compute_hung);
+}
+
+TEST_CASE("what the work in hand takes is no loop, nor is it if there is more of it") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = rig.is_starved = rig.is_compute_starved = true;
+    for (int i = 0; i < 3; ++i) rig.session.on_sent(kilobyte, 300ms, 60s, rig.now);
+    const Duration work = 3 * (300ms - RunTimes::allowance);
+    SECTION("it may be that yet") {
+        rig.compute_ran = work + StarvationAnswer::run_to_answer - 1ns;
+        CHECK_FALSE(rig.run(2500ms));
+    }
+    SECTION("it cannot be") {
+        rig.compute_ran = work + StarvationAnswer::run_to_answer;
+        CHECK(rig.run(2500ms));
     }
 }
 
@@ -351,13 +380,14 @@ TEST_CASE("silence of ping_timeout is a hang though threads wait for a processor
 
 TEST_CASE("of starvation only the answer of this look counts, once") {
     SessionRig rig = watched();
-    CHECK_FALSE(rig.session.on_starved(rig.session.last_sequence(Channel::control), true, 0ns));
+    CHECK_FALSE(
+        rig.session.on_starved(rig.session.last_sequence(Channel::control), true, 0ns, rig.now));
     rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
     rig.run_to_look(10ms);
     const std::uint64_t asked = rig.session.last_sequence(Channel::control);
-    CHECK_FALSE(rig.session.on_starved(asked - 1, true, 0ns));
-    CHECK(rig.session.on_starved(asked, true, 0ns));
-    CHECK_FALSE(rig.session.on_starved(asked, true, 0ns));
+    CHECK_FALSE(rig.session.on_starved(asked - 1, true, 0ns, rig.now));
+    CHECK(rig.session.on_starved(asked, true, 0ns, rig.now));
+    CHECK_FALSE(rig.session.on_starved(asked, true, 0ns, rig.now));
     REQUIRE(rig.run(1s)); // in the next look nobody says so
 }
 

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("how long threads have run is counted by their name, and begun anew") {
     if (!tells_run_times()) return;
-    const Shell shell(compute_loop);
+    const Shell shell(compute_loop_script);
     io::NamedThreads loops;
     CHECK(loops.ran() == 0ns);
     CHECK(is_so_in_the_end([&] {

@@ -22,7 +22,7 @@ namespace {
 
 /// A loop under the name of a compute thread, and who looks at it.
 struct WatchedLoop {
-    const Shell shell{compute_loop, true};
+    const Shell shell{compute_loop_script, true};
     std::optional<Rival> rival;
     boost::asio::io_context context;
     facade::StarvationWatch watch{context.get_executor()};

@@ -32,13 +32,13 @@ bool has_waiting_threads(int group) {
 TEST_CASE("a thread that is ready and gets no processor waits") {
     if (!tells_run_times()) return;
     const Rival rival;
-    const Shell shell(loop, true);
+    const Shell shell(loop_script, true);
     CHECK(is_so_in_the_end([&] { return has_waiting_threads(shell.pid()); }));
 }
 
 TEST_CASE("a thread that loops on a processor of its own does not wait") {
     if (!tells_run_times()) return;
-    const Shell shell(loop);
+    const Shell shell(loop_script);
     CHECK(is_so_in_the_end([&] {
         return io::WaitingThreads(shell.pid()).are_there_any() && !has_waiting_threads(shell.pid());
     }));
@@ -49,7 +49,7 @@ TEST_CASE("who sleeps or is stopped does not wait") {
     CHECK(is_so_in_the_end([&] {
         return sleeper.state() == 'S' && !io::WaitingThreads(sleeper.pid()).are_there_any();
     }));
-    const Shell looper(loop);
+    const Shell looper(loop_script);
     ::kill(looper.pid(), SIGSTOP);
     REQUIRE(is_so_in_the_end([&] { return looper.state() == 'T'; }));
     CHECK_FALSE(io::WaitingThreads(looper.pid()).are_there_any());

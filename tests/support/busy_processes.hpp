@@ -79,10 +79,10 @@ inline bool is_so_in_the_end(const std::function<bool()>& condition,
     return false;
 }
 
-inline constexpr const char* loop = "while :; do :; done";
+inline constexpr const char* loop_script = "while :; do :; done";
 
 /// Its second thread loops, under the name of Chromium's compute threads.
-inline constexpr const char* compute_loop =
+inline constexpr const char* compute_loop_script =
     "exec python3 -c 'import ctypes, threading\n"
     "def loop():\n"
     "    ctypes.CDLL(None).prctl(15, b\"DedicatedWorker\", 0, 0, 0)\n"

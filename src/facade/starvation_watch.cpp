@@ -36,7 +36,6 @@ void StarvationWatch::watch(int group, BrowserEngine engine) {
 void StarvationWatch::start_over() {
     last_asked_ = last_answered_ = 0;
     has_moved_on_ = false;
-    compute_.start_over();
 }
 
 void StarvationWatch::on_ping(std::uint64_t sequence) {

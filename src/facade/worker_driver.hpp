@@ -175,7 +175,8 @@ private:
     io::PageId page_;
     bool has_control_{false}, has_data_{false};
     /// The page is reloaded because its connections have closed, or its process was killed. If it
-    /// died, they close before the engine says so: that comes when the reload is under way, and undoes it, but is no new crash.
+    /// died, they close before the engine says so: that comes when the reload is under way, and
+    /// undoes it, but is no new crash.
     bool has_crash_to_come_{false};
     std::uint64_t reload_count_{0};
     Question question_;

@@ -4,6 +4,7 @@
 #include "io/browser.hpp"
 #include "io/linux/proc_file.hpp"
 #include "io/linux/process_group.hpp"
+#include "io/linux/thread_file.hpp"
 #include "support/catch.hpp"
 #include "support/pool_under_test.hpp"
 #include "support/processors.hpp"
@@ -22,7 +23,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <utility>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -123,12 +123,8 @@ TEST_CASE("the threads that answer are in a browser by the names that are looked
     test.start();
     std::set<std::string, std::less<>> names;
     for (const int process : io::members_of_group(test.pool().snapshot().workers[0].process_id))
-        for (const int thread : io::threads_of(process)) {
-            std::string name =
-                io::read_proc(process, ("task/" + std::to_string(thread) + "/comm").c_str());
-            name = name.substr(0, name.find('\n'));
-            names.insert(std::move(name));
-        }
+        for (const int thread : io::threads_of(process))
+            names.insert(io::state_of_thread(process, thread).name);
     CHECK(names.contains(browser::compute_thread(engine_of(type))));
     for (const std::string_view name : browser::answering_threads(engine_of(type))) {
         CAPTURE(name);

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -101,7 +102,7 @@ TEST_CASE("what runs is the browser itself, with directories of its own and no s
     const std::string proc = "/proc/" + std::to_string(pid);
     CHECK(std::filesystem::read_symlink(proc + "/exe") == options.spec.executable);
     CHECK(::getpgid(pid) == pid);
-    CHECK(::getsid(pid) == pid);
+    CHECK(::getsid(pid) == ::getsid(0)); // which shares processors with ours, not against it
     const std::string environment = proc_file(pid, "environ");
     for (const char* variable : {"HOME=", "TMPDIR=", "XDG_CONFIG_HOME=", "XDG_CACHE_HOME="})
         CHECK(environment.find(variable + rig.directory.string()) != std::string::npos);
@@ -142,6 +143,26 @@ TEST_CASE("a page whose process has died is loaded anew, and told again if it di
         CHECK_FALSE(rig.reload_worker_page(page).ec);
         CHECK(rig.crashes.size() == deaths);
     }
+    CHECK(rig.exits.empty());
+}
+
+TEST_CASE("a page whose hung process is killed and that is loaded anew at once is told of once") {
+    BrowserRig rig(any_browser());
+    require_launched(rig);
+    const io::PageId page = rig.open_worker_page();
+    for (std::size_t deaths = 1; deaths <= 2; ++deaths) {
+        const std::vector<int> processes = rig.browser().processes(io::BrowserPart::page);
+        REQUIRE_FALSE(processes.empty());
+        for (const int process : processes) ::kill(process, SIGSTOP);
+        for (const int process : processes) ::kill(process, SIGKILL);
+        bool is_there = false; // with new connections; it may be asked of the dead one yet
+        for (int i = 0; i < 100 && !is_there; ++i) is_there = !rig.reload_worker_page(page).ec;
+        REQUIRE(is_there);
+        rig.run_until([&] { return rig.crashes.size() >= deaths; });
+        CHECK(rig.crashes.size() == deaths);
+    }
+    CHECK_FALSE(rig.close_page(page).ec);
+    CHECK(rig.crashes.size() == 2);
     CHECK(rig.exits.empty());
 }
 

@@ -17,7 +17,6 @@
 
 #include <array>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <set>
 #include <string>
@@ -32,19 +31,17 @@ namespace {
 
 /// All threads of a process group share one processor with twenty programs that never leave it, and
 /// run when nobody else wants to, as far as there is such a thing: a few milliseconds in a second or
-/// two. Each of the others is a session of its own, as the kernel may share by sessions. Until it is
-/// destroyed.
+/// two. All are of one session, for the kernel may share by sessions. Until it is destroyed.
 class Famine {
 public:
     explicit Famine(int group) : group_(group) {
         for (pid_t& rival : rivals_) {
             rival = ::fork();
             if (rival != 0) continue;
-            ::setsid();
             ::sched_setaffinity(0, sizeof one_, &one_);
             for (volatile bool is_over = false; !is_over;) {}
         }
-        schedule(SCHED_IDLE, "19", one_);
+        schedule(SCHED_IDLE, one_);
     }
     ~Famine() {
         for (const pid_t rival : rivals_) {
@@ -52,16 +49,15 @@ public:
             ::kill(rival, SIGKILL);
             ::waitpid(rival, nullptr, 0);
         }
-        schedule(SCHED_OTHER, "0", usable_);
+        schedule(SCHED_OTHER, usable_);
     }
     Famine(const Famine&) = delete;
     Famine& operator=(const Famine&) = delete;
 
 private:
-    void schedule(int policy, const char* niceness_of_session, const cpu_set_t& where) const {
+    void schedule(int policy, const cpu_set_t& where) const {
         const sched_param none{};
         for (const int process : io::members_of_group(group_)) {
-            std::ofstream("/proc/" + std::to_string(process) + "/autogroup") << niceness_of_session;
             for (const int thread : io::threads_of(process)) {
                 ::sched_setaffinity(thread, sizeof where, &where);
                 ::sched_setscheduler(thread, policy, &none);

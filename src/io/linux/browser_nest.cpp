@@ -147,7 +147,7 @@ struct BrowserNest::State {
     void start_guardian() {
         Pipe pipe;
         if (error_code ec = pipe.open()) fail("cannot make the guardian's pipe", ec.value());
-        SpawnSetting setting;
+        SpawnSetting setting(ChildSession::own);
         setting.redirect(pipe.read, 0);
         setting.silence(1);
         setting.silence(2);

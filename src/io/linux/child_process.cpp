@@ -61,7 +61,7 @@ error_code ChildProcess::start(const ChildOptions& options, OutputHandler output
     if (!null.is_open()) return last_error();
     if (error_code ec = out.open()) return ec;
     if (error_code ec = move_up(out.write)) return ec;
-    SpawnSetting setting;
+    SpawnSetting setting(ChildSession::of_host);
     setting.redirect(null, 0);
     setting.redirect(out.write, 1);
     setting.redirect(out.write, 2);

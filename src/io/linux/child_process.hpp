@@ -1,4 +1,4 @@
-// Everpool doors, Linux: a child process in a session and process group of its own.
+// Everpool doors, Linux: a child process in a process group of its own.
 // SPDX-License-Identifier: BSL-1.0
 //
 // Started by posix_spawn, which shares the parent's memory until exec: a plain fork of a host with

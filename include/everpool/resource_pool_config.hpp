@@ -108,13 +108,14 @@ struct ResourcePoolConfig {
     Duration page_start_timeout{std::chrono::seconds{15}};
 
     /// Each worker's compute thread, page thread and browser are asked for a sign of life this
-    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang was found after 1.0 to
-    /// 1.2 s (p95) on two busy processors, and a thread that fills its heap after up to 1.4 s; see
-    /// benchmarks/README.md.
+    /// often. Default 100 ms; range 10 ms to 30 s. With the default a hang of the browser or the page
+    /// was found after 0.9 to 1.0 s (p95) on two busy processors, a loop in the compute thread, or
+    /// one that fills its heap, after 0.7 s; see benchmarks/README.md.
     Duration ping_interval{std::chrono::milliseconds{100}};
 
     /// So much longer than usual any of them may be silent: a page collects garbage, a machine
-    /// schedules somebody else. Default 750 ms; range 0 to 1 h.
+    /// schedules somebody else. Half of it for a compute thread that has used its processor time for
+    /// longer than its work takes: it loops. Default 750 ms; range 0 to 1 h.
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length counts as a hang whatever was usual. Shorter silence does not, as

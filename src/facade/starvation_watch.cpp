@@ -50,17 +50,18 @@ void StarvationWatch::on_pong(std::uint64_t sequence) {
 }
 
 void StarvationWatch::look(Told told) {
+    if (group_ == 0) return;
     const auto began_at = std::chrono::steady_clock::now();
     io::WaitingThreads waiting(group_, browser::answering_threads(engine_));
-    if (!waiting.are_there_any()) return;
     const auto timer = std::make_shared<boost::asio::steady_timer>(
         strand_, std::max(began_at + starvation_time,
                           std::chrono::steady_clock::now() + starvation_time_min));
     timer->async_wait([timer, waiting = std::move(waiting), compute = compute_, engine = engine_,
                        told = std::move(told)](boost::system::error_code) mutable {
         waiting.look_again();
-        if (!waiting.are_there_any()) return;
-        told(waiting.has(browser::compute_thread(engine)), compute.ran());
+        told({.does_any_wait = waiting.are_there_any(),
+              .does_compute_wait = waiting.has(browser::compute_thread(engine)),
+              .compute_ran = compute.ran()});
     });
 }
 

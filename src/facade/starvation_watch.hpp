@@ -7,7 +7,7 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
-#include "everpool/time.hpp"
+#include "everpool/core/event.hpp"
 #include "io/linux/named_threads.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,10 +35,8 @@ public:
     /// It has shown otherwise that it moves on.
     void on_sign_of_life() noexcept { has_moved_on_ = true; }
 
-    /// See core::StarvationAnswer::on_answer().
-    using Told = std::function<void(bool is_compute, Duration compute_ran)>;
-    /// Called after some 40 ms if threads without which nobody answers wait for a processor, and
-    /// not otherwise.
+    using Told = std::function<void(core::ThreadsSeen)>;
+    /// Called after some 40 ms; never, if no process is watched.
     void look(Told told);
 
 private:

@@ -318,15 +318,11 @@ void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {
 
 void WorkerDriver::ask_control(core::ControlQuestion question, std::uint64_t sequence) {
     if (!life_) return;
-    if (question == core::ControlQuestion::starvation ||
-        question == core::ControlQuestion::compute_starvation)
+    if (question == core::ControlQuestion::starvation)
         return starvation_.look(
-            in_this_life([sequence](WorkerDriver& self, bool is_compute, Duration compute_ran) {
+            in_this_life([question, sequence](WorkerDriver& self, const core::ThreadsSeen& seen) {
                 self.with_.report(
-                    core::ControlAnswered{self.id_, self.generation_,
-                                          is_compute ? core::ControlQuestion::compute_starvation
-                                                     : core::ControlQuestion::starvation,
-                                          sequence, compute_ran});
+                    core::ControlAnswered{self.id_, self.generation_, question, sequence, seen});
             }));
     const auto answered = in_this_life([question, sequence](WorkerDriver& self, error_code ec,
                                                             const Diagnostics&) {

@@ -1,6 +1,7 @@
 // For how long a compute thread has run that waits for a processor, with real processes.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/browser_spec.hpp"
+#include "everpool/core/event.hpp"
 #include "everpool/time.hpp"
 #include "facade/starvation_watch.hpp"
 #include "io/linux/named_threads.hpp"
@@ -37,23 +38,25 @@ struct WatchedLoop {
         }));
         rival.emplace();
     }
-    /// \return its time, if it waits for a processor
-    std::optional<Duration> look() {
-        std::optional<Duration> out;
-        watch.look([&out](bool is_compute, Duration ran) {
-            if (is_compute) out = ran;
-        });
+    /// Empty: it was not told.
+    std::optional<core::ThreadsSeen> look() {
+        std::optional<core::ThreadsSeen> out;
+        watch.look([&out](const core::ThreadsSeen& seen) { out = seen; });
         context.restart();
         context.run();
         return out;
     }
+    /// While it waits for a processor.
     bool has_run_long() {
-        return is_so_in_the_end([this] { return look() >= 200ms; });
+        return is_so_in_the_end([this] {
+            const auto seen = look();
+            return seen && seen->does_compute_wait && seen->compute_ran >= 200ms;
+        });
     }
     bool has_begun_anew() {
         return is_so_in_the_end([this] {
-            const auto ran = look();
-            return ran && *ran < 200ms;
+            const auto seen = look();
+            return seen && seen->does_compute_wait && seen->compute_ran < 200ms;
         });
     }
 };
@@ -102,6 +105,18 @@ TEST_CASE("a compute thread's time is counted since its oldest unanswered ping")
         for (const std::uint64_t ping : {2, 3, 4}) loop.watch.on_ping(ping);
         CHECK(loop.has_run_long());
     }
+}
+
+TEST_CASE("that nobody waits for a processor is told as well") {
+    if (!tells_run_times()) return;
+    WatchedLoop loop;
+    loop.watch.watch(loop.shell.pid(), BrowserEngine::chromium);
+    loop.watch.on_ping(1);
+    CHECK(is_so_in_the_end([&loop] {
+        const auto seen = loop.look();
+        return seen && !seen->does_any_wait && !seen->does_compute_wait &&
+               seen->compute_ran >= 200ms;
+    }));
 }
 
 TEST_CASE("a compute thread that was given up is not counted for the next") {

@@ -2,6 +2,7 @@
 // survives there is worth as much as that one is like these.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/event_text.hpp"
+#include "everpool/core/starvation_answer.hpp"
 #include "fake_subject.hpp"
 #include "real_subject.hpp"
 #include "support/catch.hpp"
@@ -80,6 +81,21 @@ public:
     core::ControlAnswered ask(core::ControlQuestion question) {
         subject_->perform(core::AskControl{worker, generation_, question, ++questions_});
         return {worker, generation_, question, questions_};
+    }
+    core::ThreadsSeen look_at_threads() {
+        (void)ask(core::ControlQuestion::starvation);
+        core::ThreadsSeen seen;
+        REQUIRE(subject_->wait_until(
+            [&] {
+                for (const auto& answer : subject_->all<core::ControlAnswered>()) {
+                    if (answer.sequence != questions_) continue;
+                    seen = answer.threads;
+                    return true;
+                }
+                return false;
+            },
+            10s));
+        return seen;
     }
     /// Where in the order of events it stands.
     template <class Event>
@@ -208,6 +224,12 @@ TEST_CASE("what hangs is silent where it hangs and nowhere else, and its rung cu
     if (!symptoms.browser) CHECK_FALSE(subject.has(browser));
     if (symptoms.page_by_control == false) CHECK_FALSE(subject.has(by_control));
     CHECK(subject.all<core::WorkerLost>().empty()); // nothing tells but the silence
+    // A loop is known by its run time, and what stands still by the want of it.
+    if (symptoms.compute == false) {
+        const bool does_loop = symptoms.trouble == Trouble::compute_hangs;
+        const Duration ran = trial.look_at_threads().compute_ran;
+        CHECK((ran >= core::StarvationAnswer::run_to_answer) == does_loop);
+    }
 
     if (symptoms.too_small) CHECK_FALSE(trial.start(*symptoms.too_small, symptoms.cause, 2s));
     REQUIRE(trial.start(symptoms.cure, symptoms.cause));

@@ -61,8 +61,8 @@ void FakeWorker::perform(const StartWorker& action) {
     const Duration usual = replaces_browser(action.rung) ? world.skewed(100ms, 2500ms)
                            : replaces_page(action.rung)  ? world.skewed(30ms, 200ms)
                                                          : world.skewed(5ms, 50ms);
-    const bool is_here = !with_.is_elsewhere || !with_.is_elsewhere(action);
-    if (is_here && replaces_browser(action.rung) && world.now() < with_.broken_until) {
+    is_elsewhere_ = with_.is_elsewhere && with_.is_elsewhere(action);
+    if (!is_elsewhere_ && replaces_browser(action.rung) && world.now() < with_.broken_until) {
         health_ = Health::dead;
         breaks(RecoveryRung::restart_browser);
         return report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
@@ -167,6 +167,7 @@ void FakeWorker::begin_next() {
     }
     if (queue_.empty()) return;
     running_ = std::get<Dispatch>(queue_.front());
+    running_since_ = with_.world.now();
     queue_.pop_front();
     const bool is_long = with_.world.chance(with_.long_operation);
     if (is_long) is_suspicious_ = true; // longer than anything that was seen before, perhaps
@@ -236,15 +237,16 @@ void FakeWorker::perform(const SendPing& action) {
 
 void FakeWorker::perform(const AskControl& action) {
     if (action.question == ControlQuestion::starvation) {
+        if (is_elsewhere_) return;
         const bool does_compute_loop = is_compute_silent_ && !is_page_silent_;
-        if (with_.world.chance(with_.faults.starvation))
-            report(ControlAnswered{id_, generation_,
-                                   with_.world.chance(1, 2) ? ControlQuestion::compute_starvation
-                                                            : ControlQuestion::starvation,
-                                   action.sequence,
-                                   does_compute_loop ? with_.world.skewed(1ms, 1s)
-                                                     : with_.world.skewed(1us, 20ms)},
-                   40ms);
+        ThreadsSeen seen{.does_any_wait = with_.world.chance(with_.faults.starvation)};
+        seen.does_compute_wait = seen.does_any_wait && with_.world.chance(1, 2);
+        // A loop takes all that it gets.
+        seen.compute_ran = running_ && !is_stuck_   ? with_.world.now() - running_since_
+                           : !does_compute_loop     ? with_.world.skewed(1us, 20ms)
+                           : seen.does_compute_wait ? with_.world.skewed(1ms, 1s)
+                                                    : with_.world.skewed(100ms, 1s);
+        report(ControlAnswered{id_, generation_, action.question, action.sequence, seen}, 40ms);
         return;
     }
     if (health_ == Health::dead || is_browser_silent_) return;

@@ -95,6 +95,7 @@ private:
     Health health_{Health::dead};
     RecoveryRung highest_rung_;
     RecoveryRung broken_{RecoveryRung::ping}; ///< the smallest rung that brings it back
+    bool is_elsewhere_{false};                ///< in this life
     bool is_connected_{false};
     bool is_compute_silent_{false}; ///< with a page that answers, or the other way round
     bool is_page_silent_{false};
@@ -105,6 +106,7 @@ private:
     std::uint32_t wrong_{0};    ///< what it answers in this life; 0: what is right
     std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread
     std::optional<core::Dispatch> running_;
+    TimePoint running_since_{};
     TimePoint last_arrival_{};
 };
 

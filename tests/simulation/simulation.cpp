@@ -289,7 +289,7 @@ Event Simulation::stray_event() {
     case 7: return Replied{id, now, request, 200, Errc::ok}; // an attempt that was never made
     case 8: return Start{};                                  // once more
     case 9:
-        return ControlAnswered{id, now, static_cast<ControlQuestion>(world_.between(0, 3)),
+        return ControlAnswered{id, now, static_cast<ControlQuestion>(world_.between(0, 2)),
                                UINT64_MAX - world_.between(0, 9)};
     case 10:
         if (request.value == 0 || request.value > ledger_->request_count() ||

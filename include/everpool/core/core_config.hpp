@@ -93,6 +93,10 @@ struct CoreConfig {
     /// closely: a page collects garbage, a machine schedules somebody else. 0 to 1 h.
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
+    /// Half of it for a compute thread of which the operating system says that it has used its
+    /// processor time for longer than its work takes: it loops.
+    [[nodiscard]] Duration loop_pause() const noexcept { return acceptable_pause / 2; }
+
     /// Silence of this length is looked at closely whatever was usual, and judged though threads of
     /// the worker wait for a processor. A compute thread that loops is judged before. ping_interval
     /// to 1 h.

@@ -50,10 +50,17 @@ inline constexpr std::size_t loss_cause_count = 17;
 enum class ControlQuestion : std::uint8_t {
     browser, ///< the browser over its control channel, for a sign of life of its own
     page,    ///< the same for one of the page's main thread
-    /// The operating system. Answered only if a thread of the browser is ready to run and has got
-    /// no processor ever since the question was asked; never, if that cannot be known.
+    /// The operating system. Never answered of a browser elsewhere; all zero, if it does not tell.
     starvation,
-    compute_starvation, ///< never asked: the answer to it, if the compute thread is among these
+};
+
+/// The answer to ControlQuestion::starvation.
+struct ThreadsSeen {
+    /// Some without which nobody answers were ready to run, and got no processor ever since asked.
+    bool does_any_wait{false};
+    bool does_compute_wait{false}; ///< the compute thread is one of them
+    Duration compute_ran{};        ///< its processor time since its oldest unanswered ping
+    friend bool operator==(const ThreadsSeen&, const ThreadsSeen&) = default;
 };
 
 /// More copies of one request than this are not made.
@@ -188,8 +195,7 @@ struct ControlAnswered {
     Generation generation;
     ControlQuestion question{};
     std::uint64_t sequence{0};
-    /// Of starvation: the compute thread's processor time since its oldest unanswered ping.
-    Duration compute_ran{};
+    ThreadsSeen threads{}; ///< of starvation
     friend bool operator==(const ControlAnswered&, const ControlAnswered&) = default;
 };
 

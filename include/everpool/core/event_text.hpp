@@ -49,7 +49,6 @@ constexpr std::string_view name_of(ControlQuestion question) noexcept {
     case ControlQuestion::browser: return "browser";
     case ControlQuestion::page: return "page";
     case ControlQuestion::starvation: return "starvation";
-    case ControlQuestion::compute_starvation: return "compute_starvation";
     }
     return "unrecognised";
 }
@@ -206,7 +205,9 @@ inline std::string text_of(const ControlAnswered& event) {
     return line_of_worker("ControlAnswered", event)
         .field("question", event.question)
         .field("sequence", event.sequence)
-        .field("compute_ran", event.compute_ran)
+        .field("does_any_wait", event.threads.does_any_wait)
+        .field("does_compute_wait", event.threads.does_compute_wait)
+        .field("compute_ran", event.threads.compute_ran)
         .take();
 }
 

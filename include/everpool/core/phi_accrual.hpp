@@ -177,11 +177,12 @@ public:
     }
 
     /// When phi reaches the threshold if nothing is heard until then. Never, if not watched.
-    [[nodiscard]] TimePoint deadline() const noexcept {
+    [[nodiscard]] TimePoint deadline() const noexcept { return deadline(config_.acceptable_pause); }
+    /// The same if this much more than usual is granted.
+    [[nodiscard]] TimePoint deadline(Duration pause) const noexcept {
         if (!is_watched_) return never;
-        const TimePoint usual = later(alive_at_, silence_granted());
-        if (!is_busy_) return usual;
-        return std::max(usual, later(busy_until_, config_.acceptable_pause));
+        const TimePoint usual = later(alive_at_, silence_granted(pause));
+        return is_busy_ ? std::max(usual, later(busy_until_, pause)) : usual;
     }
     [[nodiscard]] bool is_suspect(TimePoint now) const noexcept { return now >= deadline(); }
 
@@ -204,10 +205,7 @@ public:
 
     /// From the last sign of life to the suspicion, if it is not busy.
     [[nodiscard]] Duration silence_granted() const noexcept {
-        const double nanoseconds = mean() + deviations_granted_ * deviation();
-        const auto usual =
-            config_.acceptable_pause + Duration(static_cast<Duration::rep>(std::ceil(nanoseconds)));
-        return std::min(usual, config_.silence_max);
+        return silence_granted(config_.acceptable_pause);
     }
 
     /// In nanoseconds, of the times between pongs.
@@ -226,6 +224,12 @@ private:
     // Microseconds, so that sums of squares are exact in 64 bits: no drift, however long it runs.
     static constexpr double unit = 1000;
     static constexpr Duration sample_max = std::chrono::seconds(90); ///< longer ones count as this
+
+    [[nodiscard]] Duration silence_granted(Duration pause) const noexcept {
+        const double nanoseconds = mean() + deviations_granted_ * deviation();
+        const auto usual = pause + Duration(static_cast<Duration::rep>(std::ceil(nanoseconds)));
+        return std::min(usual, config_.silence_max);
+    }
 
     [[nodiscard]] double base() const noexcept {
         return static_cast<double>(config_.ping_interval.count() / 1000);

@@ -122,11 +122,8 @@ inline bool PoolCore::handle(const ControlAnswered& event, Turn& turn) {
         break;
     case ControlQuestion::page: was_asked = session.on_page_answer(event.sequence); break;
     case ControlQuestion::starvation:
-    case ControlQuestion::compute_starvation:
-        was_asked = session.on_starved(event.sequence,
-                                       event.question == ControlQuestion::compute_starvation,
-                                       event.compute_ran, turn.now);
-        stats_.starvations += was_asked ? 1 : 0;
+        was_asked = session.on_threads_seen(event.sequence, event.threads, turn.now);
+        stats_.starvations += was_asked && event.threads.does_any_wait ? 1 : 0;
         break;
     }
     if (was_asked) arm(event.worker);

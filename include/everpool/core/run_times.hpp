@@ -29,7 +29,7 @@ public:
     /// What a busy machine may add to any run time.
     static constexpr Duration allowance = std::chrono::milliseconds{100};
 
-    /// `late_quantile`: see Usual::late. `pause`: what who waits grants beyond expected().
+    /// `late_quantile`: see Usual::late. `pause`: what who waits grants beyond expected(), at least.
     explicit RunTimes(std::size_t kind_count, double late_quantile = 0.95, Duration pause = {})
         : kinds_(kind_count), late_quantile_(late_quantile), pause_(pause) {}
 

@@ -17,8 +17,8 @@
 // The operating system is asked as well: as long as threads of the browser wait for a processor,
 // nobody is judged by silence, but looked at again, until somebody has been silent for ping_timeout.
 // A compute thread that is silent alone has no excuse but a wait of its own. One that is known to
-// loop has none, and nobody else is waited for then (starvation_answer.hpp). The time limits of
-// operations are not put off.
+// loop has none, and nobody else is waited for then (starvation_answer.hpp); so it is looked at
+// after half of the pause that others are granted. The time limits of operations are not put off.
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
@@ -30,10 +30,12 @@
 #include "everpool/browser/silence.hpp"
 #include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
+#include "everpool/core/asked_channel.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/core/loss_of_silence.hpp"
 #include "everpool/core/phi_accrual.hpp"
+#include "everpool/core/session_look.hpp"
 #include "everpool/core/starvation_answer.hpp"
 #include "everpool/core/work_in_hand.hpp"
 
@@ -67,17 +69,17 @@ public:
     ///       ^                                       |
     ///       +--- all have answered, or may be busy -+                  (one for the worker)
     ///     looking --- verdict_at(), starved --> looking, anew
-    ///     looking --- is_loop_certain(), after look_time --> hung
+    ///     calm --- on_time(), loop_look_at() --> looking, early --- verdict_at() --> calm
+    ///     looking, early --- on_time(), one is suspect --> looking, anew
+    ///     looking, early or not --- is_loop_certain() --> hung
     ///
     /// Facts:
-    ///   quiet   not watched: no deadline, answers are unexpected
-    ///   idle    every question has been answered
-    ///   asked   a question has not been answered
-    ///   looking every watched channel has been asked since looking_since
+    ///   quiet, idle, asked: see AskedChannel::State
+    ///   looking every watched channel has been asked since SessionLook::since
     ///   (hung is not kept: it is said, and the owner resets the session)
-    enum class State : std::uint8_t { quiet, idle, asked };
+    using State = AskedChannel::State;
 
-    /// From the suspicion to the verdict, at least. Page and browser have as long as they have on
+    /// From the suspicion to the verdict, at least, but of a loop. Page and browser have as long as they have on
     /// any day to answer: on a loaded machine a verdict after this takes a slow browser for a dead
     /// one.
     static constexpr Duration look_time = std::chrono::milliseconds{100};
@@ -86,54 +88,38 @@ public:
         : channels_{Channel(config), Channel(config), Channel(config)},
           interval_(config.ping_interval),
           silence_max_(config.ping_timeout),
+          loop_pause_(config.loop_pause()),
           work_(config) {}
 
     /// A new life: nothing is watched, nothing is in flight.
     void reset() noexcept {
-        for (Channel& channel : channels_) {
-            channel.state = State::quiet;
-            channel.last_sequence = channel.last_answered = 0;
-            channel.detector.unwatch();
-        }
-        looking_since_.reset();
+        for (Channel& channel : channels_) channel.reset();
+        look_.reset();
+        looked_at_ = {};
+        is_system_mute_ = false;
         cause_.reset();
         work_.reset();
     }
 
     /// Ask this channel from now on.
-    void watch(WorkerChannel which, TimePoint now) noexcept {
-        Channel& channel = at(which);
-        if (channel.state != State::quiet) return;
-        channel.state = State::idle;
-        channel.next_question_at = later(now, interval_);
-        channel.detector.watch(now);
-    }
+    void watch(WorkerChannel which, TimePoint now) noexcept { at(which).watch(now, interval_); }
 
     /// \return whether it answers a question that had no answer yet
     bool on_answer(WorkerChannel which, std::uint64_t sequence, TimePoint now) noexcept {
-        Channel& channel = at(which);
-        if (channel.state != State::asked || sequence <= channel.last_answered ||
-            sequence > channel.last_sequence)
-            return false;
-        channel.last_answered = sequence;
-        channel.heard_at = now;
-        channel.detector.on_heartbeat(now);
-        if (which == WorkerChannel::control && looking_since_ && !control_heard_at_)
-            control_heard_at_ = now;
-        if (sequence == channel.last_sequence) channel.state = State::idle;
+        if (!at(which).on_answer(sequence, now)) return false;
+        if (which == WorkerChannel::control && look_ && !look_->control_heard_at)
+            look_->control_heard_at = now;
         return true;
     }
     /// The page's main thread has answered ask_page. \return whether it had been asked
     bool on_page_answer(std::uint64_t sequence) noexcept {
-        if (!looking_since_ || !is_page_asked_ || sequence != look_sequence_ || has_page_answered_)
-            return false;
-        return has_page_answered_ = true;
+        if (!look_ || !look_->is_page_asked || sequence != look_->sequence) return false;
+        return !std::exchange(look_->has_page_answered, true);
     }
-    /// See StarvationAnswer. \return whether that had been asked
-    bool on_starved(std::uint64_t sequence, bool is_compute, Duration compute_ran,
-                    TimePoint now) noexcept {
-        return looking_since_ && sequence == look_sequence_ &&
-               starvation_.on_answer(is_compute, compute_ran, work_, now);
+    /// The operating system has answered ask_starvation. \return whether it had been asked
+    bool on_threads_seen(std::uint64_t sequence, const ThreadsSeen& seen, TimePoint now) noexcept {
+        return look_ && sequence == look_->sequence &&
+               look_->starvation.on_answer(seen, work_, now);
     }
 
     /// The host stood still for `lost` until now. That time does not count.
@@ -142,14 +128,14 @@ public:
             channel.next_question_at = std::max(channel.next_question_at, now);
             channel.detector.on_host_late(lost, now);
         }
-        if (looking_since_) {
+        if (look_) {
             const auto moved = [&](TimePoint at) { return lost >= now - at ? now : at + lost; };
-            const TimePoint since = moved(*looking_since_);
+            const TimePoint since = moved(look_->since);
             for (Channel& channel : channels_) // who has answered has answered
-                if (channel.heard_at >= *looking_since_)
+                if (channel.heard_at >= look_->since)
                     channel.heard_at = std::max(channel.heard_at, since);
-            if (control_heard_at_) control_heard_at_ = moved(*control_heard_at_);
-            looking_since_ = since;
+            if (look_->control_heard_at) look_->control_heard_at = moved(*look_->control_heard_at);
+            look_->since = since;
         }
         work_.on_host_late(lost);
     }
@@ -163,7 +149,7 @@ public:
                                                            : LossCause::compute_hung;
             return NextSessionStep::hung;
         }
-        if (!looking_since_ && is_any_suspect(now)) look(now);
+        if (is_any_suspect(now) ? !is_looking_at_all() : !look_ && now >= loop_look_at()) look(now);
         if (const auto question = next_question(now)) return *question;
         if (const auto question = next_question_of_look()) return *question;
         if (now < verdict_at()) return NextSessionStep::nothing;
@@ -178,9 +164,9 @@ public:
         for (const Channel& channel : channels_) {
             if (channel.state == State::quiet) continue;
             first = std::min(first, channel.next_question_at);
-            if (!looking_since_) first = std::min(first, channel.detector.deadline());
+            if (!is_looking_at_all()) first = std::min(first, channel.detector.deadline());
         }
-        return std::min(first, verdict_at());
+        return std::min(first, look_ ? verdict_at() : loop_look_at());
     }
 
     /// After hung.
@@ -196,7 +182,7 @@ public:
     [[nodiscard]] State state(WorkerChannel which) const noexcept {
         return channels_[index(which)].state;
     }
-    [[nodiscard]] bool is_looking() const noexcept { return looking_since_.has_value(); }
+    [[nodiscard]] bool is_looking() const noexcept { return look_.has_value(); }
 
     // --- what it has been given ------------------------------------------------------------------
 
@@ -237,18 +223,7 @@ public:
     [[nodiscard]] std::uint64_t bytes() const noexcept { return work_.bytes(); }
 
 private:
-    struct Channel {
-        explicit Channel(const CoreConfig& config)
-            : detector({.ping_interval = config.ping_interval,
-                        .acceptable_pause = config.acceptable_pause,
-                        .silence_max = config.ping_timeout,
-                        .busy_silence_min = config.ping_interval}) {} // run times are known here
-        State state{State::quiet};
-        TimePoint next_question_at{never};
-        TimePoint heard_at{};
-        std::uint64_t last_sequence{0}, last_answered{0};
-        PhiAccrual detector;
-    };
+    using Channel = AskedChannel;
 
     static constexpr std::size_t index(WorkerChannel which) noexcept {
         return static_cast<std::size_t>(which);
@@ -266,46 +241,56 @@ private:
 
     /// Heard of since all were asked?
     [[nodiscard]] bool has_answered(WorkerChannel which) const noexcept {
-        return state(which) == State::quiet || at(which).heard_at >= *looking_since_;
+        return state(which) == State::quiet || at(which).heard_at >= look_->since;
     }
     /// The page is waited for, and if it is silent the browser as well, and then what the page says
     /// over the control channel. The compute thread is not: whether it has had its time is judged.
     /// Never before the answer that brings it on, for what was due long ago looks like a host that
     /// stood still.
     [[nodiscard]] TimePoint verdict_at() const noexcept {
-        if (!looking_since_) return never;
-        const TimePoint out = later(*looking_since_, look_time);
-        if (is_loop_certain()) return std::max(out, *starvation_.loop_known_at());
+        if (!look_) return never;
+        if (is_loop_certain()) return std::max(loop_deadline(), *look_->starvation.loop_known_at());
+        const TimePoint out = later(look_->since, look_time);
+        if (look_->is_early) return out;
         const Channel& page = at(WorkerChannel::page);
         const Channel& control = at(WorkerChannel::control);
         if (page.state == State::quiet) return out;
         if (has_answered(WorkerChannel::page)) return std::max(out, page.heard_at);
         const TimePoint page_had_its_time = std::max(out, page.detector.deadline());
         if (control.state == State::quiet) return page_had_its_time;
-        return std::max(page_had_its_time, control_heard_at_ ? later(*control_heard_at_, look_time)
-                                                             : control.detector.deadline());
+        return std::max(page_had_its_time, look_->control_heard_at
+                                               ? later(*look_->control_heard_at, look_time)
+                                               : control.detector.deadline());
     }
+    /// Not for a loop alone.
+    [[nodiscard]] bool is_looking_at_all() const noexcept { return look_ && !look_->is_early; }
     /// The compute thread loops, and has not answered in its time: nobody else need be heard.
     [[nodiscard]] bool is_loop_certain() const noexcept {
         const Channel& compute = at(WorkerChannel::compute);
-        return starvation_.loop_known_at() && compute.state != State::quiet &&
+        return look_->starvation.loop_known_at() && compute.state != State::quiet &&
                !has_answered(WorkerChannel::compute) &&
-               compute.detector.deadline() <= later(*looking_since_, look_time);
+               loop_deadline() <= later(look_->since, look_time);
+    }
+    /// A compute thread that is known to loop is not granted more.
+    [[nodiscard]] TimePoint loop_deadline() const noexcept {
+        return at(WorkerChannel::compute).detector.deadline(loop_pause_);
+    }
+    /// When to look whether it loops. Whom the last look has left in doubt has a moment.
+    [[nodiscard]] TimePoint loop_look_at() const noexcept {
+        if (at(WorkerChannel::control).state == State::quiet || is_system_mute_) return never;
+        return std::max(loop_deadline(), later(looked_at_, look_time));
     }
     /// The page has been waited for so long that the others' answers say nothing of now.
     [[nodiscard]] bool is_stale() const noexcept {
         const Channel& page = at(WorkerChannel::page);
-        return !is_loop_certain() && page.state != State::quiet &&
+        return !look_->is_early && !is_loop_certain() && page.state != State::quiet &&
                !has_answered(WorkerChannel::page) &&
-               page.detector.deadline() > later(*looking_since_, look_time);
+               page.detector.deadline() > later(look_->since, look_time);
     }
 
     /// All are asked at once, whatever is due.
     void look(TimePoint now) noexcept {
-        looking_since_ = now;
-        control_heard_at_.reset();
-        is_page_asked_ = has_page_answered_ = false;
-        starvation_ = {};
+        look_ = SessionLook{.since = now, .is_early = !is_any_suspect(now)};
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
     }
@@ -325,13 +310,12 @@ private:
 
     /// What is asked once in a look.
     [[nodiscard]] std::optional<NextSessionStep> next_question_of_look() noexcept {
-        if (!looking_since_ || at(WorkerChannel::control).state == State::quiet)
-            return std::nullopt;
-        if (!std::exchange(is_page_asked_, true)) {
-            look_sequence_ = at(WorkerChannel::control).last_sequence;
+        if (!look_ || at(WorkerChannel::control).state == State::quiet) return std::nullopt;
+        if (!std::exchange(look_->is_page_asked, true)) {
+            look_->sequence = at(WorkerChannel::control).last_sequence;
             return NextSessionStep::ask_page;
         }
-        if (starvation_.ask()) return NextSessionStep::ask_starvation;
+        if (look_->starvation.ask()) return NextSessionStep::ask_starvation;
         return std::nullopt;
     }
 
@@ -349,19 +333,23 @@ private:
             !at(WorkerChannel::control).detector.is_suspect(now))
             seen.control = ChannelAnswer::unknown; // slow; it has its own time
         // Two ways to the page's main thread: an answer by either shows that it lives.
-        const bool is_page_alive = has_page_answered_ || seen.page == ChannelAnswer::answers;
+        const bool is_page_alive = look_->has_page_answered || seen.page == ChannelAnswer::answers;
         if (seen.control != ChannelAnswer::unknown)
             seen.evaluate = is_page_alive ? ChannelAnswer::answers : ChannelAnswer::silent;
         seen.is_compute_in_time = !at(WorkerChannel::compute).detector.is_suspect(now);
         const bool is_certain = is_loop_certain();
-        looking_since_.reset();
+        const SessionLook over = *std::exchange(look_, std::nullopt);
+        looked_at_ = now;
+        is_system_mute_ = !over.starvation.is_answered();
         if (is_certain) {
             cause_ = LossCause::compute_hung;
             return NextSessionStep::hung;
         }
+        if (over.is_early) return NextSessionStep::nothing;
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
         if (!cause_) return NextSessionStep::nothing;
-        if (!starvation_.excuses(*cause_) || is_silent_too_long(now)) return NextSessionStep::hung;
+        if (!over.starvation.excuses(*cause_) || is_silent_too_long(now))
+            return NextSessionStep::hung;
         cause_.reset();
         look(now);
         return on_time(now);
@@ -389,15 +377,13 @@ private:
     }
 
     std::array<Channel, 3> channels_; ///< by WorkerChannel
-    Duration interval_, silence_max_;
+    Duration interval_, silence_max_, loop_pause_;
     BrowserEngine engine_{BrowserEngine::chromium};
     std::optional<LossCause> cause_;
 
-    std::optional<TimePoint> looking_since_;
-    std::optional<TimePoint> control_heard_at_{}; ///< first, in this look
-    std::uint64_t look_sequence_{0};              ///< of what is asked once in a look
-    bool is_page_asked_{false}, has_page_answered_{false};
-    StarvationAnswer starvation_; ///< of this look
+    std::optional<SessionLook> look_;
+    TimePoint looked_at_{};      ///< when the last one ended
+    bool is_system_mute_{false}; ///< it did not answer in that one: it cannot know of this browser
 
     WorkInHand work_;
     bool is_canary_new_{false};

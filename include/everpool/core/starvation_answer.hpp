@@ -29,24 +29,23 @@ public:
     /// \return whether it has not been asked yet
     bool ask() noexcept { return !std::exchange(is_asked_, true); }
 
-    /// Threads of the browser wait for a processor. `is_compute`: the compute thread is one of them.
-    /// `compute_ran`: its processor time since its oldest unanswered ping.
     /// \return whether that had been asked
-    bool on_answer(bool is_compute, Duration compute_ran, const WorkInHand& work,
-                   TimePoint now) noexcept {
+    bool on_answer(const ThreadsSeen& seen, const WorkInHand& work, TimePoint now) noexcept {
         if (!is_asked_ || answered_at_) return false;
         answered_at_ = now;
         // What a busy machine adds to run times is time for which nothing runs.
         const Duration one = std::max(work.run_time() - RunTimes::allowance, Duration::zero());
-        does_compute_loop_ = compute_ran >= one * work.in_flight() + run_to_answer;
-        is_compute_excused_ = is_compute && !does_compute_loop_;
+        does_compute_loop_ = seen.compute_ran >= one * work.in_flight() + run_to_answer;
+        is_compute_excused_ = seen.does_compute_wait && !does_compute_loop_;
+        is_excused_ = seen.does_any_wait;
         return true;
     }
 
+    [[nodiscard]] bool is_answered() const noexcept { return answered_at_.has_value(); }
     /// Is silence that would have this cause no fault of the browser's? The wait of other threads
     /// is no excuse for a compute thread that is silent alone.
     [[nodiscard]] bool excuses(LossCause cause) const noexcept {
-        return cause == LossCause::compute_hung ? is_compute_excused_ : answered_at_.has_value();
+        return cause == LossCause::compute_hung ? is_compute_excused_ : is_excused_;
     }
     /// When it was known that the compute thread loops, if it is not to answer soon; empty: it is
     /// not known.
@@ -57,6 +56,7 @@ public:
 private:
     bool is_asked_{false};
     std::optional<TimePoint> answered_at_;
+    bool is_excused_{false};                                    ///< who is not the compute thread
     bool is_compute_excused_{false}, does_compute_loop_{false}; ///< never both
 };
 

@@ -2,7 +2,10 @@
 #include "everpool/core/session_fsm.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -29,15 +32,18 @@ struct SessionRig {
     SessionFsm session{config()};
     bool is_page_silent{false}, is_compute_silent{false}, is_browser_silent{false};
     bool is_page_hung{false}; ///< asked over the control channel
-    bool is_starved{false}, is_compute_starved{false};
-    Duration compute_ran{};
+    bool is_system_silent{false};
+    ThreadsSeen threads{}; ///< as the operating system sees them
+    std::array<TimePoint, 3> heard_at{start, start, start};
 
     void watch_all() {
         for (const Channel which : {Channel::page, Channel::compute, Channel::control})
             session.watch(which, now);
     }
     void answer(Channel which, bool is_silent) {
-        if (!is_silent) session.on_answer(which, session.last_sequence(which), now);
+        if (is_silent) return;
+        heard_at[static_cast<std::size_t>(which)] = now;
+        session.on_answer(which, session.last_sequence(which), now);
     }
     /// \return whether it hangs
     bool tick() {
@@ -55,9 +61,8 @@ struct SessionRig {
                     session.on_page_answer(session.last_sequence(Channel::control));
                 break;
             case NextSessionStep::ask_starvation:
-                if (is_starved)
-                    session.on_starved(session.last_sequence(Channel::control), is_compute_starved,
-                                       compute_ran, now);
+                if (!is_system_silent)
+                    session.on_threads_seen(session.last_sequence(Channel::control), threads, now);
                 break;
             }
         }
@@ -73,11 +78,16 @@ struct SessionRig {
         now = begin + most;
         return std::nullopt;
     }
-    /// Until all are asked, and this much longer.
+    /// Until all are asked because one has been silent for the whole pause, and this much longer.
     void run_to_look(Duration longer) {
         SessionRig ahead = *this;
-        for (int i = 0; i < 5000 && !ahead.session.is_looking(); ++i) REQUIRE_FALSE(ahead.run(1ms));
-        REQUIRE(ahead.session.is_looking());
+        const auto is_there = [&ahead] {
+            const Duration silence = ahead.now - std::ranges::min(ahead.heard_at);
+            return ahead.session.is_looking() &&
+                   silence > config().acceptable_pause + config().ping_interval;
+        };
+        for (int i = 0; i < 5000 && !is_there(); ++i) REQUIRE_FALSE(ahead.run(1ms));
+        REQUIRE(is_there());
         REQUIRE_FALSE(run(ahead.now - now + longer));
     }
 };
@@ -274,14 +284,16 @@ TEST_CASE("a browser that stopped a moment after its page is found to have stopp
 
 TEST_CASE("a browser that waits for a processor is not judged as long as it does") {
     SessionRig rig = watched();
-    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.is_starved = true;
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.threads.does_any_wait =
+        true;
     REQUIRE_FALSE(rig.run(2500ms));
     SECTION("and answers when it has got one") {
-        rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.is_starved = false;
+        rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.threads.does_any_wait =
+            false;
         CHECK_FALSE(rig.run(10s));
     }
     SECTION("but then, if it goes on to be silent") {
-        rig.is_starved = false;
+        rig.threads.does_any_wait = false;
         const auto found = rig.run(1s);
         REQUIRE(found);
         CHECK(*found <= 2 * SessionFsm::look_time);
@@ -291,7 +303,7 @@ TEST_CASE("a browser that waits for a processor is not judged as long as it does
 
 TEST_CASE("a compute thread that is silent alone has its own wait for an excuse, no other's") {
     SessionRig rig = watched();
-    rig.is_compute_silent = rig.is_starved = true;
+    rig.is_compute_silent = rig.threads.does_any_wait = true;
     SECTION("others wait") {
         const auto found = rig.run(2s);
         REQUIRE(found);
@@ -299,37 +311,85 @@ TEST_CASE("a compute thread that is silent alone has its own wait for an excuse,
         CHECK(rig.session.cause() == LossCause::compute_hung);
     }
     SECTION("it waits") {
-        rig.is_compute_starved = true;
-        rig.compute_ran = StarvationAnswer::run_to_answer - 1ns;
+        rig.threads.does_compute_wait = true;
+        rig.threads.compute_ran = StarvationAnswer::run_to_answer - 1ns;
         REQUIRE_FALSE(rig.run(2500ms));
         rig.is_compute_silent = false;
         CHECK_FALSE(rig.run(10s));
     }
     SECTION("it has had its turns, as a loop has, whether it waits for the next or not") {
-        rig.is_compute_starved = GENERATE(false, true);
+        rig.threads.does_compute_wait = GENERATE(false, true);
         const bool has_page_turns = GENERATE(false, true);
         rig.is_page_silent = rig.is_page_hung = !has_page_turns;
-        rig.compute_ran = StarvationAnswer::run_to_answer;
+        rig.threads.compute_ran = StarvationAnswer::run_to_answer;
         const auto found = rig.run(2s);
         REQUIRE(found);
         CHECK(*found < 1200ms);
         CHECK(rig.session.cause() == LossCause::compute_hung);
     }
     SECTION("its waits do not matter if it is the page that is late") {
-        rig.is_compute_starved = GENERATE(false, true);
+        rig.threads.does_compute_wait = GENERATE(false, true);
         rig.is_compute_silent = false;
         rig.is_page_silent = rig.is_page_hung = true;
-        rig.compute_ran = StarvationAnswer::run_to_answer;
+        rig.threads.compute_ran = StarvationAnswer::run_to_answer;
         REQUIRE_FALSE(rig.run(2500ms)); // starved
     }
     SECTION("it waits in the midst of work that takes longer than an answer") {
-        rig.is_compute_starved = true;
+        rig.threads.does_compute_wait = true;
         rig.session.on_sent(kilobyte, 1s, 60s, rig.now);
-        rig.compute_ran = 900ms;
+        rig.threads.compute_ran = 900ms;
         REQUIRE_FALSE(rig.run(2500ms));
         rig.session.on_answered(kilobyte, false, false);
         REQUIRE(rig.run(1s)); // nothing to do any more
     }
+}
+
+TEST_CASE("a compute thread that is known to loop has half of the pause, in doubt the whole one") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = true;
+    rig.is_page_silent = rig.is_page_hung = GENERATE(false, true);
+    SECTION("it has run for so long that it would have answered") {
+        rig.threads.compute_ran = StarvationAnswer::run_to_answer;
+        const auto found = rig.run(2s);
+        REQUIRE(found);
+        CHECK(*found > config().acceptable_pause / 2);
+        CHECK(*found < config().acceptable_pause);
+        CHECK(rig.session.cause() == LossCause::compute_hung);
+    }
+    SECTION("it may be about to answer") {
+        rig.threads.compute_ran = StarvationAnswer::run_to_answer - 1ns;
+        const auto found = rig.run(2s);
+        REQUIRE(found);
+        CHECK(*found > config().acceptable_pause + SessionFsm::look_time);
+        CHECK(*found < 1200ms);
+    }
+    SECTION("it answers while it is looked at") {
+        REQUIRE_FALSE(rig.run(config().acceptable_pause));
+        rig.is_compute_silent = rig.is_page_silent = rig.is_page_hung = false;
+        CHECK_FALSE(rig.run(10s));
+    }
+}
+
+TEST_CASE("work that is given to a worker while it is looked at brings no verdict forward") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = true;
+    REQUIRE_FALSE(rig.run(700ms));
+    rig.is_page_silent = rig.is_page_hung = true;
+    rig.run_to_look(150ms); // the page has its time yet
+    REQUIRE(rig.session.is_looking());
+    rig.session.on_sent(kilobyte, 1s, 60s, rig.now);
+    CHECK(rig.session.deadline() > rig.now);
+}
+
+TEST_CASE("a system that cannot tell is not asked for a loop again") {
+    SessionRig rig = watched();
+    rig.is_compute_silent = rig.is_system_silent = true;
+    rig.session.on_sent(kilobyte, 10s, 60s, rig.now);
+    REQUIRE_FALSE(rig.run(10s + config().loop_pause() + 1ms));
+    CHECK(rig.session.is_looking()); // early
+    REQUIRE_FALSE(rig.run(SessionFsm::look_time));
+    REQUIRE_FALSE(rig.run(config().loop_pause() - SessionFsm::look_time - 10ms));
+    CHECK_FALSE(rig.session.is_looking());
 }
 
 TEST_CASE("a loop that is known of late is judged then, and not before") {
@@ -337,10 +397,11 @@ TEST_CASE("a loop that is known of late is judged then, and not before") {
     rig.is_compute_silent = true;
     REQUIRE_FALSE(rig.run(500ms));
     rig.is_page_silent = rig.is_page_hung = true; // which has its time yet
+    rig.is_system_silent = true;
     rig.run_to_look(10ms);
     const std::uint64_t asked = rig.session.last_sequence(Channel::control);
     REQUIRE_FALSE(rig.run(140ms));
-    REQUIRE(rig.session.on_starved(asked, true, 1s, rig.now));
+    REQUIRE(rig.session.on_threads_seen(asked, {true, true, 1s}, rig.now));
     CHECK(rig.session.deadline() == rig.now);
     CHECK(rig.tick());
     CHECK(rig.session.cause() == LossCause::compute_hung);
@@ -348,22 +409,22 @@ TEST_CASE("a loop that is known of late is judged then, and not before") {
 
 TEST_CASE("what the work in hand takes is no loop, nor is it if there is more of it") {
     SessionRig rig = watched();
-    rig.is_compute_silent = rig.is_starved = rig.is_compute_starved = true;
+    rig.is_compute_silent = rig.threads.does_any_wait = rig.threads.does_compute_wait = true;
     for (int i = 0; i < 3; ++i) rig.session.on_sent(kilobyte, 300ms, 60s, rig.now);
     const Duration work = 3 * (300ms - RunTimes::allowance);
     SECTION("it may be that yet") {
-        rig.compute_ran = work + StarvationAnswer::run_to_answer - 1ns;
+        rig.threads.compute_ran = work + StarvationAnswer::run_to_answer - 1ns;
         CHECK_FALSE(rig.run(2500ms));
     }
     SECTION("it cannot be") {
-        rig.compute_ran = work + StarvationAnswer::run_to_answer;
+        rig.threads.compute_ran = work + StarvationAnswer::run_to_answer;
         CHECK(rig.run(2500ms));
     }
 }
 
 TEST_CASE("silence of ping_timeout is a hang though threads wait for a processor") {
     SessionRig rig = watched();
-    rig.is_browser_silent = rig.is_starved = true;
+    rig.is_browser_silent = rig.threads.does_any_wait = true;
     const auto found = rig.run(5s);
     REQUIRE(found);
     CHECK(*found >= config().ping_timeout - config().ping_interval);
@@ -373,14 +434,15 @@ TEST_CASE("silence of ping_timeout is a hang though threads wait for a processor
 
 TEST_CASE("of starvation only the answer of this look counts, once") {
     SessionRig rig = watched();
+    const ThreadsSeen waits{.does_any_wait = true, .does_compute_wait = true};
     CHECK_FALSE(
-        rig.session.on_starved(rig.session.last_sequence(Channel::control), true, 0ns, rig.now));
-    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = true;
+        rig.session.on_threads_seen(rig.session.last_sequence(Channel::control), waits, rig.now));
+    rig.is_page_silent = rig.is_compute_silent = rig.is_page_hung = rig.is_system_silent = true;
     rig.run_to_look(10ms);
     const std::uint64_t asked = rig.session.last_sequence(Channel::control);
-    CHECK_FALSE(rig.session.on_starved(asked - 1, true, 0ns, rig.now));
-    CHECK(rig.session.on_starved(asked, true, 0ns, rig.now));
-    CHECK_FALSE(rig.session.on_starved(asked, true, 0ns, rig.now));
+    CHECK_FALSE(rig.session.on_threads_seen(asked - 1, waits, rig.now));
+    CHECK(rig.session.on_threads_seen(asked, waits, rig.now));
+    CHECK_FALSE(rig.session.on_threads_seen(asked, waits, rig.now));
     REQUIRE(rig.run(1s)); // in the next look nobody says so
 }
 

@@ -229,20 +229,22 @@ private:
     void abandon(Slot, Errc, Turn&);
     void leave_queue(Slot);
     void leave_worker(Slot);
-    [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
-                                       Slot slot = no_slot) const noexcept;
     void await_worker(Slot);
     [[nodiscard]] std::uint32_t attempts_of(Slot) const noexcept;
+    [[nodiscard]] static bool may_become_able(const WorkerSlot&, ModelId) noexcept;
+    [[nodiscard]] bool is_servable(ModelId) const noexcept;
+    [[nodiscard]] Errc unservable_code() const noexcept;
+    void flush_unservable(Turn&);
+
+    // pool_core_placement.hpp: who is given which
+    [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
+                                       Slot slot = no_slot) const noexcept;
     void dispatch(Slot, WorkerId, Turn&);
     void dispatch_in_time(Slot, WorkerId, Turn&);
     void place_returned(Turn&);
     void use_worker(WorkerId, Turn&);
     void use_all_workers(Turn&);
     bool take_one(WorkerSlot&, WorkerId, Turn&);
-    [[nodiscard]] static bool may_become_able(const WorkerSlot&, ModelId) noexcept;
-    [[nodiscard]] bool is_servable(ModelId) const noexcept;
-    [[nodiscard]] Errc unservable_code() const noexcept;
-    void flush_unservable(Turn&);
 
     // pool_core_watch.hpp: workers that answer wrongly or slowly
     void ask_canary(WorkerId, Turn&);
@@ -359,6 +361,7 @@ private:
 #include "everpool/core/pool_core_copies.hpp"
 #include "everpool/core/pool_core_leases.hpp"
 #include "everpool/core/pool_core_life.hpp"
+#include "everpool/core/pool_core_placement.hpp"
 #include "everpool/core/pool_core_requests.hpp"
 #include "everpool/core/pool_core_supervision.hpp"
 #include "everpool/core/pool_core_watch.hpp"

@@ -35,7 +35,7 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
       rung_statistics_(std::make_unique<RungStatistics>()),
       fleet_(config_.worker_browsers.size() + config_.rival_count, config_.fleet_window),
       requests_(detail::request_count_max(config_)),
-      run_times_(config_.work_count, config_.hedge.quantile, config_.acceptable_pause),
+      run_times_(config_.work_count, config_.hedge.quantile, config_.loop_pause()),
       slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
       work_of_model_(config_.model_count),
       models_known_(config_.model_count),

@@ -16,7 +16,8 @@ namespace everpool {
 ///                 directory at all (Durability::none)
 ///   medium, high  all but the last `commit_interval` of the host's life; no answer ever waits for
 ///                 the disk (Durability::group)
-///   critical      everything: a step is durable before its effect can be seen (Durability::sync)
+///   critical      everything: an operation's end is durable before it is answered, and its start
+///                 before it is sent, if it must not be executed twice (Durability::sync)
 ///
 /// From level high on a standby is kept (ResourcePoolConfig::standby_count): a browser, of another
 /// type if one is installed, in which every model is loaded and has passed its warm-up. "The state

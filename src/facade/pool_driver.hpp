@@ -117,6 +117,9 @@ private:
         std::vector<Attempt> attempts; ///< the last one, or those that run beside each other
         std::unique_ptr<Votes> votes;  ///< null: one answer was asked for
         bool was_checked{false};
+        /// To be sent only when the record of its start is durable: it must not be executed twice,
+        /// or not before others of its lease.
+        bool waits_for_record{true};
         bool is_concluded{false}; ///< its answer is there, and waits for the record of that
         /// As a previous host left it; null: it is a caller's of this one.
         std::unique_ptr<OperationState> recovered;

@@ -193,10 +193,15 @@ void PoolDriver::write_down() {
     });
 }
 
-/// What can be seen from outside: an operation is sent, answered, or known to be over.
+/// What can be seen from outside: an operation is answered, known to be over, or sent. What may be
+/// executed twice is sent at once, while the disk writes that it begins: a host that dies before
+/// that has told nobody of it.
 bool PoolDriver::is_to_be_held(const core::Action& action) const noexcept {
-    return std::holds_alternative<core::Dispatch>(action) ||
-           std::holds_alternative<core::Complete>(action) ||
+    if (const auto* dispatch = std::get_if<core::Dispatch>(&action)) {
+        const auto found = requests_.find(dispatch->request.value);
+        return found == requests_.end() || found->second.waits_for_record;
+    }
+    return std::holds_alternative<core::Complete>(action) ||
            std::holds_alternative<core::DrainFinished>(action);
 }
 

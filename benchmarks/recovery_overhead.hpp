@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Two pools at the same time, one at level none, in turn: a block of operations each, one by one.
+// At level critical one of the three that vote is of another engine, if there is one; the floor then
+// asks browsers of the same types, since one may take longer than the other.
 #pragma once
 
 #include "recovery_load.hpp"
@@ -17,8 +19,10 @@
 #include <cstddef>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace scenario {
@@ -64,22 +68,25 @@ inline double durable_append_us(const std::filesystem::path& directory, std::siz
 
 class OverheadPool {
 public:
-    OverheadPool(const everpool::BrowserSpec& browser, const everpool::ModelSpec& spec,
+    OverheadPool(std::vector<everpool::BrowserSpec> browsers, const everpool::ModelSpec& spec,
                  const everpool::tests::ModelSamples& model, everpool::FaultToleranceLevel level,
-                 std::uint32_t workers, const std::filesystem::path& directory)
+                 const std::filesystem::path& directory)
         : model_(model),
-          pool_(runtime_.get_executor(), config(browser, spec, level, workers, directory)) {
+          pool_(runtime_.get_executor(), config(std::move(browsers), spec, level, directory)) {
         (void)runtime_.start(pool_);
     }
     ~OverheadPool() { runtime_.stop(pool_); }
 
-    /// In us: each the slowest of `together` operations at once.
-    std::vector<double> run(std::size_t count, std::size_t together) {
+    /// In us: each the slowest of as many operations at once as there are browsers here, one for
+    /// each of them; or of one, for whichever the pool chooses.
+    std::vector<double> run(std::size_t count,
+                            const std::vector<everpool::BrowserSpec>& browsers = {}) {
         std::vector<double> out;
         for (std::size_t i = 0; i < count; ++i) {
             const auto begin = Clock::now();
             std::vector<std::future<bool>> answers;
-            for (std::size_t k = 0; k < together; ++k) answers.push_back(ask(i));
+            if (browsers.empty()) answers.push_back(ask(i, {}));
+            for (const everpool::BrowserSpec& one : browsers) answers.push_back(ask(i, one.type));
             for (auto& answer : answers)
                 if (!answer.get()) throw std::runtime_error("an answer is wrong or missing");
             out.push_back(milliseconds(Clock::now() - begin) * 1000);
@@ -87,32 +94,49 @@ public:
         return out;
     }
 
+    /// Those that vote on an operation.
+    std::vector<everpool::BrowserSpec> voters() {
+        std::promise<std::vector<everpool::BrowserSpec>> found;
+        pool_.async_run(everpool::Request::inference(model_.name, model_.samples.front().inputs),
+                        [&found](everpool::error_code ec, const everpool::Result& result) {
+                            std::vector<everpool::BrowserSpec> out;
+                            if (!ec && result.votes && result.votes->is_complete())
+                                for (const everpool::Vote& vote : result.votes->answers) {
+                                    out.emplace_back();
+                                    out.back().type = vote.browser;
+                                }
+                            found.set_value(std::move(out));
+                        });
+        auto out = found.get_future().get();
+        if (out.empty()) throw std::runtime_error("not all workers have voted");
+        return out;
+    }
+
 private:
-    static everpool::ResourcePoolConfig config(const everpool::BrowserSpec& browser,
+    static everpool::ResourcePoolConfig config(std::vector<everpool::BrowserSpec> browsers,
                                                const everpool::ModelSpec& spec,
                                                everpool::FaultToleranceLevel level,
-                                               std::uint32_t workers,
                                                const std::filesystem::path& directory) {
         using everpool::FaultToleranceLevel;
         everpool::ResourcePoolConfig out;
-        out.browsers = {browser};
-        out.browsers.at(0).count = workers;
+        out.browsers = std::move(browsers);
         out.models = {spec};
         out.fault_tolerance.level = level;
         if (level >= FaultToleranceLevel::medium) out.fault_tolerance.state_directory = directory;
         return out;
     }
 
-    std::future<bool> ask(std::size_t number) {
+    std::future<bool> ask(std::size_t number, std::optional<everpool::BrowserType> browser) {
         auto answered = std::make_shared<std::promise<bool>>();
         auto future = answered->get_future();
         const auto& sample = model_.samples[number % model_.samples.size()];
-        pool_.async_run(
-            everpool::Request::inference(model_.name, sample.inputs),
-            [&sample, answered](everpool::error_code ec, const everpool::Result& result) {
-                answered->set_value(!ec && everpool::tests::largest_difference(
-                                               result.outputs, sample.outputs) <= 1e-4);
-            });
+        auto request = everpool::Request::inference(model_.name, sample.inputs);
+        request.browser = browser;
+        pool_.async_run(std::move(request), [&sample, answered](everpool::error_code ec,
+                                                                const everpool::Result& result) {
+            answered->set_value(
+                !ec && everpool::tests::largest_difference(result.outputs, sample.outputs) <= 1e-4);
+        });
         return future;
     }
 
@@ -138,16 +162,18 @@ inline Row measure_overhead(const everpool::BrowserSpec& browser, const everpool
                             everpool::FaultToleranceLevel level, std::size_t rounds,
                             std::size_t block) {
     const bool is_critical = level == everpool::FaultToleranceLevel::critical;
-    const std::uint32_t workers = is_critical ? 3 : 2;
+    const std::vector<everpool::BrowserSpec> browsers(is_critical ? 3 : 2, browser);
     const StateDirectory directory;
-    OverheadPool floor(browser, spec, model, everpool::FaultToleranceLevel::none, workers, {});
-    OverheadPool ours(browser, spec, model, level, workers, directory.path());
+    OverheadPool ours(browsers, spec, model, level, directory.path());
+    const auto voters = is_critical ? ours.voters() : std::vector<everpool::BrowserSpec>{};
+    OverheadPool floor(is_critical ? voters : browsers, spec, model,
+                       everpool::FaultToleranceLevel::none, {});
     Row row{"overhead/" + std::string(name_of(level)), "us", block, {}, {}, {}};
-    (void)floor.run(block, 1);
-    (void)ours.run(block, 1);
+    (void)floor.run(block, voters);
+    (void)ours.run(block);
     for (std::size_t i = 0; i < rounds; ++i) {
-        row.ours.push_back(median(ours.run(block, 1)));
-        row.floor.push_back(median(floor.run(block, is_critical ? 3 : 1)) +
+        row.ours.push_back(median(ours.run(block)));
+        row.floor.push_back(median(floor.run(block, voters)) +
                             (is_critical ? 2 * durable_append_us(directory.path(), 20) : 0));
     }
     return row;

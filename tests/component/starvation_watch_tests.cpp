@@ -110,8 +110,10 @@ TEST_CASE("a compute thread's time is counted since its oldest unanswered ping")
 TEST_CASE("that nobody waits for a processor is told as well") {
     if (!tells_run_times()) return;
     WatchedLoop loop;
+    loop.run_for_long();
     loop.watch.watch(loop.shell.pid(), BrowserEngine::chromium);
     loop.watch.on_ping(1);
+    loop.rival.reset();
     CHECK(is_so_in_the_end([&loop] {
         const auto seen = loop.look();
         return seen && !seen->does_any_wait && !seen->does_compute_wait &&

@@ -89,14 +89,18 @@ public:
         return done.page;
     }
 
-    /// Loads the worker page anew in the place of what the page holds, and waits for its hellos.
+    /// Loads the worker page anew in the place of what the page holds, and waits for its hellos, or
+    /// until it is told that the page has crashed.
     Done reload_worker_page(const io::PageId& page) {
         ++generation_.value;
         hellos.clear();
+        const std::size_t told = crashes.size();
         std::optional<Done> done;
         browser_->async_reload_page(page, bridge_->admit(WorkerId{0}, generation_), into(done));
         CHECK_FALSE(done);
-        run_until([&] { return done.has_value() && (done->ec || hellos.size() == 2); });
+        run_until([&] {
+            return done.has_value() && (done->ec || hellos.size() == 2 || crashes.size() != told);
+        });
         return *done;
     }
 

@@ -16,7 +16,7 @@
 namespace everpool::io {
 
 /// A child's session. Linux shares processors out by session where autogroup is on: with a session
-/// each, a thread of one of two busy browsers on two processors got none for up to 0.6 s at a time.
+/// each, a thread of one of two busy browsers on two processors got hardly any for up to 0.6 s.
 enum class ChildSession : std::uint8_t {
     of_host, ///< which shares with it
     own,     ///< nothing that is done to the host's session is done to it

@@ -46,17 +46,23 @@ struct WatchedLoop {
         context.run();
         return out;
     }
+    /// In the end.
+    template <class Condition>
+    bool sees(Condition condition) {
+        return is_so_in_the_end([&] {
+            const auto seen = look();
+            return seen && condition(*seen);
+        });
+    }
     /// While it waits for a processor.
     bool has_run_long() {
-        return is_so_in_the_end([this] {
-            const auto seen = look();
-            return seen && seen->does_compute_wait && seen->compute_ran >= 200ms;
+        return sees([](const core::ThreadsSeen& seen) {
+            return seen.does_compute_wait && seen.compute_ran >= 200ms;
         });
     }
     bool has_begun_anew() {
-        return is_so_in_the_end([this] {
-            const auto seen = look();
-            return seen && seen->does_compute_wait && seen->compute_ran < 200ms;
+        return sees([](const core::ThreadsSeen& seen) {
+            return seen.does_compute_wait && seen.compute_ran < 200ms;
         });
     }
 };
@@ -114,10 +120,8 @@ TEST_CASE("that nobody waits for a processor is told as well") {
     loop.watch.watch(loop.shell.pid(), BrowserEngine::chromium);
     loop.watch.on_ping(1);
     loop.rival.reset();
-    CHECK(is_so_in_the_end([&loop] {
-        const auto seen = loop.look();
-        return seen && !seen->does_any_wait && !seen->does_compute_wait &&
-               seen->compute_ran >= 200ms;
+    CHECK(loop.sees([](const core::ThreadsSeen& seen) {
+        return !seen.does_any_wait && !seen.does_compute_wait && seen.compute_ran >= 200ms;
     }));
 }
 

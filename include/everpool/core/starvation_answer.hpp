@@ -36,8 +36,7 @@ public:
         // What a busy machine adds to run times is time for which nothing runs.
         const Duration one = std::max(work.run_time() - RunTimes::allowance, Duration::zero());
         does_compute_loop_ = seen.compute_ran >= one * work.in_flight() + run_to_answer;
-        is_compute_excused_ = seen.does_compute_wait && !does_compute_loop_;
-        is_excused_ = seen.does_any_wait;
+        seen_ = seen;
         return true;
     }
 
@@ -45,7 +44,8 @@ public:
     /// Is silence that would have this cause no fault of the browser's? The wait of other threads
     /// is no excuse for a compute thread that is silent alone.
     [[nodiscard]] bool excuses(LossCause cause) const noexcept {
-        return cause == LossCause::compute_hung ? is_compute_excused_ : is_excused_;
+        return cause == LossCause::compute_hung ? seen_.does_compute_wait && !does_compute_loop_
+                                                : seen_.does_any_wait;
     }
     /// When it was known that the compute thread loops, if it is not to answer soon; empty: it is
     /// not known.
@@ -56,8 +56,8 @@ public:
 private:
     bool is_asked_{false};
     std::optional<TimePoint> answered_at_;
-    bool is_excused_{false};                                    ///< who is not the compute thread
-    bool is_compute_excused_{false}, does_compute_loop_{false}; ///< never both
+    ThreadsSeen seen_{};
+    bool does_compute_loop_{false};
 };
 
 } // namespace everpool::core

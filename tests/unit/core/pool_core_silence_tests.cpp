@@ -14,6 +14,13 @@ void work(CoreRig& rig, std::uint64_t id, Duration run_time) {
     CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
 }
 
+/// What the operating system says, if this asks it.
+void answer_starvation(CoreRig& rig, const Action& action, const ThreadsSeen& seen) {
+    const auto* ask = std::get_if<AskControl>(&action);
+    if (ask == nullptr || ask->question != ControlQuestion::starvation) return;
+    rig.send(ControlAnswered{ask->worker, ask->generation, ask->question, ask->sequence, seen});
+}
+
 void work_a_hundred_times(CoreRig& rig, Duration run_time, std::uint64_t first = 1) {
     for (std::uint64_t id = first; id < first + 100; ++id) work(rig, id, run_time);
 }
@@ -64,10 +71,7 @@ TEST_CASE("work that seldom takes far longer is no loop, though it runs all the 
     while (rig.now - begin < 800ms)
         for (const Action& action : rig.pass_without_compute(10ms)) {
             CHECK_FALSE(std::holds_alternative<StartWorker>(action));
-            const auto* ask = std::get_if<AskControl>(&action);
-            if (ask == nullptr || ask->question != ControlQuestion::starvation) continue;
-            rig.send(ControlAnswered{ask->worker, ask->generation, ask->question, ask->sequence,
-                                     ThreadsSeen{.compute_ran = rig.now - begin}});
+            answer_starvation(rig, action, {.compute_ran = rig.now - begin});
         }
     CHECK(only<Complete>(rig.reply(sent)).code == Errc::ok);
 }
@@ -132,10 +136,7 @@ TEST_CASE("a silent worker whose threads wait for a processor is kept, for ping_
         for (const TimePoint end = rig.now + duration; rig.now < end;)
             for (const Action& action : rig.pass(10ms)) {
                 actions.push_back(action);
-                const auto* ask = std::get_if<AskControl>(&action);
-                if (ask == nullptr || ask->question != ControlQuestion::starvation) continue;
-                rig.send(ControlAnswered{ask->worker, ask->generation, ask->question, ask->sequence,
-                                         ThreadsSeen{.does_any_wait = true}});
+                answer_starvation(rig, action, {.does_any_wait = true});
             }
         return actions;
     };

@@ -95,11 +95,12 @@ inline bool ends_browser(everpool::Fault fault, everpool::BrowserType engine) {
     case browser_kill:
     case browser_stop:
     case all_browsers_kill: return true;
-    // Firefox has no part that carries the connections but the browser itself.
+    // Firefox has no part that carries the connections but the browser itself. A WebDriver session
+    // of WebKitGTK is gone with it, as with its page's process; a page that merely hangs, or has
+    // lost its connections, is reloaded or replaced in the same session.
     case network_service_kill:
-    case network_service_stop: return engine == BrowserType::firefox;
-    // A WebDriver session of WebKitGTK is gone with its page's process; a page that merely hangs,
-    // or has lost its connections, is reloaded or replaced in the same session.
+    case network_service_stop:
+        return engine == BrowserType::firefox || engine == BrowserType::webkit;
     case renderer_kill:
     case page_crash: return engine == BrowserType::webkit;
     default: return false;

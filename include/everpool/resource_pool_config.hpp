@@ -138,14 +138,15 @@ struct ResourcePoolConfig {
     /// never; range 10 ms to 24 h. Models without a WarmUp::answer are passed over.
     Duration canary_interval{std::chrono::seconds{60}};
 
-    /// The first restart is immediate; the n-th after it waits a random time of up to
-    /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s;
-    /// ranges 1 ms to 1 h, and restart_delay_min to 24 h.
+    /// The first restart has no delay; the n-th after it waits a random time of up to
+    /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s; ranges 1 ms
+    /// to 1 h, and restart_delay_min to 24 h. A browser is started 50 ms after the one before it
+    /// was lost at the soonest, in which those who answer in its place have the processors.
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// A worker that has worked for so long before it failed begins anew: its next restart is
-    /// immediate, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0:
+    /// the first, and its recoveries so far are forgotten. Default 60 s; range 0 to 24 h; 0:
     /// always.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 

@@ -55,10 +55,15 @@ constexpr bool needs_process(Fault fault) noexcept {
            fault != Fault::gpu_hang;
 }
 
-/// Chromium's family has these two as processes of their own; others do their work elsewhere.
+/// Which have this as a process of its own; others do its work elsewhere.
 constexpr bool has_part(BrowserType type, io::BrowserPart part) noexcept {
-    return part == io::BrowserPart::browser || part == io::BrowserPart::page ||
-           is_chromium_family(type);
+    switch (part) {
+    case io::BrowserPart::gpu: return is_chromium_family(type);
+    case io::BrowserPart::network: return engine_of(type) != BrowserEngine::gecko;
+    case io::BrowserPart::browser:
+    case io::BrowserPart::page: break;
+    }
+    return true;
 }
 
 } // namespace everpool::facade

@@ -181,7 +181,8 @@ void PoolDriver::on_launched(WorkerId id) {
     scribe_->launched(id, worker.version(), io::identity_of(worker.process_id()));
 }
 
-/// Before the actions are performed. At level critical the step may have to wait for the disk.
+/// Before the actions are performed, unless all of them are dispatches. At level critical the step
+/// may have to wait for the disk.
 void PoolDriver::write_down() {
     if (!scribe_->must_wait(actions_)) return scribe_->write(actions_, now());
     const std::uint64_t ticket = held_.open();

@@ -1,10 +1,11 @@
 // Everpool facade: writes down what a pool does, as transactions of the state.
 // SPDX-License-Identifier: BSL-1.0
 //
-// The pool's driver shows it the actions of each step before they are performed, so that what is
-// done has been written down first: one step of the core is one transaction. What the core does not
-// say (a process was launched, which provider a model got) the driver tells in between; it goes
-// into the transaction that comes next.
+// The pool's driver shows it the actions of each step before they are performed, so that what
+// anybody is told has been written down first: one step of the core is one transaction. A step that
+// only gives operations to workers comes right after it was performed. What the core does not say
+// (a process was launched, which provider a model got) the driver tells in between; it goes into
+// the transaction that comes next.
 //
 // A lost worker in one transaction: what ran there is finished or queued anew first, then the
 // browser is lost, then the operations are given to other workers. So the rules of the state hold
@@ -109,8 +110,9 @@ public:
 
     /// Must this step's operations wait until it is durable? Only at level critical.
     [[nodiscard]] bool must_wait(const core::Actions& actions) const noexcept;
-    /// Writes down what is about to be done. `when_durable` is called if it is given: with the
-    /// disk's error, or invalid_transaction. Inside this very call if there is nothing to wait for.
+    /// Writes down what is about to be done, or has just been given to workers. `when_durable` is
+    /// called if it is given: with the disk's error, or invalid_transaction. Inside this very call
+    /// if there is nothing to wait for.
     void write(const core::Actions& actions, TimePoint now, WhenDone when_durable = {});
     /// The pool ends without its core: all that is under way is cancelled, all browsers stopped.
     void end_all();

@@ -129,6 +129,7 @@ private:
 
     void launch();
     void open_page();
+    void follow_page();
     [[nodiscard]] error_code sabotage(io::BrowserOptions& options);
     [[nodiscard]] bool has_browser() const noexcept { return life_ != nullptr; }
     [[nodiscard]] io::Browser& browser() const noexcept; ///< \pre has_browser()
@@ -138,6 +139,7 @@ private:
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();
     void restart_compute();
+    void fail_start(const char* why);
     void start_failed(error_code ec, Diagnostics diagnostics);
     void lost(core::LossCause cause, FailureEvidence evidence);
     [[nodiscard]] bool has_lost_its_gpu();

@@ -1,5 +1,6 @@
 // Everpool facade: a worker's models, each loaded and warmed up by a question and its answer.
 // SPDX-License-Identifier: BSL-1.0
+#include "everpool/browser/fallback_order.hpp"
 #include "facade/warm_up_check.hpp"
 #include "facade/worker_driver.hpp"
 
@@ -25,10 +26,10 @@ void WorkerDriver::load_model(ModelId model) {
 
 /// In the order of preference, but for one that was in use when a previous host died.
 std::vector<Provider> WorkerDriver::providers_of(const ModelSpec& model) const {
-    std::vector<Provider> out = model.providers;
-    // The last one is kept in any case.
-    const auto skipped = std::min<std::size_t>(form_.providers_skipped, out.size() - 1);
-    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(skipped));
+    std::vector<Provider> offered{Provider::wasm};
+    if (capabilities_.webgpu.available) offered.push_back(Provider::webgpu);
+    if (capabilities_.webnn.available) offered.push_back(Provider::webnn);
+    auto out = browser::providers_after(form_.provider_turns, model.providers, offered);
     const auto preferred = preferred_.find(model.name);
     if (generation_ != Generation{1} || preferred == preferred_.end()) return out;
     const auto at = std::find(out.begin(), out.end(), preferred->second);

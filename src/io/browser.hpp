@@ -106,6 +106,10 @@ public:
     virtual void async_execute(PageId page, PageThread thread, std::string script,
                                Handler handler) = 0;
 
+    /// The page's compute thread has connected, so that it can be seen which process the page is
+    /// in: where the engine's own word of the page's death is late, it is waited for no longer.
+    virtual void follow_page(const PageId& page) = 0;
+
     /// The processes of that part; empty if there is none, or before launch and after exit.
     [[nodiscard]] virtual std::vector<int> processes(BrowserPart part) const = 0;
 
@@ -130,6 +134,8 @@ public:
 /// What make_browser() gives out an owner of. It is shared with its own pending callbacks.
 class AbandonableBrowser : public Browser {
 public:
+    /// Most engines are told of a page's death, or need not be told to look.
+    void follow_page(const PageId&) override {}
     /// No callbacks any more; what there is of it is ended and its directory removed now.
     virtual void abandon() noexcept = 0;
 };

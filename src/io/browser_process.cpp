@@ -301,6 +301,7 @@ public:
                        Handler handler) override {
         process_->async_execute(std::move(page), thread, std::move(script), std::move(handler));
     }
+    void follow_page(const PageId& page) override { process_->follow_page(page); }
     std::vector<int> processes(BrowserPart part) const override {
         return process_->processes(part);
     }

@@ -67,6 +67,8 @@ protected:
 
     void launched(std::string version);
     void launch_failed(error_code cause, const std::string& why);
+    /// Once, and nothing after it. Not of a browser that has not been launched.
+    void tell_exit(int wait_status);
     /// The control channel is gone though the process may live: kills it.
     void control_lost();
     /// For a command when there is nobody to send it to. Never calls inside.
@@ -97,7 +99,6 @@ private:
     void start();
     void watch_for_death();
     void on_exit(int status);
-    void tell_exit(int status); ///< once, and nothing after it
     void fail_launch(Errc code, error_code cause, const std::string& why);
     void finish_launch(error_code ec, Diagnostics diagnostics);
     void settle(int rounds_left);

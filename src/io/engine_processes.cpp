@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/engine_processes.hpp"
 
+#include "io/linux/proc_file.hpp"
 #include "io/linux/process_group.hpp"
 
 #include <string>
@@ -16,10 +17,11 @@ bool is_of_chromium(const std::string& line, BrowserPart part) {
     return (line + ' ').find(mark) != std::string::npos;
 }
 
-/// Firefox names the kind last.
-bool is_of_firefox(const std::string& line, BrowserPart part) {
+/// Firefox names the kind last. One that has a site's page is named after that, which one that is
+/// kept ready for a page to come is not.
+bool is_of_firefox(int process, const std::string& line, BrowserPart part) {
     return part == BrowserPart::page && line.find("-contentproc") != std::string::npos &&
-           line.ends_with(" tab");
+           line.ends_with(" tab") && read_proc(process, "comm").starts_with("Isolated Web Co");
 }
 
 /// WebKit has a program for each kind.
@@ -37,7 +39,7 @@ std::vector<int> engine_processes(BrowserEngine engine, BrowserPart part, int gr
     std::erase_if(out, [&](int process) {
         const std::string line = command_line_of(process);
         switch (engine) {
-        case BrowserEngine::gecko: return !is_of_firefox(line, part);
+        case BrowserEngine::gecko: return !is_of_firefox(process, line, part);
         case BrowserEngine::webkit: return !is_of_webkit(line, part);
         case BrowserEngine::chromium: break;
         }

@@ -6,7 +6,6 @@
 #include "io/bidi_questions.hpp"
 #include "io/engine_processes.hpp"
 #include "io/json_text.hpp"
-#include "io/linux/proc_file.hpp"
 
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
@@ -30,9 +29,6 @@ namespace {
 constexpr std::size_t line_bytes_max = 4096;
 /// It shows its page of a crash within 60 ms, on a busy machine within half a second.
 constexpr std::chrono::seconds revival_patience{3};
-
-/// A content process that has been given a site is named after that.
-bool is_of_a_site(int process) { return read_proc(process, "comm").starts_with("Isolated Web Co"); }
 
 } // namespace
 
@@ -213,11 +209,9 @@ std::vector<int> Firefox::processes(BrowserPart part) const {
     return engine_processes(BrowserEngine::gecko, part, process_id());
 }
 
-/// A page has a process for its site, which its threads' names tell from one that is kept ready for
-/// a page to come. Which page is where is not told, so that nothing is concluded of several.
+/// Which page is in which process is not told, so that nothing is concluded of several.
 void Firefox::follow_content_process(const PageId& page) {
-    std::vector<int> candidates = processes(BrowserPart::page);
-    std::erase_if(candidates, [](int process) { return !is_of_a_site(process); });
+    const std::vector<int> candidates = processes(BrowserPart::page);
     if (pages_.size() != 1 || candidates.size() != 1) return stop_following();
     if (candidates.front() == content_process_) return;
     content_process_ = candidates.front();

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/webdriver_browser.hpp"
 
+#include "everpool/browser/answering_threads.hpp"
 #include "io/engine_processes.hpp"
+#include "io/linux/named_threads.hpp"
 #include "io/linux/process_group.hpp"
 #include "io/virtual_display.hpp"
 #include "io/webdriver_capabilities.hpp"
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace everpool::io {
 
@@ -18,6 +24,9 @@ namespace {
 
 /// Drivers listen within 40 ms; some do not say so.
 constexpr std::chrono::milliseconds port_pause{5};
+/// The driver starts its browser within some milliseconds. If there is none for 3 s, there was one.
+constexpr std::chrono::milliseconds browser_pause{20};
+constexpr int looks_in_vain_max = 150;
 /// We know of a page process's end before its browser does (12 to 80 ms), so we ask more than once.
 constexpr std::chrono::milliseconds look_pause{150};
 constexpr int looks_max = 4;
@@ -66,23 +75,63 @@ void WebDriverBrowser::begin_session(unsigned short port) {
                       if (const auto self = weak.lock())
                           self->on_begun(ec, diagnostics, std::move(version));
                   });
+    if (options().spec.type != BrowserType::webkit) return;
+    without_browser_ = members_of_group(process_id());
+    looks_in_vain_ = 0;
+    await_browser();
 }
 
 void WebDriverBrowser::on_begun(error_code ec, const Diagnostics& diagnostics,
                                 std::string version) {
     if (is_cut_) return;
     if (ec) return launch_failed(ec, "does not begin a session: " + diagnostics.text());
-    if (const auto found = processes(BrowserPart::browser); !found.empty())
-        browser_watch_.emplace(strand(), found.front(), process_id(),
-                               [weak = weak_self<WebDriverBrowser>()] {
-                                   // The driver would wait for the next session.
-                                   if (const auto self = weak.lock()) self->control_lost();
-                               });
+    has_begun_ = true;
+    if (!browser_watch_) (void)watch_browser();
     launched(std::move(version));
+}
+
+/// \return whether it is there
+bool WebDriverBrowser::watch_browser() {
+    const std::vector<int> found = processes(BrowserPart::browser);
+    if (found.empty()) return false;
+    browser_watch_.emplace(strand(), found.front(), process_id(),
+                           [weak = weak_self<WebDriverBrowser>(), browser = found.front()] {
+                               if (const auto self = weak.lock())
+                                   self->on_browser_died(wait_status_of(browser));
+                           });
+    return true;
+}
+
+/// WebKitWebDriver waits for ever for a browser that dies while the session begins. Others say why.
+void WebDriverBrowser::await_browser() {
+    if (process_id() == 0 || is_closing() || is_cut_ || has_begun_ || watch_browser()) return;
+    // It may be something else before it is itself, but something of it is there and alive.
+    const bool is_anything_there =
+        std::ranges::any_of(members_of_group(process_id()), [this](int process) {
+            return std::ranges::find(without_browser_, process) == without_browser_.end() &&
+                   !command_line_of(process).empty();
+        });
+    looks_in_vain_ = is_anything_there ? 0 : looks_in_vain_ + 1;
+    if (looks_in_vain_ > looks_in_vain_max) return on_browser_died(0);
+    browser_timer_.expires_after(browser_pause);
+    browser_timer_.async_wait([weak = weak_self<WebDriverBrowser>()](error_code ec) {
+        if (const auto self = weak.lock(); self && !ec) self->await_browser();
+    });
+}
+
+/// The driver would wait for the next session. What else ends now ends because of it.
+void WebDriverBrowser::on_browser_died(int wait_status) {
+    is_cut_ = true;
+    look_timer_.cancel();
+    page_watches_.clear();
+    if (!has_begun_) return launch_failed(Errc::worker_lost, "ended before its session had begun");
+    control_lost();
+    tell_exit(wait_status);
 }
 
 void WebDriverBrowser::async_open_page(std::string url, PageHandler handler) {
     if (!pages_ || is_cut_) return complete_as_lost(std::move(handler), PageId());
+    computing_process_ = 0;
     pages_->open(std::move(url),
                  [weak = weak_self<WebDriverBrowser>(), handler = std::move(handler)](
                      error_code ec, Diagnostics diagnostics, PageId page) {
@@ -93,11 +142,13 @@ void WebDriverBrowser::async_open_page(std::string url, PageHandler handler) {
 
 void WebDriverBrowser::async_close_page(PageId page, Handler handler) {
     if (!pages_ || is_cut_) return complete_as_lost(std::move(handler));
+    computing_process_ = 0;
     pages_->close(std::move(page), std::move(handler));
 }
 
 void WebDriverBrowser::async_reload_page(PageId page, std::string url, Handler handler) {
     if (!pages_ || is_cut_) return complete_as_lost(std::move(handler));
+    computing_process_ = 0;
     pages_->navigate(std::move(page), std::move(url),
                      [weak = weak_self<WebDriverBrowser>(),
                       handler = std::move(handler)](error_code ec, Diagnostics diagnostics) {
@@ -139,12 +190,35 @@ void WebDriverBrowser::watch_pages() {
         if (page_watches_.contains(process)) continue;
         page_watches_.try_emplace(process, strand(), process, process_id(),
                                   [weak = weak_self<WebDriverBrowser>(), process] {
-                                      const auto self = weak.lock();
-                                      if (!self) return;
-                                      self->page_watches_.erase(process);
-                                      self->examine(looks_max);
+                                      if (const auto self = weak.lock())
+                                          self->on_page_process_died(process);
                                   });
     }
+}
+
+void WebDriverBrowser::follow_page(const PageId&) {
+    // The others' sessions go on without a page, so that there is time to ask.
+    if (!pages_ || is_cut_ || engine_of(options().spec.type) != BrowserEngine::webkit) return;
+    watch_pages();
+    const std::string_view name = browser::compute_thread(BrowserEngine::webkit);
+    std::vector<int> computing = processes(BrowserPart::page);
+    std::erase_if(computing, [name](int process) { return !has_thread(process, name); });
+    computing_process_ = computing.size() == 1 ? computing.front() : 0;
+}
+
+void WebDriverBrowser::on_page_process_died(int process) {
+    page_watches_.erase(process);
+    const bool is_of_followed = process == computing_process_;
+    if (is_of_followed) computing_process_ = 0;
+    if (!pages_ || is_cut_ || is_closing()) return;
+    const std::vector<int> browsers = processes(BrowserPart::browser);
+    if (browser_watch_ && (browsers.empty() || is_dying(browsers.front()))) return; // that tells
+    // One that has ended by itself, or nobody knows how, may have been left by its page.
+    if (!is_of_followed || wait_status_of(process) == 0 || !pages_->has_one_page())
+        return examine(looks_max);
+    look_timer_.cancel();
+    pages_->lose_all("page process died");
+    pages_->cut(Errc::worker_lost);
 }
 
 void WebDriverBrowser::examine(int looks_left) {
@@ -179,6 +253,7 @@ void WebDriverBrowser::disconnect() {
     is_cut_ = true;
     port_timer_.cancel();
     look_timer_.cancel();
+    browser_timer_.cancel();
     browser_watch_.reset();
     page_watches_.clear();
     if (pages_) pages_->cut(Errc::worker_lost);
@@ -188,6 +263,7 @@ void WebDriverBrowser::forget() noexcept {
     is_cut_ = true;
     port_timer_.cancel();
     look_timer_.cancel();
+    browser_timer_.cancel();
     browser_watch_.reset();
     page_watches_.clear();
     if (pages_) pages_->forget();

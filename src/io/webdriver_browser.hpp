@@ -6,8 +6,10 @@
 //
 // Nobody tells here that a process has died, so the processes are watched: that of the browser,
 // whose end is the end of everything here, and those of the pages, whose end is a reason to ask the
-// driver which page is lost. WebKitWebDriver ends its session when a page's process dies; nothing
-// but a new browser helps then, and every command says so at once.
+// driver which page is lost. WebKitWebDriver ends its session when a page's process dies, 50 to 80
+// ms after that; nothing but a new browser helps then, and every command says so at once. So if the
+// process that was killed is known to be that of the only page, because the page computes there,
+// the driver is not asked, and the session is taken to be over.
 #pragma once
 
 #include "io/browser_process.hpp"
@@ -37,7 +39,8 @@ public:
                      BrowserListener& listener)
         : BrowserProcess(strand, std::move(options), listener),
           port_timer_(strand),
-          look_timer_(strand) {}
+          look_timer_(strand),
+          browser_timer_(strand) {}
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
@@ -46,6 +49,7 @@ public:
     void async_ask_page(PageId page, Handler handler) override;
     void async_execute(PageId page, PageThread thread, std::string script,
                        Handler handler) override;
+    void follow_page(const PageId& page) override;
     [[nodiscard]] std::vector<int> processes(BrowserPart part) const override;
     void crash_page(const PageId& page) override;
 
@@ -62,14 +66,23 @@ private:
     void find_port();
     void begin_session(unsigned short port);
     void on_begun(error_code ec, const Diagnostics& diagnostics, std::string version);
+    bool watch_browser();
+    void await_browser();
+    void on_browser_died(int wait_status);
     void watch_pages();
+    void on_page_process_died(int process);
     void examine(int looks_left);
 
-    boost::asio::steady_timer port_timer_, look_timer_;
+    boost::asio::steady_timer port_timer_, look_timer_, browser_timer_;
     std::shared_ptr<WebDriverPages> pages_; ///< null until the driver listens
+    bool has_begun_{false}; ///< its session
     bool is_cut_{false};
+    std::vector<int> without_browser_; ///< of the group, before the session was asked for
+    int looks_in_vain_{0};
     std::optional<ProcessWatch> browser_watch_;
     std::map<int, ProcessWatch> page_watches_; ///< by process
+    /// The only process with a page that computes. 0: not known, or not since pages have changed.
+    int computing_process_{0};
 };
 
 /// The driver's program for `spec`, or browser_not_found with a diagnostic that says what is

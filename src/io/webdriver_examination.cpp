@@ -30,8 +30,7 @@ void WebDriverPages::examine() {
             if (!self) return;
             if (!ec) return self->lose_missing(handles);
             if (ec == Errc::worker_unresponsive) return; // the questions of others will find it
-            const auto pages = self->pages_;
-            for (const auto& [id, page] : pages) self->lose(id, reason_of(why));
+            self->lose_all(reason_of(why));
         },
         Lane::browser_questions);
 }
@@ -93,6 +92,11 @@ void WebDriverPages::lose(const PageId& page, const std::string& reason) {
     const auto found = pages_.find(page);
     if (found == pages_.end() || !std::exchange(found->second.is_end_news, false)) return;
     if (on_lost_) on_lost_(page, reason);
+}
+
+void WebDriverPages::lose_all(const std::string& reason) {
+    const auto pages = pages_;
+    for (const auto& [id, page] : pages) lose(id, reason);
 }
 
 void WebDriverPages::crash(PageId page) {

@@ -68,6 +68,12 @@ public:
 
     /// Something of the browser has ended: looks which pages are lost, and tells.
     void examine();
+    /// One is open, and neither being closed nor told to be lost.
+    [[nodiscard]] bool has_one_page() const noexcept {
+        return pages_.size() == 1 && pages_.begin()->second.is_end_news;
+    }
+    /// It is known without any look that no page is left: tells that.
+    void lose_all(const std::string& reason);
     /// Has a page of Chromium crash, by Chromium's own page for it.
     void crash(PageId page);
 

@@ -1,5 +1,6 @@
 // Real browsers behind their door: started, controlled, crashed, killed, closed, and gone.
 // SPDX-License-Identifier: BSL-1.0
+#include "io/linux/process_group.hpp"
 #include "support/browser_rig.hpp"
 #include "support/catch.hpp"
 
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -165,6 +167,33 @@ TEST_CASE("a page whose hung process is killed and that is loaded anew at once i
     CHECK_FALSE(rig.close_page(page).ec);
     CHECK(rig.crashes.size() == 2);
     CHECK(rig.exits.empty());
+}
+
+TEST_CASE("a process that Firefox keeps ready for a page to come is no page's") {
+    BrowserRig rig(options_of(BrowserType::firefox));
+    require_launched(rig);
+    const io::PageId page = rig.open_worker_page();
+    const std::vector<int> own = rig.browser().processes(io::BrowserPart::page);
+    REQUIRE(own.size() == 1);
+    const auto others = [&] {
+        std::vector<int> out = io::members_of_group(rig.browser().process_id());
+        std::erase_if(out, [&](int process) {
+            return process == own[0] || !io::command_line_of(process).ends_with(" tab");
+        });
+        return out;
+    };
+    const std::vector<int> before = others();
+    int kept_ready = 0;
+    rig.poll_until([&] { // made 5 s after the page
+        for (const int process : others())
+            if (std::ranges::find(before, process) == before.end()) kept_ready = process;
+        return kept_ready != 0;
+    });
+    CHECK(rig.browser().processes(io::BrowserPart::page) == own);
+    REQUIRE(::kill(kept_ready, SIGKILL) == 0);
+    CHECK_FALSE(rig.reload_worker_page(page).ec);
+    CHECK(rig.browser().processes(io::BrowserPart::page) == own);
+    CHECK(rig.crashes.empty());
 }
 
 TEST_CASE("a page that closes itself is told, one that is closed is not") {

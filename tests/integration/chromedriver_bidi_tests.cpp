@@ -32,6 +32,7 @@ TEST_CASE("over BiDi all else answers while a page hangs") {
     const io::PageId page = rig.open_worker_page();
     const io::PageId other = rig.open_worker_page();
     CHECK_FALSE(execute(rig, page, io::PageThread::main, "for (;;);"));
+    rig.run_until([&] { return ask_page(rig, page) == Errc::worker_unresponsive; });
     bool is_answered = false;
     rig.browser().async_ask_page(page, [&](error_code ec, const Diagnostics&) {
         CHECK(ec == Errc::worker_unresponsive);

@@ -1,5 +1,6 @@
 // Real browsers behind WebDriver: one that is started here, and one at somebody else's endpoint.
 // SPDX-License-Identifier: BSL-1.0
+#include "io/linux/named_threads.hpp"
 #include "support/browser_rig.hpp"
 #include "support/catch.hpp"
 #include "support/driver_process.hpp"
@@ -15,6 +16,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 using namespace everpool;
 using namespace everpool::tests;
@@ -109,6 +111,32 @@ TEST_CASE("a page's crash is told once, with its name") {
     CHECK(rig.has_left_nothing());
 }
 
+TEST_CASE("a WebKit's page whose process is killed is told of without the driver") {
+    const auto options = options_of("WebKit");
+    if (!options) return;
+    const bool is_page_first = GENERATE(true, false);
+    CAPTURE(is_page_first);
+    BrowserRig rig(*options);
+    require_launched(rig);
+    const io::PageId page = rig.open_worker_page();
+    rig.browser().follow_page(page);
+    // The session began with a page of another process, which is kept.
+    std::vector<int> processes = rig.browser().processes(io::BrowserPart::page);
+    std::ranges::partition(processes, [&](int process) {
+        return io::has_thread(process, "WebCore: Worker") == is_page_first;
+    });
+    REQUIRE(processes.size() == 2);
+    for (const int process : processes) REQUIRE(::kill(process, SIGKILL) == 0);
+    rig.run_until([&] { return !rig.crashes.empty(); });
+    CHECK(rig.crashes[0].page == page);
+    CHECK(rig.crashes[0].reason == "page process died");
+    CHECK(rig.open("about:blank").ec == Errc::worker_lost); // nor is the session waited for
+    CHECK(rig.exits.empty());
+    rig.close(true);
+    CHECK(rig.crashes.size() == 1);
+    CHECK(rig.has_left_nothing());
+}
+
 TEST_CASE("a page whose main thread never comes back leaves the browser answering") {
     auto options = any_started_browser();
     if (!options) return;
@@ -162,6 +190,30 @@ TEST_CASE("the death of a browser, or of its driver, is an event, and takes the 
     rig.close(true);
     CHECK(rig.has_left_nothing());
     CHECK(rig.exits.size() == 1);
+}
+
+TEST_CASE("a browser that dies while its session begins is not waited for") {
+    const auto options = any_started_browser();
+    if (!options) return;
+    BrowserRig rig(*options);
+    std::optional<BrowserRig::Done> done;
+    rig.browser().async_launch([&](error_code ec, Diagnostics diagnostics) {
+        done = BrowserRig::Done{ec, std::move(diagnostics), {}};
+    });
+    std::vector<int> browsers;
+    rig.poll_until([&] {
+        browsers = rig.browser().processes(io::BrowserPart::browser);
+        return !browsers.empty();
+    });
+    REQUIRE(::kill(browsers[0], SIGKILL) == 0);
+    rig.run_until([&] { return done.has_value(); });
+    CHECK(done->ec == Errc::browser_launch_failed);
+    INFO(done->diagnostics.text());
+    CHECK(done->diagnostics.message.find(is_webkit(*options) ? "ended before its session had begun"
+                                                             : "does not begin a session") !=
+          std::string::npos);
+    rig.close(true);
+    CHECK(rig.has_left_nothing());
 }
 
 TEST_CASE("a browser behind a driver may be closed while it starts, and destroyed at any time") {

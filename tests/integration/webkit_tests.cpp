@@ -128,6 +128,10 @@ TEST_CASE("a WebKit whose page crashes comes back with a new browser, and loses 
     test.start();
     const int before = test.pool().snapshot().workers.at(0).process_id;
     run_through(test, mlp, [&] { test.pool().crash_page(WorkerId{0}); });
+    const PoolEvent lost =
+        test.wait_for([](const PoolEvent& event) { return event.kind == Kind::worker_lost; });
+    REQUIRE(lost.failure);
+    CHECK(lost.failure->message.find("page process died") != std::string::npos); // not the driver's
     (void)test.wait_for(is_back);
     CHECK(test.pool().snapshot().workers.at(0).process_id != before);
     run_through(test, mlp, [] {});
@@ -149,6 +153,14 @@ TEST_CASE("a WebKit that is killed comes back, and leaves nothing in the end") {
         REQUIRE(browsers.size() == 1);
         run_through(test, mlp, [&] { REQUIRE(::kill(browsers[0], SIGKILL) == 0); });
         (void)test.wait_for(is_back);
+        // Its page dies with it, and that is not what is told. (Its connections may be first.)
+        const PoolEvent lost =
+            test.wait_for([](const PoolEvent& event) { return event.kind == Kind::worker_lost; });
+        CHECK(lost.detail != "page_crashed");
+        const auto recoveries = RecoveryManager{test.pool()}.snapshot().last;
+        REQUIRE(recoveries.size() == 1);
+        CHECK(recoveries[0].cause == "process_exited");
+        CHECK(recoveries[0].path.back().rung == RecoveryRung::restart_browser);
         processes = processes_of(common_directory());
         REQUIRE_FALSE(processes.empty());
         run_through(test, mlp, [] {});

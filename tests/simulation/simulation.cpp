@@ -61,11 +61,16 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
     host_ = std::make_unique<FakeHost>(habits, *surroundings_);
 }
 
+BrowserType Simulation::any_browser_type() {
+    return static_cast<BrowserType>(
+        world_.between(0, static_cast<std::uint64_t>(BrowserType::webkit)));
+}
+
 CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     CoreConfig config;
     config.worker_browsers.resize(world_.between(1, 5));
     for (BrowserType& type : config.worker_browsers)
-        type = static_cast<BrowserType>(world_.between(0, 3));
+        type = any_browser_type();
     // Where there are standbys, at least one worker is none.
     const auto others = static_cast<std::uint32_t>(config.worker_browsers.size() - 1);
     if (world_.chance(1, 3))
@@ -97,13 +102,14 @@ CoreConfig Simulation::draw_config(std::uint32_t model_count) {
         for (auto& alternatives : config.worker_alternatives) {
             alternatives.resize(world_.between(0, 3));
             for (WorkerAlternative& other : alternatives)
-                other = {.type = static_cast<BrowserType>(world_.between(0, 3)),
+                other = {.type = any_browser_type(),
                          .machine = static_cast<std::uint8_t>(world_.between(0, 2))};
         }
     }
     config.restart_intensity = static_cast<std::uint32_t>(world_.between(1, 8));
     config.restart_period = world_.between(Duration(0s), Duration(2min));
     config.restart_healthy_after = world_.between(Duration(0s), Duration(90s));
+    if (world_.chance(1, 2)) config.launch_pause = world_.between(Duration(0s), Duration(500ms));
     strategy_ = world_.chance(1, 2) ? RecoveryStrategy::progressive
                                     : static_cast<RecoveryStrategy>(world_.between(0, 2));
     if (world_.chance(1, 4)) {

@@ -61,6 +61,7 @@ private:
     /// How the faults end.
     enum class Ending : std::uint8_t { recovery, drain, stop };
 
+    [[nodiscard]] BrowserType any_browser_type();
     [[nodiscard]] core::CoreConfig draw_config(std::uint32_t model_count);
     [[nodiscard]] Duration recovery_max() const;
     [[nodiscard]] RecoveryRung highest_rung(std::uint32_t worker) const;

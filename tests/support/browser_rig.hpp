@@ -59,6 +59,16 @@ public:
         REQUIRE(tests::run_until(context_, is_true, std::chrono::seconds{60}));
     }
 
+    /// The same, of what no event tells.
+    template <class Condition>
+    void poll_until(Condition is_true) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+        context_.restart();
+        while (!is_true() && std::chrono::steady_clock::now() < end)
+            context_.run_one_for(std::chrono::milliseconds{10});
+        REQUIRE(is_true());
+    }
+
     Done launch() {
         std::optional<Done> done;
         browser_->async_launch(into(done));

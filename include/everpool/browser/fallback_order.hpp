@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <vector>
@@ -26,9 +27,6 @@ inline constexpr std::array vision_fallback{BrowserType::chrome, BrowserType::ed
                                             BrowserType::firefox};
 /// Of multimodal models, and of those that nobody knows anything about.
 inline constexpr std::array general_fallback = vision_fallback;
-
-/// WASM runs everywhere and is the slowest; WebNN needs a backend that many builds do not have.
-inline constexpr std::array provider_fallback{Provider::webgpu, Provider::webnn, Provider::wasm};
 
 constexpr std::span<const BrowserType> fallback_order_of(ModelFamily family) noexcept {
     switch (family) {
@@ -72,15 +70,20 @@ fallbacks_among(ModelFamily family, std::span<const BrowserType> available) {
     return std::nullopt;
 }
 
-/// The next provider that the model may use after `failed`; empty after the last.
-[[nodiscard]] inline std::optional<Provider> provider_after(Provider failed,
-                                                            std::span<const Provider> allowed) {
-    const auto at = std::find(provider_fallback.begin(), provider_fallback.end(), failed);
-    if (at == provider_fallback.end()) return std::nullopt;
-    const auto next = std::find_if(at + 1, provider_fallback.end(), [&](Provider provider) {
-        return std::find(allowed.begin(), allowed.end(), provider) != allowed.end();
-    });
-    return next == provider_fallback.end() ? std::nullopt : std::optional(*next);
+/// What to try of `wanted`, in this order, when recovery has turned to another provider `turns`
+/// times. A turn leaves one out that would have been tried, and so not what the browser does not
+/// have anyway (`offered`). The last one that it has is never left out.
+[[nodiscard]] inline std::vector<Provider> providers_after(std::size_t turns,
+                                                           std::span<const Provider> wanted,
+                                                           std::span<const Provider> offered) {
+    std::vector<Provider> out;
+    for (const Provider provider : wanted)
+        if (std::find(offered.begin(), offered.end(), provider) != offered.end())
+            out.push_back(provider);
+    const std::size_t left_out = out.empty() ? 0 : std::min(turns, out.size() - 1);
+    if (left_out == 0) return {wanted.begin(), wanted.end()};
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(left_out));
+    return out;
 }
 
 } // namespace everpool::browser

@@ -241,7 +241,7 @@ inline constexpr ProfileEntry profile_entries[] = {
      .category = detail::Category::memory,
      .name = "dom.ipc.processPrelaunch.enabled",
      .value = "false",
-     .effect = "no process waits for a page that never comes"},
+     .effect = "no process is kept ready for a page whose own dies"},
     {.engine = detail::gecko,
      .category = detail::Category::memory,
      .attempt_from = 2,
@@ -325,7 +325,10 @@ inline constexpr ProfileEntry profile_entries[] = {
 [[nodiscard]] constexpr bool is_always_set(const ProfileEntry& entry) noexcept {
     if (entry.engine == BrowserEngine::gecko)
         return std::any_of(std::begin(firefox_preferences), std::end(firefox_preferences),
-                           [&](const auto& preference) { return preference.first == entry.name; });
+                           [&](const auto& preference) {
+                               return preference.first == entry.name &&
+                                      preference.second == entry.value;
+                           });
     if (entry.engine != BrowserEngine::chromium) return false;
     return std::any_of(
         std::begin(chromium_flags), std::end(chromium_flags),

@@ -20,7 +20,7 @@ namespace everpool::core {
 struct WorkerForm {
     std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
     std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for `adjusted_for`
-    std::uint8_t providers_skipped{0}; ///< of each model's list; the last one is never skipped
+    std::uint8_t provider_turns{0}; ///< to another one, see browser::providers_after()
     /// It stays so, whatever failure comes after.
     BrowserFailureCategory adjusted_for{BrowserFailureCategory::unknown};
     friend bool operator==(const WorkerForm&, const WorkerForm&) = default;

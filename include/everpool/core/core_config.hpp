@@ -127,8 +127,13 @@ struct CoreConfig {
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
-    /// A worker that was ready for this long before it failed starts over with an immediate
-    /// restart. 0: every time. Not negative.
+    /// A worker's browser is started this long after the one before it was lost at the soonest: the
+    /// end of the one and the start of the other take processors from those who answer meanwhile.
+    /// Not negative.
+    Duration launch_pause{};
+
+    /// A worker that was ready for this long before it failed starts over without a delay. 0: every
+    /// time. Not negative.
     Duration restart_healthy_after{std::chrono::seconds{60}};
 
     /// From the begin of a rung that keeps the browser to the last warm-up. It is worth less time
@@ -219,6 +224,7 @@ inline void check_core_config(const CoreConfig& config) {
                config.canary_interval <= std::chrono::hours{24}),
           "canary_interval must be 0, or 10 ms to 24 h");
     check(config.restart_delay_min > Duration{}, "restart_delay_min must be positive");
+    check(config.launch_pause >= Duration{}, "launch_pause must not be negative");
     check(config.restart_delay_max >= config.restart_delay_min,
           "restart_delay_max must be at least restart_delay_min");
     check(config.restart_healthy_after >= Duration{}, "restart_healthy_after must not be negative");

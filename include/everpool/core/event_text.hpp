@@ -228,7 +228,7 @@ inline std::string text_of(const StartWorker& action) {
         .field("cause", action.cause)
         .field("browser", form.browser)
         .field("adjustment", form.adjustment)
-        .field("providers_skipped", form.providers_skipped);
+        .field("provider_turns", form.provider_turns);
     if (!action.like.is_none()) line.field("like", action.like);
     return line.take();
 }

@@ -92,6 +92,7 @@ public:
           start_timeout_(config.start_timeout),
           page_start_timeout_(std::min(config.page_start_timeout, config.start_timeout)),
           healthy_after_(config.restart_healthy_after),
+          launch_pause_(config.launch_pause),
           intensity_(config.restart_intensity, config.restart_period),
           start_count_max_(config.restart_count_max),
           backoff_(config.restart_delay_min, config.restart_delay_max,
@@ -163,16 +164,17 @@ public:
         if (state_ == State::waiting) {
             // One failure, two signs of it: a page dies, then its browser.
             if (smallest_rung(cause) > ladder_.rung()) last_cause_ = cause;
-            ladder_.raise(cause);
+            deadline_ = std::max(deadline_, later(now, raise(cause)));
             return NextWorkerStep::nothing;
         }
         if (state_ == State::launching && cause != LossCause::start_timed_out &&
             smallest_rung(cause) > ladder_.rung()) {
             // The failure that is being recovered from was larger than it looked. Not a new one.
             last_cause_ = cause;
-            ladder_.raise(cause);
-            if (!is_held_) return launch(now);
+            const Duration pause = raise(cause);
+            if (!is_held_ && pause == Duration{}) return launch(now);
             state_ = State::waiting;
+            deadline_ = later(now, pause);
             return NextWorkerStep::nothing;
         }
         return fail(cause, Errc::browser_launch_failed, now, prng);
@@ -303,6 +305,13 @@ private:
         return state_ == State::preparing && model == model_;
     }
 
+    /// \return how long a launch has to wait for that
+    Duration raise(LossCause cause) noexcept {
+        const bool was_new = replaces_browser(ladder_.rung());
+        ladder_.raise(cause);
+        return replaces_browser(ladder_.rung()) && !was_new ? launch_pause_ : Duration{};
+    }
+
     NextWorkerStep launch(TimePoint now) {
         state_ = State::launching;
         ++generation_.value;
@@ -367,7 +376,8 @@ private:
             state_ = State::failed;
             return NextWorkerStep::give_up;
         }
-        const Duration delay = backoff_.next_delay(prng);
+        Duration delay = backoff_.next_delay(prng);
+        if (replaces_browser(ladder_.rung())) delay = std::max(delay, launch_pause_);
         // From the second failed start on it takes a wakeup, so that the fleet can hold it.
         if (delay == Duration{} && failed_starts_ < 2 && !is_held_) return launch(now);
         state_ = State::waiting;
@@ -378,7 +388,7 @@ private:
     WorkerShape shape_;
     Ladder ladder_;
     RungSet rungs_; ///< that the driver can carry out
-    Duration start_timeout_, page_start_timeout_, healthy_after_;
+    Duration start_timeout_, page_start_timeout_, healthy_after_, launch_pause_;
     RestartIntensity intensity_;
     std::uint32_t start_count_max_;
     Backoff backoff_;

@@ -55,8 +55,8 @@ public:
         case RecoveryRung::other_type:
         case RecoveryRung::other_machine: turn_to(other(form_, rung)); break;
         case RecoveryRung::other_provider:
-            form_.providers_skipped =
-                static_cast<std::uint8_t>((form_.providers_skipped + 1) % provider_count_max_);
+            form_.provider_turns =
+                static_cast<std::uint8_t>((form_.provider_turns + 1) % provider_count_max_);
             break;
         default: break;
         }

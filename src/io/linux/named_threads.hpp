@@ -1,4 +1,4 @@
-// Everpool doors, Linux: how long the threads of one name have run.
+// Everpool doors, Linux: the threads of one name, and how long they have run.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
@@ -11,6 +11,13 @@
 #include <vector>
 
 namespace everpool::io {
+
+/// One of this name that this process has at present.
+inline bool has_thread(int process, std::string_view name) {
+    return std::ranges::any_of(threads_of(process), [&](int thread) {
+        return state_of_thread(process, thread).name == name;
+    });
+}
 
 /// Those that were there when it was made; who comes later is not counted.
 class NamedThreads {

@@ -46,18 +46,6 @@ unsigned number_at(std::string_view stat, StatMember which) {
     return out;
 }
 
-/// Dead, or on the way there, of which nothing comes back: each of its threads is sent a SIGKILL,
-/// however it ends, and its first thread may be the last to hear of it. No browser ends its first
-/// thread alone.
-bool is_dying(int process) {
-    const std::string stat = read_stat(process);
-    if (stat.empty()) return false;   // its own end is watched; no descriptor left says nothing
-    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel
-    constexpr unsigned killed = 1U << (SIGKILL - 1);
-    return is_dead(stat) || (number_at(stat, flags_member) & exiting) != 0 ||
-           (number_at(stat, signal_member) & killed) != 0;
-}
-
 /// The threads of a process but its first, which is the last to be heard of; oldest first.
 std::vector<int> later_threads_of(int process) {
     std::vector<int> out = threads_of(process);
@@ -67,6 +55,17 @@ std::vector<int> later_threads_of(int process) {
 }
 
 } // namespace
+
+/// Each thread of a process is sent a SIGKILL, however that ends, and its first thread may be the
+/// last to hear of it. No browser ends its first thread alone.
+bool is_dying(int process) {
+    const std::string stat = read_stat(process);
+    if (stat.empty()) return false;
+    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel
+    constexpr unsigned killed = 1U << (SIGKILL - 1);
+    return is_dead(stat) || (number_at(stat, flags_member) & exiting) != 0 ||
+           (number_at(stat, signal_member) & killed) != 0;
+}
 
 class ProcessWatch::Watch : public std::enable_shared_from_this<Watch> {
 public:

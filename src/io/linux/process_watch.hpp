@@ -28,6 +28,9 @@ private:
     std::shared_ptr<Watch> watch_;
 };
 
+/// Dead and not reaped, or on the way there, of which nothing comes back. False if there is none.
+bool is_dying(int process);
+
 /// The wait status of a process that is dying or dead; 0 if it exited with 0, lives, or is nobody's
 /// business.
 int wait_status_of(int process);

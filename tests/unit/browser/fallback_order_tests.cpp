@@ -47,12 +47,20 @@ TEST_CASE("another browser takes over, or one of another engine") {
           std::nullopt);
 }
 
-TEST_CASE("providers fall back from WebGPU to WebNN to WASM, as far as the model may") {
+TEST_CASE("turning to another provider leaves out one that the browser has") {
     using P = Provider;
+    const std::vector<P> wanted{P::webnn, P::webgpu, P::wasm};
     const std::vector<P> all{P::wasm, P::webgpu, P::webnn};
-    CHECK(provider_after(P::webgpu, all) == P::webnn);
-    CHECK(provider_after(P::webnn, all) == P::wasm);
-    CHECK(provider_after(P::wasm, all) == std::nullopt);
-    CHECK(provider_after(P::webgpu, std::vector<P>{P::webgpu, P::wasm}) == P::wasm);
-    CHECK(provider_after(P::webgpu, std::vector<P>{P::webgpu}) == std::nullopt);
+    CHECK(providers_after(0, wanted, all) == wanted);
+    CHECK(providers_after(1, wanted, all) == std::vector<P>{P::webgpu, P::wasm});
+    CHECK(providers_after(2, wanted, all) == std::vector<P>{P::wasm});
+    CHECK(providers_after(3, wanted, all) == std::vector<P>{P::wasm});
+
+    // The page would not have taken WebNN, so it is WebGPU that has failed.
+    const std::vector<P> usual{P::webgpu, P::wasm};
+    CHECK(providers_after(0, wanted, usual) == wanted);
+    CHECK(providers_after(1, wanted, usual) == std::vector<P>{P::wasm});
+    CHECK(providers_after(2, wanted, usual) == std::vector<P>{P::wasm});
+    CHECK(providers_after(1, std::vector<P>{P::webnn}, usual) == std::vector<P>{P::webnn});
+    CHECK(providers_after(5, wanted, std::vector<P>{P::wasm}) == wanted);
 }

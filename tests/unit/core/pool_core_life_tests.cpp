@@ -267,6 +267,7 @@ TEST_CASE("a configuration out of range is refused with the member's name") {
     refused([](CoreConfig& c) { c.max_attempts = 0; });
     refused([](CoreConfig& c) { c.ping_interval = 0s; });
     refused([](CoreConfig& c) { c.restart_delay_max = c.restart_delay_min - 1ns; });
+    refused([](CoreConfig& c) { c.launch_pause = -1ns; });
     refused([](CoreConfig& c) { c.stop_timeout = -1s; });
     CoreConfig config;
     config.restart_count_max = 0;

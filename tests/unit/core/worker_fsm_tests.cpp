@@ -76,6 +76,44 @@ TEST_CASE("a worker that rejects a model is ready for the others, and stays so i
     CHECK(rig.fsm.has_rejected(ModelId{0}));
 }
 
+TEST_CASE("a browser is started in the place of another one after a pause, a page at once") {
+    CoreConfig config;
+    config.launch_pause = 50ms;
+    config.restart_healthy_after = 0s; // every recovery is the first
+    WorkerRig rig(config);
+    CHECK(rig.fsm.start(rig.now) == NextWorkerStep::launch); // the first one takes nobody's place
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.deadline() == rig.now + 50ms);
+    CHECK(rig.fsm.on_time(rig.now + 49ms) == NextWorkerStep::nothing);
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::nothing); // of the same end
+    CHECK(rig.fsm.on_time(rig.now + 50ms) == NextWorkerStep::launch);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+
+    // The page is heard of first.
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch);
+    rig.now += 5ms;
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
+    CHECK(rig.fsm.deadline() == rig.now + 50ms);
+    CHECK(rig.fsm.on_time(rig.now + 50ms) == NextWorkerStep::launch);
+}
+
+TEST_CASE("a worker that is stopped in the pause before its launch is not launched") {
+    CoreConfig config;
+    config.launch_pause = 50ms;
+    WorkerRig rig(config);
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.stop() == NextWorkerStep::close);
+    CHECK(rig.fsm.on_time(rig.now + 1h) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.state() == State::stopping);
+}
+
 TEST_CASE("answers about models that were not asked for are unexpected") {
     WorkerRig rig(2);
     CHECK(rig.fsm.on_model_loaded(ModelId{0}) == NextWorkerStep::unexpected);
@@ -226,12 +264,12 @@ TEST_CASE("another provider is turned to when there is one, and models are asked
     (void)rig.fsm.on_connected(rig.now);
     (void)rig.fsm.on_model_rejected(ModelId{0}, rig.now);
     REQUIRE(rig.fsm.has_rejected(ModelId{0}));
-    for (int i = 0; i < 10 && rig.fsm.form().providers_skipped == 0; ++i) {
+    for (int i = 0; i < 10 && rig.fsm.form().provider_turns == 0; ++i) {
         (void)rig.lose(LossCause::process_exited);
         rig.restart();
     }
     CHECK(rig.fsm.rung() == RecoveryRung::other_provider);
-    CHECK(rig.fsm.form().providers_skipped == 1);
+    CHECK(rig.fsm.form().provider_turns == 1);
     CHECK_FALSE(rig.fsm.has_rejected(ModelId{0}));
 }
 

@@ -86,7 +86,7 @@ void WebDriverBrowser::on_begun(error_code ec, const Diagnostics& diagnostics,
     if (is_cut_) return;
     if (ec) return launch_failed(ec, "does not begin a session: " + diagnostics.text());
     has_begun_ = true;
-    if (!browser_watch_) (void)watch_browser();
+    (void)watch_browser(); // anew: by now it has threads, whose end comes first
     launched(std::move(version));
 }
 

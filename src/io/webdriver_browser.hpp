@@ -75,7 +75,7 @@ private:
 
     boost::asio::steady_timer port_timer_, look_timer_, browser_timer_;
     std::shared_ptr<WebDriverPages> pages_; ///< null until the driver listens
-    bool has_begun_{false}; ///< its session
+    bool has_begun_{false};                 ///< its session
     bool is_cut_{false};
     std::vector<int> without_browser_; ///< of the group, before the session was asked for
     int looks_in_vain_{0};

@@ -209,9 +209,9 @@ TEST_CASE("a browser that dies while its session begins is not waited for") {
     rig.run_until([&] { return done.has_value(); });
     CHECK(done->ec == Errc::browser_launch_failed);
     INFO(done->diagnostics.text());
-    CHECK(done->diagnostics.message.find(is_webkit(*options) ? "ended before its session had begun"
-                                                             : "does not begin a session") !=
-          std::string::npos);
+    CHECK(done->diagnostics.message.find(is_webkit(*options)
+                                             ? "ended before its session had begun"
+                                             : "does not begin a session") != std::string::npos);
     rig.close(true);
     CHECK(rig.has_left_nothing());
 }

@@ -69,8 +69,7 @@ BrowserType Simulation::any_browser_type() {
 CoreConfig Simulation::draw_config(std::uint32_t model_count) {
     CoreConfig config;
     config.worker_browsers.resize(world_.between(1, 5));
-    for (BrowserType& type : config.worker_browsers)
-        type = any_browser_type();
+    for (BrowserType& type : config.worker_browsers) type = any_browser_type();
     // Where there are standbys, at least one worker is none.
     const auto others = static_cast<std::uint32_t>(config.worker_browsers.size() - 1);
     if (world_.chance(1, 3))

@@ -18,8 +18,8 @@ namespace everpool::core {
 /// What a worker slot is at present. Recovery may change it; a restart after a healthy spell goes
 /// back to what the configuration says, which is all zero.
 struct WorkerForm {
-    std::uint8_t browser{0};           ///< 0: as configured; n: its n-th alternative
-    std::uint8_t adjustment{0};        ///< n: with the n-th set of settings for `adjusted_for`
+    std::uint8_t browser{0};        ///< 0: as configured; n: its n-th alternative
+    std::uint8_t adjustment{0};     ///< n: with the n-th set of settings for `adjusted_for`
     std::uint8_t provider_turns{0}; ///< to another one, see browser::providers_after()
     /// It stays so, whatever failure comes after.
     BrowserFailureCategory adjusted_for{BrowserFailureCategory::unknown};

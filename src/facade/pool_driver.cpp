@@ -175,7 +175,7 @@ void PoolDriver::perform_all() {
         if (!held_.is_empty() && is_to_be_held(action)) hold(action);
         else std::visit([this](const auto& one) { perform(one); }, action);
     }
-    if (is_sent_first) write_down();
+    if (is_sent_first) scribe_->write(actions_, now());
     actions_.clear();
     if (core_.is_broken() && !std::exchange(has_told_broken_, true)) tell_broken();
 }

@@ -53,8 +53,8 @@ void WebDriverBrowser::on_started() { find_port(); }
 void WebDriverBrowser::find_port() {
     if (process_id() == 0 || is_closing() || is_cut_) return;
     if (const unsigned short port = listening_port_of(process_id())) return begin_session(port);
-    port_timer_.expires_after(port_pause);
-    port_timer_.async_wait([weak = weak_self<WebDriverBrowser>()](error_code ec) {
+    launch_timer_.expires_after(port_pause);
+    launch_timer_.async_wait([weak = weak_self<WebDriverBrowser>()](error_code ec) {
         if (const auto self = weak.lock(); self && !ec) self->find_port();
     });
 }
@@ -113,8 +113,8 @@ void WebDriverBrowser::await_browser() {
         });
     looks_in_vain_ = is_anything_there ? 0 : looks_in_vain_ + 1;
     if (looks_in_vain_ > looks_in_vain_max) return on_browser_died(0);
-    browser_timer_.expires_after(browser_pause);
-    browser_timer_.async_wait([weak = weak_self<WebDriverBrowser>()](error_code ec) {
+    launch_timer_.expires_after(browser_pause);
+    launch_timer_.async_wait([weak = weak_self<WebDriverBrowser>()](error_code ec) {
         if (const auto self = weak.lock(); self && !ec) self->await_browser();
     });
 }
@@ -251,9 +251,8 @@ void WebDriverBrowser::ask_to_quit() {
 
 void WebDriverBrowser::disconnect() {
     is_cut_ = true;
-    port_timer_.cancel();
+    launch_timer_.cancel();
     look_timer_.cancel();
-    browser_timer_.cancel();
     browser_watch_.reset();
     page_watches_.clear();
     if (pages_) pages_->cut(Errc::worker_lost);
@@ -261,9 +260,8 @@ void WebDriverBrowser::disconnect() {
 
 void WebDriverBrowser::forget() noexcept {
     is_cut_ = true;
-    port_timer_.cancel();
+    launch_timer_.cancel();
     look_timer_.cancel();
-    browser_timer_.cancel();
     browser_watch_.reset();
     page_watches_.clear();
     if (pages_) pages_->forget();

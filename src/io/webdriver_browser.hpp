@@ -38,9 +38,8 @@ public:
     WebDriverBrowser(boost::asio::any_io_executor strand, BrowserOptions options,
                      BrowserListener& listener)
         : BrowserProcess(strand, std::move(options), listener),
-          port_timer_(strand),
-          look_timer_(strand),
-          browser_timer_(strand) {}
+          launch_timer_(strand),
+          look_timer_(strand) {}
 
     void async_open_page(std::string url, PageHandler handler) override;
     void async_close_page(PageId page, Handler handler) override;
@@ -73,7 +72,7 @@ private:
     void on_page_process_died(int process);
     void examine(int looks_left);
 
-    boost::asio::steady_timer port_timer_, look_timer_, browser_timer_;
+    boost::asio::steady_timer launch_timer_, look_timer_;
     std::shared_ptr<WebDriverPages> pages_; ///< null until the driver listens
     bool has_begun_{false};                 ///< its session
     bool is_cut_{false};

@@ -18,6 +18,7 @@
 #include <vector>
 
 namespace fs = std::filesystem;
+using everpool::tests::proc_file;
 using everpool::tests::processes_of;
 using namespace std::chrono_literals;
 
@@ -58,6 +59,17 @@ void kill_host_when_ready(const char* mode) {
         if (before.count(candidate) == 0 && is_the_hosts(candidate)) nest = candidate;
     REQUIRE_FALSE(nest.empty());
     REQUIRE_FALSE(processes_of(nest).empty());
+
+    // As Firefox's crash helper does: in a session of its own, where no group's end finds it.
+    const std::string daemon =
+        "HOME=" + nest + "/1 setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $!";
+    FILE* const shell = ::popen(daemon.c_str(), "r");
+    REQUIRE(shell != nullptr);
+    REQUIRE(std::fgets(line, sizeof line, shell) != nullptr);
+    ::pclose(shell);
+    const int daemon_id = std::stoi(line);
+    while (proc_file(daemon_id, "environ").find("HOME=" + nest) == std::string::npos)
+        std::this_thread::yield();
 
     REQUIRE(::kill(pid, SIGKILL) == 0);
     const auto killed = std::chrono::steady_clock::now();

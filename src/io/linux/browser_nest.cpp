@@ -10,10 +10,10 @@
 //         1/ 2/ ...                 one directory per browser
 //
 // The guardian is a shell in a session of its own that reads the host's pipe. When the pipe ends
-// without "done", the host is dead: the guardian kills the groups it was told of and removes the
-// nest. The host says "release" before it reaps a group's leader, so the guardian never kills a
-// number that somebody else has by now. A shell, because a library has no helper program that it
-// could be sure to find.
+// without "done", the host is dead: the guardian kills the groups it was told of, then whoever else
+// has its home in the nest, and removes the nest. The host says "release" before it reaps a group's
+// leader, so the guardian never kills a number that somebody else has by now. A shell, because a
+// library has no helper program that it could be sure to find.
 #include "io/browser.hpp"
 #include "io/linux/descriptor.hpp"
 #include "io/linux/spawn_setting.hpp"
@@ -54,9 +54,19 @@ while read -r verb group; do
 done
 # -s: dash takes no double dash after -KILL.
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+# What has left its group has its home in the nest yet. Firefox's crash helper is such a process: by
+# itself it ends up to two seconds after the browser.
+kill_inhabitants() {
+    found=1
+    for environment in $(grep -lsF -- "HOME=$1/" /proc/[0-9]*/environ); do
+        process=${environment#/proc/}
+        kill -s KILL "${process%/environ}" 2>/dev/null && found=0
+    done
+    return $found
+}
 # What is dying may still write: try again until nothing is left, for five seconds at most.
 tries=0
-until rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do
+until ! kill_inhabitants "$1" && rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do
     tries=$((tries + 1))
     [ "$tries" -lt 50 ] || exit 1
     sleep 0.1

@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -148,7 +149,7 @@ private:
         has_answered_ = true;
     }
     void on_closed(everpool::WorkerId, everpool::Generation, everpool::wire::Channel,
-                   everpool::error_code) override {}
+                   everpool::error_code, std::uint16_t) override {}
     void tell(const everpool::wire::Message& message) {
         if (bridge_.send(everpool::WorkerId{0}, everpool::wire::Channel::data, message))
             fail("its page cannot be told anything");

@@ -174,10 +174,10 @@ void PoolDriver::on_message(WorkerId id, Generation generation, wire::Channel ch
     worker.on_message(channel, std::move(message));
 }
 
-void PoolDriver::on_closed(WorkerId id, Generation generation, wire::Channel channel,
-                           error_code ec) {
+void PoolDriver::on_closed(WorkerId id, Generation generation, wire::Channel channel, error_code ec,
+                           std::uint16_t close_code) {
     WorkerDriver& worker = *workers_.at(id.value);
-    if (is_current(worker, generation)) worker.on_closed(channel, ec);
+    if (is_current(worker, generation)) worker.on_closed(channel, ec, close_code);
 }
 
 void PoolDriver::crash_page(WorkerId id) {

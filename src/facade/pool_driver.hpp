@@ -37,6 +37,7 @@
 #include <boost/asio/strand.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -160,7 +161,7 @@ private:
 
     void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override;
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
-    void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
+    void on_closed(WorkerId, Generation, wire::Channel, error_code, std::uint16_t) override;
     [[nodiscard]] Attempt* asked(const WorkerDriver&, RequestId, std::uint32_t attempt);
     [[nodiscard]] bool is_held(RequestId id, std::uint32_t attempt) noexcept;
 

@@ -90,7 +90,7 @@ public:
     void on_sign_of_life() noexcept { starvation_.on_sign_of_life(); }
     /// Messages that are not answers to callers' requests (attempt 0 marks our own).
     void on_message(wire::Channel channel, wire::Message message);
-    void on_closed(wire::Channel channel, error_code ec);
+    void on_closed(wire::Channel channel, error_code ec, std::uint16_t close_code);
 
     void crash_page();
 

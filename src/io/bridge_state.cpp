@@ -202,7 +202,7 @@ void Bridge::State::cut(WorkerId worker) {
         if (seat == seats_.end() || !seat->second.at(channel)) continue;
         const SessionPointer session = seat->second.at(channel);
         session->abort();
-        on_session_closed(*session, boost::asio::error::connection_reset);
+        on_session_closed(*session, boost::asio::error::connection_reset, no_close_code);
     }
 }
 
@@ -276,10 +276,11 @@ void Bridge::State::on_first_message(WebSocketSession& session, wire::Message me
 void Bridge::State::refuse(WebSocketSession& session, std::string_view reason) {
     ++stats_->frames_unexpected;
     session.refuse(reason);
-    on_session_closed(session, Errc::protocol_error);
+    on_session_closed(session, Errc::protocol_error, no_close_code);
 }
 
-void Bridge::State::on_session_closed(WebSocketSession& session, error_code ec) {
+void Bridge::State::on_session_closed(WebSocketSession& session, error_code ec,
+                                      std::uint16_t close_code) {
     const auto self = shared_from_this();
     const auto [worker, channel] = session.identity();
     const SessionPointer gone = take_session(session);
@@ -287,7 +288,7 @@ void Bridge::State::on_session_closed(WebSocketSession& session, error_code ec) 
     if (!session.is_greeted()) return free_http_place();
     Seat& seat = seats_.at(worker);
     seat.at(channel).reset();
-    listener_->on_closed(worker, seat.generation, channel, ec);
+    listener_->on_closed(worker, seat.generation, channel, ec, close_code);
 }
 
 } // namespace everpool::io

@@ -21,6 +21,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -63,7 +64,8 @@ public:
 
     // What the WebSocket connections tell.
     void on_session_message(WebSocketSession& session, wire::Message message) override;
-    void on_session_closed(WebSocketSession& session, error_code ec) override;
+    void on_session_closed(WebSocketSession& session, error_code ec,
+                           std::uint16_t close_code) override;
 
 private:
     using SessionPointer = std::shared_ptr<WebSocketSession>;

@@ -248,7 +248,7 @@ void BeastWebSocketSession::fault(StrandCounter BridgeStats::*counter, websocket
     ++(stats_->*counter);
     WebSocketSessionOwner* const owner = std::exchange(owner_, nullptr);
     close_with(code, reason);
-    owner->on_session_closed(*this, Errc::protocol_error);
+    owner->on_session_closed(*this, Errc::protocol_error, no_close_code);
 }
 
 /// The stream has failed or was closed: all that could be said has been said by Beast.
@@ -260,7 +260,8 @@ void BeastWebSocketSession::lose(error_code ec) {
     } else {
         finish();
     }
-    owner->on_session_closed(*this, ec);
+    const std::uint16_t said = ws_.reason().code;
+    owner->on_session_closed(*this, ec, said == websocket::close_code::none ? no_close_code : said);
 }
 
 void BeastWebSocketSession::refuse(std::string_view reason) {

@@ -23,6 +23,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -31,12 +32,17 @@ namespace everpool::io {
 class WebSocketSession;
 struct UpgradeRequest; // http_upgrade_request.hpp: Beast's request, seen by those who include Beast
 
+/// Of a WebSocket that ended without a close frame (RFC 6455, section 7.1.5).
+inline constexpr std::uint16_t no_close_code = 1006;
+
 class WebSocketSessionOwner {
 public:
     /// The owner may send, refuse, retire, or destroy everything in here.
     virtual void on_session_message(WebSocketSession& session, wire::Message message) = 0;
     /// Last call. protocol_error: thrown out by this side, and counted; otherwise why it ended.
-    virtual void on_session_closed(WebSocketSession& session, error_code ec) = 0;
+    /// `close_code` is the peer's; no_close_code if it sent none.
+    virtual void on_session_closed(WebSocketSession& session, error_code ec,
+                                   std::uint16_t close_code) = 0;
 
 protected:
     ~WebSocketSessionOwner() = default;

@@ -164,6 +164,7 @@ TEST_CASE("a connection that closes properly, or just goes, is told once") {
     CHECK(told->generation == Generation{4});
     CHECK(told->ec);
     CHECK(told->ec != Errc::protocol_error);
+    CHECK(told->close_code == (says_goodbye ? 1000 : 1006));
     CHECK(host.is_quiet());
     CHECK(host.send(0, Channel::data, ping(1)) == Errc::worker_lost);
     const WebSocketClient again = greet(host, page, Channel::data); // may come back

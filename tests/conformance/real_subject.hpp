@@ -134,8 +134,9 @@ private:
             return replied(*error, error->code);
         worker_.on_message(channel, std::move(message));
     }
-    void on_closed(WorkerId, Generation generation, wire::Channel channel, error_code ec) override {
-        if (is_current(generation)) worker_.on_closed(channel, ec);
+    void on_closed(WorkerId, Generation generation, wire::Channel channel, error_code ec,
+                   std::uint16_t close_code) override {
+        if (is_current(generation)) worker_.on_closed(channel, ec, close_code);
     }
 
     // --- what is done to it ----------------------------------------------------------------------

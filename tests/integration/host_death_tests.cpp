@@ -33,6 +33,31 @@ std::set<std::string> nests() {
     return out;
 }
 
+/// As Firefox's crash helper is: in a session of its own, where no group's end finds it, and with
+/// its home in the nest.
+void start_daemon_in(const std::string& nest) {
+    const std::string command =
+        "HOME=" + nest + "/1 setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $!";
+    FILE* const shell = ::popen(command.c_str(), "r");
+    REQUIRE(shell != nullptr);
+    char line[64];
+    REQUIRE(std::fgets(line, sizeof line, shell) != nullptr);
+    ::pclose(shell);
+    const int daemon = std::stoi(line);
+    while (proc_file(daemon, "environ").find("HOME=" + nest) == std::string::npos)
+        std::this_thread::yield();
+}
+
+/// Within two seconds.
+bool are_all_gone(const std::string& nest) {
+    const auto begun = std::chrono::steady_clock::now();
+    while (!processes_of(nest).empty()) {
+        if (std::chrono::steady_clock::now() - begun > 2s) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
 void kill_host_when_ready(const char* mode) {
     const auto before = nests();
     // popen's shell execs the program, so that its pid is the host's.
@@ -60,25 +85,10 @@ void kill_host_when_ready(const char* mode) {
     REQUIRE_FALSE(nest.empty());
     REQUIRE_FALSE(processes_of(nest).empty());
 
-    // As Firefox's crash helper does: in a session of its own, where no group's end finds it.
-    const std::string daemon =
-        "HOME=" + nest + "/1 setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $!";
-    FILE* const shell = ::popen(daemon.c_str(), "r");
-    REQUIRE(shell != nullptr);
-    REQUIRE(std::fgets(line, sizeof line, shell) != nullptr);
-    ::pclose(shell);
-    const int daemon_id = std::stoi(line);
-    while (proc_file(daemon_id, "environ").find("HOME=" + nest) == std::string::npos)
-        std::this_thread::yield();
+    start_daemon_in(nest);
 
     REQUIRE(::kill(pid, SIGKILL) == 0);
-    const auto killed = std::chrono::steady_clock::now();
-    auto left = processes_of(nest);
-    while (!left.empty() && std::chrono::steady_clock::now() - killed < 2s) {
-        std::this_thread::yield();
-        left = processes_of(nest);
-    }
-    CHECK(left.empty());
+    CHECK(are_all_gone(nest));
     ::pclose(host);
 
     const everpool::io::BrowserNest next; // the next start
@@ -104,6 +114,8 @@ TEST_CASE("a nest removes its directory, and two nests do not disturb each other
         CHECK(fs::exists(directory));
         CHECK((fs::status(directory).permissions() & fs::perms::all) == fs::perms::owner_all);
         kept = directory.string();
+        start_daemon_in(directory.parent_path().string());
     }
     CHECK_FALSE(fs::exists(kept));
+    CHECK(are_all_gone(fs::path(kept).parent_path().string()));
 }

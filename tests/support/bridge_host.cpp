@@ -91,8 +91,8 @@ void BridgeHost::on_message(WorkerId worker, Generation generation, wire::Channe
 }
 
 void BridgeHost::on_closed(WorkerId worker, Generation generation, wire::Channel channel,
-                           error_code ec) {
-    tell({Told::What::closed, worker, generation, channel, {}, ec});
+                           error_code ec, std::uint16_t close_code) {
+    tell({Told::What::closed, worker, generation, channel, {}, ec, close_code});
 }
 
 void BridgeHost::tell(Told told) {

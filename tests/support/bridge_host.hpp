@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <future>
@@ -38,6 +39,7 @@ public:
         wire::Channel channel;
         wire::Message message; ///< of hello and message
         error_code ec;         ///< of closed
+        std::uint16_t close_code{0};
     };
 
     explicit BridgeHost(io::BridgeConfig config = bridge_config_for_tests);
@@ -76,7 +78,7 @@ public:
 private:
     void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override;
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override;
-    void on_closed(WorkerId, Generation, wire::Channel, error_code) override;
+    void on_closed(WorkerId, Generation, wire::Channel, error_code, std::uint16_t) override;
     void tell(Told told);
 
     boost::asio::io_context context_{1};

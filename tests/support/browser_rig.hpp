@@ -162,7 +162,7 @@ private:
         if (generation == generation_) hellos.push_back(std::move(hello));
     }
     void on_message(WorkerId, Generation, wire::Channel, wire::Message) override {}
-    void on_closed(WorkerId, Generation, wire::Channel, error_code) override {}
+    void on_closed(WorkerId, Generation, wire::Channel, error_code, std::uint16_t) override {}
 
     boost::asio::io_context context_{1};
     io::BrowserNest nest_;

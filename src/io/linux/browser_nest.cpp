@@ -11,9 +11,9 @@
 //
 // The guardian is a shell in a session of its own that reads the host's pipe. When the pipe ends
 // without "done", the host is dead: the guardian kills the groups it was told of, then whoever else
-// has its home in the nest, and removes the nest. The host says "release" before it reaps a group's
-// leader, so the guardian never kills a number that somebody else has by now. A shell, because a
-// library has no helper program that it could be sure to find.
+// has its home in the nest, and removes the nest. After "done" only these are left. The host says
+// "release" before it reaps a group's leader, so the guardian never kills a number that somebody
+// else has by now. A shell, because a library has no helper program that it could be sure to find.
 #include "io/browser.hpp"
 #include "io/linux/descriptor.hpp"
 #include "io/linux/spawn_setting.hpp"
@@ -41,19 +41,6 @@ namespace {
 
 constexpr char guardian_script[] = R"(
 trap '' HUP INT TERM
-groups=' '
-while read -r verb group; do
-    case $verb in
-    guard) groups="$groups$group " ;;
-    release)
-        case $groups in
-        *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
-        esac ;;
-    done) exit 0 ;;
-    esac
-done
-# -s: dash takes no double dash after -KILL.
-for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What has left its group has its home in the nest yet. Firefox's crash helper is such a process: by
 # itself it ends up to two seconds after the browser.
 kill_inhabitants() {
@@ -64,6 +51,19 @@ kill_inhabitants() {
     done
     return $found
 }
+groups=' '
+while read -r verb group; do
+    case $verb in
+    guard) groups="$groups$group " ;;
+    release)
+        case $groups in
+        *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+        esac ;;
+    done) kill_inhabitants "$1"; exit 0 ;;
+    esac
+done
+# -s: dash takes no double dash after -KILL.
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What is dying may still write: try again until nothing is left, for five seconds at most.
 tries=0
 until ! kill_inhabitants "$1" && rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do

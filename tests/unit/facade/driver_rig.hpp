@@ -39,7 +39,7 @@ private:
     class DeafListener final : public io::BridgeListener {
         void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) override {}
         void on_message(WorkerId, Generation, wire::Channel, wire::Message) override {}
-        void on_closed(WorkerId, Generation, wire::Channel, error_code) override {}
+        void on_closed(WorkerId, Generation, wire::Channel, error_code, std::uint16_t) override {}
     };
 
     boost::asio::io_context context_{1};

@@ -57,11 +57,6 @@ ResourcePoolConfig pool_of(BrowserSpec browser, const ModelSamples& model) {
     return config;
 }
 
-/// Every test directory that a worker had, alive or dead, is under this one.
-std::filesystem::path common_directory() {
-    return std::filesystem::temp_directory_path() / ("everpool-" + std::to_string(::geteuid()));
-}
-
 /// 40 inferences, 4 at a time; `fail` is called after 10 answers. All must be right.
 template <class Fail>
 void run_through(PoolUnderTest& test, const ModelSamples& model, Fail fail) {
@@ -161,7 +156,9 @@ TEST_CASE("a WebKit that is killed comes back, and leaves nothing in the end") {
         REQUIRE(recoveries.size() == 1);
         CHECK(recoveries[0].cause == "process_exited");
         CHECK(recoveries[0].path.back().rung == RecoveryRung::restart_browser);
-        processes = processes_of(common_directory());
+        const std::filesystem::path home =
+            home_of(test.pool().snapshot().workers.at(0).process_id);
+        processes = processes_of(home.parent_path().parent_path()); // of this pool's browsers
         REQUIRE_FALSE(processes.empty());
         run_through(test, mlp, [] {});
         test.stop();

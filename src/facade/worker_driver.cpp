@@ -86,10 +86,12 @@ void WorkerDriver::start(const core::StartWorker& action) {
         engine == BrowserEngine::webkit && !replaces_browser(action.rung))
         return fail_start("the session ends with the network process, which hung");
     // A page that loops takes processor time from the one that replaces it, and one whose process
-    // stands still is not closed. With a WebKit's page its session would end.
-    const bool has_killed_page =
-        action.cause == LossCause::page_hung && action.rung == RecoveryRung::new_page &&
-        engine != BrowserEngine::webkit && kill_part(io::BrowserPart::page);
+    // stands still, or hardly moves, is not closed. With a WebKit's page its session would end.
+    const bool is_page_stuck =
+        action.cause == LossCause::page_hung || action.cause == LossCause::slow;
+    const bool has_killed_page = is_page_stuck && action.rung == RecoveryRung::new_page &&
+                                 engine != BrowserEngine::webkit &&
+                                 kill_part(io::BrowserPart::page);
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
     // Firefox opens a window more slowly than it gives one that it has a new page in a new process.
@@ -277,6 +279,7 @@ BrowserFailure WorkerDriver::failure_of(const core::Notice& notice) const {
         seen_ && seen_->generation == notice.generation && seen_->cause == notice.cause;
     FailureContext about = context();
     if (notice.cause == LossCause::gpu_hung) about.provider = Provider::webgpu; // see evidence_of()
+    if (notice.operations != 0) about.phase = FailurePhase::maybe_executed;
     return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(notice), about);
 }
 
@@ -315,7 +318,7 @@ bool WorkerDriver::has_lost_its_gpu() {
     return false;
 }
 
-void WorkerDriver::on_closed(Channel channel, error_code ec) {
+void WorkerDriver::on_closed(Channel channel, error_code ec, std::uint16_t close_code) {
     (channel == Channel::control ? has_control_ : has_data_) = false;
     if (ec == Errc::protocol_error || ec == Errc::message_too_large)
         return lost(LossCause::protocol_error,
@@ -324,7 +327,8 @@ void WorkerDriver::on_closed(Channel channel, error_code ec) {
                         .message = fmt::format("on its {} connection", wire::name_of(channel))});
     lost(LossCause::connection_closed,
          ConnectionClosed{.channel = channel == Channel::control ? WorkerChannel::page
-                                                                 : WorkerChannel::compute});
+                                                                 : WorkerChannel::compute,
+                          .close_code = close_code});
 }
 
 void WorkerDriver::ping(Channel channel, std::uint64_t sequence) {

@@ -76,8 +76,8 @@ public:
         is_served();
     }
 
-    void is_served() {
-        const bool is_fine = customer_->is_served(20);
+    void is_served(std::uint64_t answers = 20) {
+        const bool is_fine = customer_->is_served(answers);
         INFO(customer_->trouble());
         CHECK(is_fine);
     }
@@ -168,7 +168,17 @@ TEST_CASE("a fault that passes by itself is waited out") {
     drill.endure(on_first(Fault::slow, mild));
     CHECK(drill.test().count_of(Kind::worker_lost) == 0);
     drill.endure(on_first(Fault::slow, moderate));
-    drill.endure(on_first(Fault::slow, severe));
+}
+
+TEST_CASE("a page that hardly runs any more is found by how long its answers take", "[.long]") {
+    const BrowserType type = GENERATE(BrowserType::chromium, BrowserType::firefox);
+    CAPTURE(name_of(type));
+    Drill drill(of(type), wasm);
+    drill.is_served(8000); // so that it is known how long they usually do
+    drill.survive(on_first(Fault::slow));
+    const PoolEvent lost = drill.test().wait_for(
+        [](const PoolEvent& event) { return event.kind == Kind::worker_lost; });
+    CHECK(lost.detail == "slow");
 }
 
 TEST_CASE("a launch that fails is tried again", "[.long]") {
@@ -211,6 +221,15 @@ TEST_CASE("the loss of the GPU costs no answer, the twelfth time as the first", 
 TEST_CASE("a device that is destroyed costs no answer in Firefox", "[.long]") {
     Drill drill(of(BrowserType::firefox), webgpu);
     drill.survive(on_first(Fault::device_destroy));
+}
+
+TEST_CASE("an endless shader of Firefox costs the browser that runs it, and no other", "[.long]") {
+    Drill drill(of(BrowserType::firefox), webgpu);
+    drill.survive(on_first(Fault::gpu_hang));
+    CHECK(drill.test().count_of(Kind::worker_lost) == 1);
+    const PoolEvent lost = drill.test().wait_for(
+        [](const PoolEvent& event) { return event.kind == Kind::worker_lost; });
+    CHECK(lost.detail == "gpu_hung");
 }
 
 TEST_CASE("an endless shader is found by its deadline, and no browser is restarted for it",

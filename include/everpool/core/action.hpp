@@ -163,6 +163,7 @@ struct Notice {
     /// Of worker_lost: who found the wrong answer. Empty for any other cause, and where it was not
     /// the core that found it.
     std::optional<WrongAnswerFinder> found_by{};
+    std::uint32_t operations{0}; ///< of worker_lost: that it had been sent and had not answered
     friend bool operator==(const Notice&, const Notice&) = default;
 };
 

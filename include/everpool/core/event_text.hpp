@@ -302,6 +302,7 @@ inline std::string text_of(const Notice& action) {
     if (action.what == What::worker_lost || action.what == What::fleet_failing)
         line.field("cause", action.cause);
     if (action.found_by) line.field("found_by", *action.found_by);
+    if (action.operations != 0) line.field("operations", action.operations);
     if (action.what == What::worker_starting || action.what == What::worker_ready ||
         action.what == What::worker_replaced)
         line.field("rung", action.rung);

@@ -25,15 +25,17 @@
 
 namespace everpool::core {
 
-/// The smallest rung that can cure this.
-constexpr RecoveryRung smallest_rung(LossCause cause) noexcept {
+/// The smallest rung that can cure this in such a browser.
+constexpr RecoveryRung smallest_rung(LossCause cause, BrowserType browser) noexcept {
+    // Whose shaders run in the browser process has no part that could be killed for an endless one.
+    if (cause == LossCause::gpu_hung && !is_chromium_family(browser))
+        return RecoveryRung::restart_browser;
     switch (cause) {
     case LossCause::context_lost: return RecoveryRung::recreate_device;
     case LossCause::device_lost:
     case LossCause::compute_hung:
     case LossCause::gpu_hung:
-    case LossCause::wrong_answer:
-    case LossCause::slow: return RecoveryRung::replace_compute;
+    case LossCause::wrong_answer: return RecoveryRung::replace_compute;
     case LossCause::page_crashed:
     case LossCause::connection_closed:
     case LossCause::network_hung:
@@ -41,6 +43,7 @@ constexpr RecoveryRung smallest_rung(LossCause cause) noexcept {
     case LossCause::software_adapter: // asked for by a document anew, it may be there again
     case LossCause::memory_exhausted:
     case LossCause::protocol_error: return RecoveryRung::reload_page;
+    case LossCause::slow: // whatever slows its process would slow the next thread in it
     case LossCause::page_hung: return RecoveryRung::new_page; // a busy page does not reload
     case LossCause::process_exited:
     case LossCause::browser_hung:
@@ -99,10 +102,10 @@ public:
         count_ = 0;
         began_ = now;
         if (is_too_often) lift(browser);
-        RecoveryRung smallest = std::max(lowest(cause), floor());
+        RecoveryRung smallest = std::max(lowest(cause, browser), floor());
         start_ = with_.statistics->choose_start(category(), browser, smallest, liftable(smallest));
         auto rung = ask(browser, smallest);
-        if (!rung) rung = ask(browser, start_ = smallest = lowest(cause));
+        if (!rung) rung = ask(browser, start_ = smallest = lowest(cause, browser));
         rung_ = begun_ = rung.value_or(smallest);
         return rung_;
     }
@@ -122,7 +125,7 @@ public:
     /// The rung under way has failed for this reason. \return the next one
     RecoveryRung climb_after(LossCause cause, Errc why, BrowserType browser, TimePoint now) {
         note(why, browser, now);
-        auto rung = ask(browser, std::max(lowest(cause), floor_));
+        auto rung = ask(browser, std::max(lowest(cause, browser), floor_));
         if (!rung) { // a round is over; the next one begins with the browser
             count_ = 0;
             start_ = fallback(RecoveryRung::restart_browser);
@@ -134,9 +137,9 @@ public:
 
     /// Another sign of the same failure. If it asks for a larger rung than the one under way, it is
     /// what has failed. \return the rung from now on
-    RecoveryRung raise(LossCause cause) noexcept {
-        if (smallest_rung(cause) > rung_) failure_ = cause;
-        rung_ = std::max(rung_, lowest(cause));
+    RecoveryRung raise(LossCause cause, BrowserType browser) noexcept {
+        if (smallest_rung(cause, browser) > rung_) failure_ = cause;
+        rung_ = std::max(rung_, lowest(cause, browser));
         return rung_;
     }
 
@@ -164,8 +167,8 @@ private:
     static constexpr std::size_t steps_max = 32;
 
     /// That exists in this slot.
-    [[nodiscard]] RecoveryRung lowest(LossCause cause) const noexcept {
-        return fallback(smallest_rung(cause));
+    [[nodiscard]] RecoveryRung lowest(LossCause cause, BrowserType browser) const noexcept {
+        return fallback(smallest_rung(cause, browser));
     }
     [[nodiscard]] RecoveryRung fallback(RecoveryRung rung) const noexcept {
         return with_.rungs.at_least(rung).value_or(RecoveryRung::restart_browser);

@@ -211,7 +211,8 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn,
                      .generation = generation,
                      .other = worker.rival_of,
                      .cause = cause,
-                     .found_by = found_by});
+                     .found_by = found_by,
+                     .operations = static_cast<std::uint32_t>(worker.operations.size())});
     // Callers first: their requests are on other workers before the restart begins.
     return_operations(id, turn);
     worker.session.reset();

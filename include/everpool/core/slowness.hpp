@@ -13,6 +13,11 @@
 // And only if that can be felt. Of operations of a fraction of a millisecond a busy machine's
 // scheduler makes some of a millisecond; that is nobody's failure, and no recovery of a second is
 // worth it.
+//
+// Two measures are taken, for there are two ways of being slow. Each operation may take longer; or
+// most take what they always took, and now and then one takes as long as a hundred, because the
+// browser gets a processor for a part of the time only (as a cgroup's quota gives it). The median
+// does not see the latter. So what one took on average over a spell of work is watched as well.
 #pragma once
 
 #include "everpool/core/latency_drift.hpp"
@@ -37,6 +42,10 @@ public:
     /// What takes less counts as this, so that below twice this nothing is slow.
     static constexpr Duration run_time_min = std::chrono::milliseconds{5};
 
+    /// Operations that took so long together are a spell; a longer one is a spell by itself. As
+    /// long as the period of a cgroup's processor quota.
+    static constexpr Duration spell_min = std::chrono::milliseconds{100};
+
     Slowness(std::size_t worker_count, std::size_t kind_count)
         : kind_count_(kind_count < kinds_max ? kind_count : kinds_max), workers_(worker_count) {}
 
@@ -47,52 +56,72 @@ public:
         std::vector<Watched>& kinds = workers_[worker];
         if (kinds.empty()) kinds.resize(kind_count_);
         Watched& watched = kinds[kind];
-        if (!watched.drift.add(std::max(took, run_time_min), now)) {
-            watched.counts_at_alarm.clear();
-            return false;
-        }
-        if (watched.counts_at_alarm.empty()) {
-            watched.alarm_at = now;
-            for (std::size_t i = 0; i < workers_.size(); ++i)
-                watched.counts_at_alarm.push_back(count_of(i, kind));
-            return false;
-        }
-        return now - watched.alarm_at >= patience &&
-               is_its_own(worker, kind, watched.counts_at_alarm);
+        const bool is_each_slow = judge(worker, kind, &Watched::each, took, now);
+        watched.spell_took += took;
+        ++watched.spell_count;
+        if (watched.spell_took < spell_min) return is_each_slow;
+        const Duration mean = watched.spell_took / watched.spell_count;
+        watched.spell_took = {};
+        watched.spell_count = 0;
+        return judge(worker, kind, &Watched::spell, mean, now) || is_each_slow;
     }
 
     /// Another life: what it was is no measure of what it will be.
     void forget(std::size_t worker) noexcept {
-        for (Watched& watched : workers_[worker]) {
-            watched.drift.reset();
-            watched.counts_at_alarm.clear();
-        }
+        for (Watched& watched : workers_[worker]) watched = {};
         // What others count of it begins anew as well.
         for (std::vector<Watched>& kinds : workers_)
             for (Watched& watched : kinds)
-                if (!watched.counts_at_alarm.empty()) watched.counts_at_alarm[worker] = 0;
+                for (Gauge* gauge : {&watched.each, &watched.spell})
+                    if (!gauge->counts_at_alarm.empty()) gauge->counts_at_alarm[worker] = 0;
     }
 
 private:
-    struct Watched {
-        LatencyDrift drift;
+    struct Gauge {
+        LatencyDrift drift{};
         TimePoint alarm_at{};
-        std::vector<std::uint64_t> counts_at_alarm; ///< by worker; empty: there is no alarm
+        std::vector<std::uint64_t> counts_at_alarm{}; ///< by worker; empty: there is no alarm
     };
+    struct Watched {
+        Gauge each{};          ///< what one operation takes
+        Gauge spell{};         ///< and what one takes on average
+        Duration spell_took{}; ///< of the spell under way
+        std::uint32_t spell_count{0};
+    };
+    using Measure = Gauge Watched::*;
 
-    [[nodiscard]] std::uint64_t count_of(std::size_t worker, std::size_t kind) const noexcept {
-        return workers_[worker].empty() ? 0 : workers_[worker][kind].drift.report().sample_count;
+    bool judge(std::size_t worker, std::size_t kind, Measure measure, Duration took,
+               TimePoint now) {
+        Gauge& gauge = workers_[worker][kind].*measure;
+        if (!gauge.drift.add(std::max(took, run_time_min), now)) {
+            gauge.counts_at_alarm.clear();
+            return false;
+        }
+        if (gauge.counts_at_alarm.empty()) {
+            gauge.alarm_at = now;
+            for (std::size_t i = 0; i < workers_.size(); ++i)
+                gauge.counts_at_alarm.push_back(count_of(i, kind, measure));
+            return false;
+        }
+        return now - gauge.alarm_at >= patience &&
+               is_its_own(worker, kind, measure, gauge.counts_at_alarm);
     }
 
-    [[nodiscard]] bool is_its_own(std::size_t worker, std::size_t kind,
+    [[nodiscard]] std::uint64_t count_of(std::size_t worker, std::size_t kind,
+                                         Measure measure) const noexcept {
+        if (workers_[worker].empty()) return 0;
+        return (workers_[worker][kind].*measure).drift.report().sample_count;
+    }
+
+    [[nodiscard]] bool is_its_own(std::size_t worker, std::size_t kind, Measure measure,
                                   const std::vector<std::uint64_t>& before) const noexcept {
         std::size_t slow = 0, fine = 0;
         for (std::size_t other = 0; other < workers_.size(); ++other) {
             if (other == worker || workers_[other].empty()) continue;
             // With so many values all that it is judged by is of the time since.
-            const std::uint64_t count = count_of(other, kind);
+            const std::uint64_t count = count_of(other, kind, measure);
             if (count < before[other] + LatencyDrift::recent_count) continue;
-            if (workers_[other][kind].drift.is_slow()) ++slow;
+            if ((workers_[other][kind].*measure).drift.is_slow()) ++slow;
             else if (count >= LatencyDriftConfig{}.baseline_min) ++fine;
         }
         return fine > slow;

@@ -163,12 +163,11 @@ public:
         if (!is_alive() && state_ != State::waiting) return NextWorkerStep::unexpected;
         if (state_ == State::waiting) {
             // One failure, two signs of it: a page dies, then its browser.
-            if (smallest_rung(cause) > ladder_.rung()) last_cause_ = cause;
+            if (is_larger(cause)) last_cause_ = cause;
             deadline_ = std::max(deadline_, later(now, raise(cause)));
             return NextWorkerStep::nothing;
         }
-        if (state_ == State::launching && cause != LossCause::start_timed_out &&
-            smallest_rung(cause) > ladder_.rung()) {
+        if (state_ == State::launching && cause != LossCause::start_timed_out && is_larger(cause)) {
             // The failure that is being recovered from was larger than it looked. Not a new one.
             last_cause_ = cause;
             const Duration pause = raise(cause);
@@ -305,10 +304,15 @@ private:
         return state_ == State::preparing && model == model_;
     }
 
+    /// Than what is being recovered from looked.
+    [[nodiscard]] bool is_larger(LossCause cause) const noexcept {
+        return smallest_rung(cause, shape_.browser()) > ladder_.rung();
+    }
+
     /// \return how long a launch has to wait for that
     Duration raise(LossCause cause) noexcept {
         const bool was_new = replaces_browser(ladder_.rung());
-        ladder_.raise(cause);
+        ladder_.raise(cause, shape_.browser());
         return replaces_browser(ladder_.rung()) && !was_new ? launch_pause_ : Duration{};
     }
 

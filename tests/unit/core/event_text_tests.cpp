@@ -54,8 +54,10 @@ TEST_CASE("texts name their fields, ids of none are a dash, never is a word") {
                                 .worker = WorkerId{0},
                                 .generation = Generation{2},
                                 .cause = LossCause::wrong_answer,
-                                .found_by = WrongAnswerFinder::vote}}) ==
-          "Notice what=worker_lost worker=0 generation=2 cause=wrong_answer found_by=vote");
+                                .found_by = WrongAnswerFinder::vote,
+                                .operations = 2}}) ==
+          "Notice what=worker_lost worker=0 generation=2 cause=wrong_answer found_by=vote "
+          "operations=2");
 }
 
 TEST_CASE("events and actions can be written to a stream") {

@@ -20,7 +20,8 @@ TEST_CASE("what a lost worker had goes to another one at once, before the restar
     CHECK(has(actions, Notice{.what = Notice::What::worker_lost,
                               .worker = w0,
                               .generation = {1},
-                              .cause = LossCause::process_exited}));
+                              .cause = LossCause::process_exited,
+                              .operations = 2}));
     CHECK(rig.core.worker(w0).last_cause == LossCause::process_exited);
     CHECK(rig.core.worker(w0).restarts == 1);
 }

@@ -129,6 +129,19 @@ TEST_CASE("answers about models that were not asked for are unexpected") {
     CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::unexpected);
 }
 
+// Its shaders run in the browser process: nothing less can be killed for one that never ends.
+TEST_CASE("an endless shader costs a browser without a GPU process the browser") {
+    const BrowserType browser = GENERATE(BrowserType::firefox, BrowserType::webkit);
+    CAPTURE(name_of(browser));
+    CoreConfig config = WorkerRig::config(0, 10);
+    config.worker_browsers = {browser};
+    WorkerRig rig(config);
+    (void)rig.fsm.start(rig.now);
+    REQUIRE(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+    CHECK(rig.lose(LossCause::gpu_hung) == NextWorkerStep::launch);
+    CHECK(rig.fsm.rung() == RecoveryRung::restart_browser);
+}
+
 TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
     const auto [cause, rung] = GENERATE(table<LossCause, RecoveryRung>({
         {LossCause::device_lost, RecoveryRung::replace_compute},
@@ -136,7 +149,7 @@ TEST_CASE("a loss is cured by the smallest rung that can cure its cause") {
         {LossCause::compute_hung, RecoveryRung::replace_compute},
         {LossCause::gpu_hung, RecoveryRung::replace_compute},
         {LossCause::wrong_answer, RecoveryRung::replace_compute},
-        {LossCause::slow, RecoveryRung::replace_compute},
+        {LossCause::slow, RecoveryRung::new_page},
         {LossCause::page_crashed, RecoveryRung::reload_page},
         {LossCause::connection_closed, RecoveryRung::reload_page},
         {LossCause::network_hung, RecoveryRung::reload_page},

@@ -38,7 +38,7 @@ TEST_CASE("the recovery of a page that a host found hung begins with a new page"
     CAPTURE(name_of(browser));
     const auto cause = loss_by(ChannelsSilent{.page = silent, .control = answers}, browser);
     REQUIRE(cause);
-    CHECK(core::smallest_rung(*cause) == RecoveryRung::new_page);
+    CHECK(core::smallest_rung(*cause, browser) == RecoveryRung::new_page);
 }
 
 // A closed connection of the compute thread was taken for its hang, and its category for a timeout.
@@ -48,14 +48,14 @@ TEST_CASE("a connection that a host found closed is no hang, and is recovered as
     const auto cause = loss_by(ConnectionClosed{.channel = channel});
     REQUIRE(cause == LossCause::connection_closed);
     CHECK(core::category_of(*cause) == BrowserFailureCategory::connection);
-    CHECK(core::smallest_rung(*cause) == RecoveryRung::reload_page);
+    CHECK(core::smallest_rung(*cause, BrowserType::chromium) == RecoveryRung::reload_page);
     CHECK(loss_by(facade::evidence_of(LossCause::connection_closed)) == cause);
 }
 
 TEST_CASE("a browser whose control channel closed is replaced: nobody can give it a page") {
     const auto cause = loss_by(ConnectionClosed{.channel = WorkerChannel::control});
     REQUIRE(cause);
-    CHECK(core::smallest_rung(*cause) == RecoveryRung::restart_browser);
+    CHECK(core::smallest_rung(*cause, BrowserType::chromium) == RecoveryRung::restart_browser);
 }
 
 // Firefox has no network process that could be stopped while its page lives.

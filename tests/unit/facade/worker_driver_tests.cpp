@@ -40,11 +40,13 @@ public:
             {.worker = WorkerId{0}, .generation = {worker_.generation().value + 1}, .rung = rung});
     }
     [[nodiscard]] BrowserFailure failure(core::LossCause cause,
-                                         std::optional<WrongAnswerFinder> found_by = {}) const {
+                                         std::optional<WrongAnswerFinder> found_by = {},
+                                         std::uint32_t operations = 0) const {
         return worker_.failure_of({.what = core::Notice::What::worker_lost,
                                    .generation = worker_.generation(),
                                    .cause = cause,
-                                   .found_by = found_by});
+                                   .found_by = found_by,
+                                   .operations = operations});
     }
 
     void hear(wire::Message message) {
@@ -108,4 +110,11 @@ TEST_CASE(
         scene.failure(core::LossCause::wrong_answer, WrongAnswerFinder::vote);
     REQUIRE(std::holds_alternative<WrongAnswer>(wrong.evidence));
     CHECK(std::get<WrongAnswer>(wrong.evidence).found_by == WrongAnswerFinder::vote);
+}
+
+TEST_CASE("a loss says whether something that the worker had may have been executed") {
+    DriverScene scene;
+    CHECK(scene.failure(core::LossCause::page_crashed).phase == FailurePhase::not_sent);
+    CHECK(scene.failure(core::LossCause::page_crashed, {}, 2).phase ==
+          FailurePhase::maybe_executed);
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "recovery_degrees.hpp"
 #include "recovery_leaks.hpp"
 #include "recovery_load.hpp"
 #include "recovery_targets.hpp"
@@ -31,26 +32,33 @@ struct RoundsOptions {
     everpool::ModelSpec spec{};
     everpool::tests::ModelSamples model{};
     std::size_t rounds{20};
+    everpool::FaultIntensity intensity{everpool::FaultIntensity::severe};
+    bool judges_times{true};
 };
 
 class FaultRounds {
 public:
     FaultRounds(const RoundsOptions& options, everpool::Fault fault)
-        : options_(options), pool_(runtime_.get_executor(), config(options)) {
+        : options_(options),
+          is_voted_(fault == everpool::Fault::wrong_answer),
+          pool_(runtime_.get_executor(), config(options)) {
         row_.fault = fault;
+        row_.intensity = options.intensity;
     }
 
     FaultFigures run() {
         (void)runtime_.start(pool_);
         const auto nest = nest_of(pool_.snapshot().workers.at(0).process_id);
         {
-            RecoveryLoad load(pool_, options_.model);
+            RecoveryLoad load(pool_, options_.model, load_options());
             load.wait_for(2000); // so that what is usual is known
             (void)let_settle(load);
             const std::vector<int> browsers = processes();
             for (std::size_t i = 0; i < options_.rounds; ++i)
                 round(load, everpool::WorkerId{static_cast<std::uint32_t>(i % 2)});
-            if (row_.fault == everpool::Fault::gpu_hang && processes() != browsers) {
+            // Who has a GPU process needs no more than a new one.
+            if (row_.fault == everpool::Fault::gpu_hang &&
+                everpool::is_chromium_family(options_.browser.type) && processes() != browsers) {
                 ++row_.not_restored;
                 note("a browser was restarted for an endless shader");
             }
@@ -74,6 +82,7 @@ private:
         everpool::ResourcePoolConfig out;
         out.browsers = {options.browser};
         out.browsers.at(0).count = 2;
+        if (is_voted_) out.browsers.push_back(of_another_engine(options.browser.type));
         out.models = {options.spec};
         out.on_event = watch_.listener();
         // The delay before the next start grows if the same worker fails again within a minute, as
@@ -87,6 +96,20 @@ private:
         return out;
     }
 
+    static everpool::BrowserSpec of_another_engine(everpool::BrowserType type) {
+        everpool::BrowserSpec out;
+        out.type = everpool::is_chromium_family(type) ? everpool::BrowserType::firefox
+                                                      : everpool::BrowserType::chromium;
+        return out;
+    }
+
+    /// Wrong numbers are seen where somebody compares: three workers of two engines vote.
+    [[nodiscard]] LoadOptions load_options() const {
+        LoadOptions out;
+        if (is_voted_) out.prepare = [](std::size_t, everpool::Request& r) { r.redundancy = 3; };
+        return out;
+    }
+
     [[nodiscard]] std::vector<int> processes() const {
         std::vector<int> out;
         for (const auto& worker : pool_.snapshot().workers) out.push_back(worker.process_id);
@@ -94,38 +117,35 @@ private:
     }
 
     void round(RecoveryLoad& load, everpool::WorkerId victim) {
-        using everpool::Fault, everpool::FaultIntensity;
+        using everpool::Fault;
         const std::size_t mark = watch_.mark();
         const std::size_t moved_before = load.account().moved.size();
-        const bool is_endured = row_.fault == Fault::slow;
+        const bool endures = is_endured(row_.fault, row_.intensity);
         everpool::FaultInjector injector{pool_};
         auto injected = std::make_shared<
             std::promise<std::pair<everpool::error_code, everpool::FaultReport>>>();
         auto injecting = injected->get_future();
-        injector.async_inject(
-            {.fault = row_.fault,
-             .worker = victim,
-             .intensity = is_endured ? FaultIntensity::mild : FaultIntensity::severe},
-            [injected](everpool::error_code ec, everpool::FaultReport report) {
-                injected->set_value({ec, std::move(report)});
-            });
+        injector.async_inject({.fault = row_.fault, .worker = victim, .intensity = row_.intensity},
+                              [injected](everpool::error_code ec, everpool::FaultReport report) {
+                                  injected->set_value({ec, std::move(report)});
+                              });
         const auto [ec, report] = injecting.get();
         if (ec) {
             ++row_.not_restored;
             return note(ec.message() + ": " + report.diagnostics.text());
         }
-        row_.n += faults_in_round(row_.fault);
-        if (is_endured) endure(load, report);
+        row_.n += faults_in_round(row_.fault, row_.intensity);
+        if (endures) endure(load, report);
         // What was to be endured and was not has to come back as well, before the next round; its
         // row's `recoveries` tells of it.
-        const std::size_t losses = is_endured ? watch_.losses_since(mark).size()
+        const std::size_t losses = endures ? watch_.losses_since(mark).size()
                                    : row_.fault == Fault::all_browsers_kill
                                        ? 2
-                                       : faults_in_round(row_.fault);
+                                       : faults_in_round(row_.fault, row_.intensity);
         const Aftermath after =
             losses == 0 ? Aftermath{}
                         : watch_.wait_for_recovery(mark, losses, std::chrono::seconds{90});
-        if (losses != 0) measure(report.at, after, victim);
+        if (losses != 0) measure(report.at, after, victim, endures);
         if (!let_settle(load)) {
             ++row_.not_restored;
             note("no answers for a minute");
@@ -138,17 +158,22 @@ private:
 
     /// WebKit compiles what a new page runs for seconds after its start, with threads that take
     /// processors from whoever is to come back next. Its floors have a neighbour that is done with
-    /// it, and so has each round: it was over after some 15'000 answers.
+    /// it, and so has each round: it was over after some 15'000 answers. And whoever is to be found
+    /// slow must have been seen at work before, for three seconds at least (Slowness).
     [[nodiscard]] bool let_settle(RecoveryLoad& load) const {
-        if (options_.browser.type != everpool::BrowserType::webkit) return load.wait_for(24);
-        for (int i = 0; i < 15; ++i)
-            if (!load.wait_for(1000)) return false;
+        const bool does_compile = options_.browser.type == everpool::BrowserType::webkit;
+        std::size_t answers = 24;
+        if (row_.fault == everpool::Fault::slow) answers = 10'000;
+        if (does_compile && options_.judges_times) answers = 15'000;
+        for (std::size_t i = 0; i < answers; i += 1000)
+            if (!load.wait_for(std::min<std::size_t>(answers - i, 1000))) return false;
         return true;
     }
 
     /// Returns when the fault is over; it goes on long after it was reported. Nothing tells of its
-    /// end, but its processes show it: the 5 s of FaultIntensity::mild have begun when it is
-    /// reported; when they are over no pause begins any more, and only the last may still be on.
+    /// end, but its processes show it: the 5 s of the longest of FaultIntensity::mild have begun
+    /// when it is reported; when they are over no pause begins any more, and only the last may
+    /// still be on.
     static void endure(RecoveryLoad& load, const everpool::FaultReport& report) {
         const auto last_pause = Clock::now() + std::chrono::seconds{5};
         const auto is_on = [&] {
@@ -158,13 +183,14 @@ private:
         while (is_on() && load.wait_for(1)) {}
     }
 
-    void measure(everpool::TimePoint at, const Aftermath& after, everpool::WorkerId victim) {
+    void measure(everpool::TimePoint at, const Aftermath& after, everpool::WorkerId victim,
+                 bool endures) {
         if (!after.ready) {
             ++row_.not_restored;
             return note("worker " + std::to_string(victim.value) + " did not come back");
         }
         if (row_.fault == everpool::Fault::gpu_kill_repeated) return; // of twelve faults, not one
-        if (row_.fault == everpool::Fault::slow) return;              // nothing had to be detected
+        if (endures) return;                                          // nothing had to be detected
         row_.detect.push_back(milliseconds(*after.lost - at));
         row_.capacity.push_back(milliseconds(*after.ready - at));
         row_.restore.push_back(milliseconds(*after.ready - *after.lost));
@@ -191,6 +217,7 @@ private:
     }
 
     const RoundsOptions& options_;
+    const bool is_voted_;
     RecoveryWatch watch_;
     everpool::Runtime runtime_;
     everpool::ResourcePool pool_;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "recovery_degrees.hpp"
 #include "recovery_targets.hpp"
 #include "scenario_report.hpp"
 
@@ -42,7 +43,8 @@ inline boost::json::value recoveries_json(const FaultFigures& row) {
 inline boost::json::object row_json(const FaultFigures& row, const Verdict& verdict) {
     boost::json::object out{{"name", "recovery/" + std::string(name_of(row.fault))},
                             {"n", row.n},
-                            {"n_counts", counted_by(row.fault)},
+                            {"n_counts", counted_by(row.fault, row.intensity)},
+                            {"intensity", name_of(row.intensity)},
                             {"lost", row.lost},
                             {"twice", row.twice},
                             {"wrong", row.wrong},

@@ -23,6 +23,7 @@ namespace scenario {
 /// What `n` faults of one kind have shown. In ms, from the fault on.
 struct FaultFigures {
     everpool::Fault fault{};
+    everpool::FaultIntensity intensity{everpool::FaultIntensity::severe};
     std::size_t n{0}, lost{0}, twice{0}, wrong{0}, leaked{0}, not_restored{0};
     std::vector<double> detect, first_answer, capacity;
     std::vector<double> restore;       ///< capacity, from the detection on
@@ -71,22 +72,6 @@ inline FaultKind kind_of(everpool::Fault fault) {
     }
 }
 
-/// What `n` of its row counts.
-inline std::string_view counted_by(everpool::Fault fault) {
-    using enum everpool::Fault;
-    switch (fault) {
-    case gpu_kill_repeated: return "kills, 12 a round";
-    case all_browsers_kill: return "rounds of all browsers at once";
-    case cascade: return "rounds of 3 faults into each other";
-    default: return "faults";
-    }
-}
-
-/// How many of these one round is.
-inline std::size_t faults_in_round(everpool::Fault fault) {
-    return fault == everpool::Fault::gpu_kill_repeated ? 12 : 1;
-}
-
 /// Is a new browser the least that cures it? Then a cold start is what it may take, else a reload.
 inline bool ends_browser(everpool::Fault fault, everpool::BrowserType engine) {
     using enum everpool::Fault;
@@ -133,7 +118,8 @@ inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
                    fmt::format("from detection to the same page's answers, p50 <= 1.3 x a fresh "
                                "session = {:.0f}",
                                limit));
-    } else if (kind != FaultKind::other || row.fault == everpool::Fault::all_browsers_kill) {
+    } else if (kind != FaultKind::other || row.fault == everpool::Fault::all_browsers_kill ||
+               row.fault == everpool::Fault::wrong_answer) {
         const bool is_cold = ends_browser(row.fault, engine);
         const double limit = 1.3 * median(is_cold ? floors.cold_start : floors.reload);
         out.demand(median(row.restore) <= limit,

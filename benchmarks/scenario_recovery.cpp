@@ -3,6 +3,7 @@
 // itself takes for the same steps. See README.md for what is measured how.
 // SPDX-License-Identifier: BSL-1.0
 #include "recovery_calm.hpp"
+#include "recovery_degrees.hpp"
 #include "recovery_host.hpp"
 #include "recovery_overhead.hpp"
 #include "recovery_rounds.hpp"
@@ -34,6 +35,7 @@ struct Options {
     std::vector<FaultToleranceLevel> levels{};
     std::chrono::seconds calm{0}; ///< without a fault, on a busy machine
     std::size_t n{20};
+    everpool::FaultIntensity intensity{everpool::FaultIntensity::severe};
     bool judges_times{true};
     bool has_table{false};
 };
@@ -44,7 +46,6 @@ bool is_by_device(Fault fault) {
 
 /// Why this fault cannot be had from this engine; empty: it can.
 std::string_view inapplicable(Fault fault, BrowserType engine) {
-    if (fault == Fault::wrong_answer) return "wrong numbers are found by votes, not by recovery";
     if (fault == Fault::context_lost)
         return std::getenv("EVERPOOL_WEBNN_BROWSER") != nullptr && engine == BrowserType::chromium
                    ? ""
@@ -56,7 +57,7 @@ std::string_view inapplicable(Fault fault, BrowserType engine) {
     case Fault::network_service_kill:
     case Fault::network_service_stop:
         return engine == BrowserType::webkit ? "" : "it has no network service";
-    case Fault::gpu_hang: return "its shaders run in the browser process";
+    case Fault::gpu_hang:
     case Fault::device_destroy: return engine == BrowserType::webkit ? "it has no WebGPU" : "";
     default: return {};
     }
@@ -143,7 +144,9 @@ private:
         options.browser = browser_for(fault);
         options.spec = spec_of(mlp_, provider_for(fault));
         options.model = mlp_;
-        const std::size_t at_once = faults_in_round(fault);
+        options.intensity = options_.intensity;
+        options.judges_times = options_.judges_times;
+        const std::size_t at_once = faults_in_round(fault, options.intensity);
         options.rounds = (options_.n + at_once - 1) / at_once;
         static const RecoveryFloors none; // no time is judged by them
         const RecoveryFloors& floors = options_.judges_times ? floors_for(options) : none;
@@ -221,13 +224,15 @@ private:
 
 int usage(int status) {
     std::printf(
-        "usage: scenario_recovery [--engine=E] [--fault=F]... [--level=L]... [--n=N] [--all]\n"
-        "                         [--calm=S] [--smoke] [--markdown]\n"
+        "usage: scenario_recovery [--engine=E] [--fault=F]... [--intensity=I] [--level=L]...\n"
+        "                         [--n=N] [--all] [--calm=S] [--smoke] [--markdown]\n"
         "\n"
         "Breaks two browsers under load, and prints what came of it as JSON.\n"
         "\n"
         "--engine=E  chromium (default), chrome, edge, firefox or webkit\n"
         "--fault=F   one of those of everpool::Fault\n"
+        "--intensity=I  mild, moderate or severe (default); of faults that have degrees, see\n"
+        "            everpool::FaultIntensity\n"
         "--level=L   the overhead of this level of fault tolerance, with no fault\n"
         "--calm=S    no fault for so many seconds, with all processors busy: false alarms\n"
         "--all       every fault and level, and 600 s of calm; the default\n"
@@ -269,6 +274,10 @@ std::optional<Options> options_from(const std::vector<std::string_view>& argumen
             const auto fault = everpool::fault_from(value);
             if (!fault) return std::nullopt;
             out.faults.push_back(*fault);
+        } else if (argument.starts_with("--intensity=")) {
+            const auto intensity = intensity_from(value);
+            if (!intensity) return std::nullopt;
+            out.intensity = *intensity;
         } else if (argument.starts_with("--level=")) {
             const auto level = level_from(value);
             if (!level) return std::nullopt;

@@ -209,7 +209,7 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         WorkerSlot& worker = workers_[i];
         worker.lease = worker.reserved_for = no_slot;
-        worker.is_quarantined = false;
+        worker.is_quarantined = worker.is_retiring = false;
         worker.session.reset();
         worker.canary.stop();
         follow(WorkerId{i}, worker.fsm.stop(), turn);

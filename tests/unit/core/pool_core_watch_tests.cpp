@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core_rig.hpp"
 
+#include <algorithm>
+#include <vector>
+
 using namespace everpool;
 using namespace everpool::core;
 
@@ -190,6 +193,36 @@ TEST_CASE("a worker that has become slow by its own fault finishes what it has, 
     CHECK(rig.core.stats().workers_lost == 1);
     CHECK(rig.core.worker(w2).last_cause == LossCause::slow);
     CHECK(rig.core.stats().redispatched == 0); // nothing of its was begun anew elsewhere
+}
+
+TEST_CASE("a pool may be stopped while a slow worker finishes what it has") {
+    CoreConfig config = with_model(3, 0s);
+    config.max_in_flight_per_worker = 2;
+    CoreRig rig(config);
+    rig.start();
+    std::uint64_t id = 0;
+    // Each has two at a time, one after the other. The last worker's first one takes it so long; its
+    // second one fails, which tells nothing of its speed.
+    const auto round = [&](Duration slow) {
+        std::vector<Dispatch> sent;
+        for (int i = 0; i < 6; ++i)
+            sent.push_back(only<Dispatch>(rig.submit({.id = {++id}, .model = m0})));
+        std::ranges::stable_sort(sent, {}, [](const Dispatch& one) { return one.worker.value; });
+        for (const std::size_t one : {0U, 1U}) {
+            rig.now += 10ms;
+            rig.reply(sent[one]);
+            rig.reply(sent[one + 2]);
+        }
+        rig.now += slow - 20ms;
+        rig.reply(sent[4]);
+        if (rig.core.worker(w2).is_finishing) return;
+        rig.reply(sent[5], Errc::operation_failed);
+    };
+    for (int i = 0; i < 40; ++i) round(20ms);
+    for (int i = 0; i < 40 && !rig.core.worker(w2).is_finishing; ++i) round(200ms);
+    REQUIRE(rig.core.worker(w2).is_finishing);
+    CHECK(all<StopWorker>(rig.send(Stop{})).size() == 3);
+    CHECK_FALSE(rig.core.worker(w2).is_finishing);
 }
 
 TEST_CASE("that a worker takes milliseconds where it took a third of one is no failure") {

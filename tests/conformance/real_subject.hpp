@@ -59,6 +59,11 @@ public:
                           io::ProcessSignal::stop);
         case page_dies: return signal({io::BrowserPart::page}, io::ProcessSignal::kill);
         case browser_dies: return signal({io::BrowserPart::browser}, io::ProcessSignal::kill);
+        case memory_ends: // none that every engine and machine can be made to have; what pages and
+        case device_goes: // drivers make of these is tested in tests/web and tests/integration
+        case context_goes:
+        case software_only:
+        case slows_down: break;
         }
         return false;
     }

@@ -10,8 +10,10 @@
 #pragma once
 
 #include "everpool/core/action.hpp"
+#include "start_failure.hpp"
 #include "surroundings.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -19,6 +21,7 @@
 #include <set>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace everpool::simulation {
 
@@ -32,7 +35,14 @@ enum class Trouble : std::uint8_t {
     all_stops,     ///< all processes
     page_dies,
     browser_dies,
+    memory_ends,   ///< the page dies for want of memory, and its engine says so
+    device_goes,   ///< the GPU device: the compute thread is dead, and says so
+    context_goes,  ///< the WebNN context: its sessions are dead, and the page says so
+    software_only, ///< the GPU device, and there is none for another compute thread
+    slows_down,    ///< it answers rightly and late
 };
+
+inline constexpr std::size_t trouble_count = 13;
 
 class FakeWorker {
 public:
@@ -53,13 +63,19 @@ public:
     void perform(const core::SendPing&);
     void perform(const core::AskControl&);
 
-    /// Now, and from now on.
+    /// Now, and from now on. Nothing happens to what is not there.
     void strike(Trouble);
+    /// From its next start on.
+    void fail(const FailingStarts& starts) { failing_starts_ = starts; }
 
+    /// Somebody says that it has failed, right or wrong.
+    void be_suspected() noexcept { is_suspicious_ = true; }
     /// Nothing has happened in this life that could make it look dead.
     [[nodiscard]] bool is_above_suspicion() const noexcept {
         return is_connected_ && !is_suspicious_;
     }
+    /// Its operations take so many times as long from now on. \pre times > 0
+    void slow_down(std::uint32_t times);
 
 private:
     enum class Health : std::uint8_t {
@@ -68,30 +84,51 @@ private:
         dead,   ///< gone
     };
 
+    // fake_worker_start.cpp
+    [[nodiscard]] bool starts_in_vain(const core::StartWorker&, Duration usual);
+    void begin_life(const core::StartWorker&, Duration usual);
+    [[nodiscard]] std::optional<StartFailure> draw_failure(RecoveryRung rung);
+    [[nodiscard]] std::optional<StartFailure> take_failure(StartStep step);
+    void fail_before_connection(Duration usual);
     void connect();
-    void storm(std::uint64_t rounds);
+    void reconnect(std::uint64_t rounds);
+    void fail_model(ModelId model, bool is_refused);
+
     void begin_next();
     void answer_ping(const core::SendPing&);
     void answer_waiting_pings();
     void compute(const core::Dispatch&);
     void answer(const core::Dispatch&, Errc);
+
+    // fake_worker_trouble.cpp
     void breaks(RecoveryRung rung);
-    void die(bool is_browser);
+    void die(Trouble);
     void fall_silent(Trouble);
+    void lose_device(bool is_told);
+    void lose_context();
+    [[nodiscard]] std::vector<core::Dispatch> let_go_of_work();
     /// Nothing of this life happens any more, but for what is on its way.
     void end_life();
     /// Says it to the core, after the latency and with the disturbances of a real connection.
     void report(core::Event event, Duration delay);
     /// Does it unless this life has ended by then.
     template <class Next>
-    void later_in_life(Duration delay, Next next);
+    void later_in_life(Duration delay, Next next) {
+        with_.world.after(delay, [this, life = life_, next] {
+            if (life == life_) next();
+        });
+    }
 
     WorkerId id_;
     Surroundings& with_;
     std::set<std::uint32_t> rejected_models_;
     std::map<std::uint32_t, Generation> warmed_up_; ///< by model: the life in which it was right
+    std::optional<FailingStarts> failing_starts_;
     Generation generation_{};
-    std::uint64_t life_{0}; ///< counts starts, deaths and stops
+    RecoveryRung rung_{};                 ///< by which this life began
+    std::optional<StartFailure> failure_; ///< of this life's start, as long as it has not failed
+    std::uint64_t connection_{0};         ///< counts them; recreate_device keeps the one there is
+    std::uint64_t life_{0};               ///< counts starts, deaths and stops
     Health health_{Health::dead};
     RecoveryRung highest_rung_;
     RecoveryRung broken_{RecoveryRung::ping}; ///< the smallest rung that brings it back
@@ -103,7 +140,10 @@ private:
     bool is_browser_silent_{false};
     bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
     bool is_stuck_{false};      ///< running_ never ends, but pings are answered
-    std::uint32_t wrong_{0};    ///< what it answers in this life; 0: what is right
+    bool is_gpu_gone_{false};   ///< for a compute thread that looks for one anew
+    bool is_context_gone_{false}; ///< and the page has said so
+    std::uint32_t slowdown_{1};
+    std::uint32_t wrong_{0}; ///< what it answers in this life; 0: what is right
     std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread
     std::optional<core::Dispatch> running_;
     TimePoint running_since_{};

@@ -15,15 +15,20 @@ namespace everpool::simulation {
 
 inline constexpr Duration message_lateness_max = 30s;
 inline constexpr Duration stall_max = 20s;
+inline constexpr Duration sleep_max = 10min;
+inline constexpr Duration clock_error_max = 100ms;
+inline constexpr std::uint32_t slowdown_max = 20;
 inline constexpr Duration broken_machine_max = 60s;
 
 struct FaultMenu {
     // Per operation, while a worker computes it.
-    Ratio crash;       ///< page or process dies; one or two signs of it arrive, or only a silence
-    Ratio hang;        ///< compute thread, page or process stops; nothing tells
-    Ratio stuck;       ///< this operation never ends, but pings are answered (a hung shader)
-    Ratio device_lost; ///< it is answered with device_lost; the event follows, or not
-    Ratio failure;     ///< it is answered with an error that is final
+    Ratio crash;        ///< page or process dies; one or two signs of it arrive, or only a silence
+    Ratio hang;         ///< compute thread, page or process stops; nothing tells
+    Ratio stuck;        ///< this operation never ends, but pings are answered (a hung shader)
+    Ratio device_lost;  ///< it is answered with device_lost; the event follows, or not
+    Ratio context_lost; ///< its WebNN context goes: the event, then device_lost for what it has
+    Ratio slow;         ///< from now on its operations take several times as long
+    Ratio failure;      ///< it is answered with an error that is final
     Ratio lie; ///< it is executed, and answered with a code by which a driver says it was not
 
     Ratio wrong; ///< from now on its answers are wrong, until it is started anew
@@ -33,6 +38,9 @@ struct FaultMenu {
 
     // Per failure of a worker.
     Ratio stubborn; ///< the rung that cures it is a larger one than it looks
+    Ratio memory;   ///< a page that dies does so for want of memory, and its engine says so
+    Ratio
+        software; ///< a GPU that was lost is there again for a new document only, or a new browser
 
     // Per operation, while a driver sends it.
     Ratio unsent;       ///< the connection has gone
@@ -56,14 +64,21 @@ struct FaultMenu {
     Ratio permanent_start; ///< reported as failed, with no hope
     Ratio reconnect_storm; ///< connects and closes many times
     Ratio slow_start;      ///< takes so long that it may be timed out
+    Ratio failed_step;     ///< one of its steps fails or hangs, see start_failure.hpp
 
     // Per second, if it is not so already.
     /// Every start of a browser on this machine fails alike, for up to broken_machine_max.
     Ratio broken_machine;
 
     // Per second.
-    Ratio host_stall; ///< the host stands still, up to stall_max (suspended, in a debugger)
+    Ratio host_stall; ///< the host stands still, up to stall_max (busy, in a debugger)
+    Ratio host_sleep; ///< likewise, for minutes: it is suspended
+    Ratio report;     ///< the host reports any failure of a worker that is fine, as it may
+    Ratio storm;      ///< the same happens to all workers, at once or within milliseconds
     Ratio stray;      ///< an event of no living worker: old or invented generations, unknown ids
+
+    // Per call of the core.
+    Ratio clock_error; ///< its time was read up to clock_error_max before, or is ahead by as much
 
     // Per stop of a worker.
     Ratio stuck_stop; ///< never answered
@@ -102,6 +117,15 @@ struct FaultMenu {
         maybe(menu.host_stall, 20, 200);
         maybe(menu.stray, 1, 5);
         maybe(menu.stuck_stop, 2, 5);
+        maybe(menu.context_lost, 10, 200);
+        maybe(menu.slow, 10, 200);
+        maybe(menu.memory, 1, 4);
+        maybe(menu.software, 1, 4);
+        maybe(menu.failed_step, 2, 20);
+        maybe(menu.host_sleep, 100, 1000);
+        maybe(menu.report, 10, 100);
+        maybe(menu.storm, 20, 200);
+        maybe(menu.clock_error, 2, 50);
         return menu;
     }
 };

@@ -151,15 +151,19 @@ void Ledger::note_execution(const Dispatch& dispatch, std::uint32_t value) {
                std::to_string(dispatch.request.value));
 }
 
+/// What was due before the last stall has been answered before, or was overdue then.
+bool Ledger::is_overdue(TimePoint deadline, TimePoint now) const noexcept {
+    if (deadline == never) return false;
+    const bool was_due_in_stall = deadline + lateness_max_ >= stall_from_ && deadline < stall_to_;
+    return now > (was_due_in_stall ? stall_to_ : deadline) + lateness_max_;
+}
+
 void Ledger::check_deadlines(TimePoint now) {
-    const auto is_over = [&](TimePoint deadline) {
-        return deadline != never && now > deadline + lateness_max_;
-    };
     for (const std::uint64_t id : open_requests_)
-        if (is_over(requests_[id].meta.deadline))
+        if (is_overdue(requests_[id].meta.deadline, now))
             return object("a request is kept waiting beyond its deadline: " + std::to_string(id));
     for (const std::uint64_t id : open_leases_)
-        if (is_over(leases_[id].asked.deadline))
+        if (is_overdue(leases_[id].asked.deadline, now))
             return object("a lease is kept waiting beyond its deadline: " + std::to_string(id));
 }
 

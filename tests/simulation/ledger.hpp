@@ -84,7 +84,7 @@ struct WorkerFact {
 
 class Ledger {
 public:
-    /// `lateness_max`: events and wakeups come to the core at most this late.
+    /// `lateness_max`: events and wakeups come to the core at most this late, stalls aside.
     Ledger(const core::CoreConfig& config, Duration lateness_max);
 
     /// The first thing that may not be; empty if all is well.
@@ -97,6 +97,11 @@ public:
 
     /// An event, before the core sees it.
     void note(const core::Event& event);
+    /// The host stood still, and what became due meanwhile was due only afterwards.
+    void note_stall(TimePoint from, TimePoint to) noexcept {
+        if (from != stall_to_) stall_from_ = from; // else it goes on
+        stall_to_ = to;
+    }
     /// The core is woken, so nothing that it says can be due to an event.
     void note_wakeup() { cause_ = core::Start{}; }
     /// After the step, before its actions: does the worker take nothing new? No action tells it.
@@ -180,11 +185,13 @@ private:
     void judge_refusal(Errc code, ModelId model, bool is_after_drain, bool is_after_stop);
     [[nodiscard]] bool may_be_repeated(const RequestFact&, TimePoint now) const noexcept;
     [[nodiscard]] bool is_servable(ModelId) const;
+    [[nodiscard]] bool is_overdue(TimePoint deadline, TimePoint now) const noexcept;
     [[nodiscard]] WorkerFact* in_force(WorkerId, Generation);
     bool is_in_force(WorkerId, Generation, const char* what);
 
     core::CoreConfig config_;
     Duration lateness_max_;
+    TimePoint stall_from_{}, stall_to_{}; ///< the last one
     std::vector<WorkerFact> workers_;
     std::vector<RequestFact> requests_; ///< by id
     std::vector<LeaseFact> leases_;     ///< by id

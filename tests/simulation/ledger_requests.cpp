@@ -81,7 +81,7 @@ void Ledger::on(const Complete& action, TimePoint now) {
                                   [&](const auto& one) { return one.sent.worker == action.worker; })
             : action.worker == fact.last.worker;
     if (!is_right_worker) object("Complete tells a wrong worker");
-    if (fact.meta.deadline != never && now > fact.meta.deadline + lateness_max_)
+    if (is_overdue(fact.meta.deadline, now))
         object("a request is completed long after its deadline");
     judge_outcome(action, fact, now);
 }
@@ -153,7 +153,8 @@ void Ledger::judge_answer(const Complete& action, const RequestFact& fact) {
         in_force(reply->worker, reply->generation) == nullptr)
         object("an answer of a previous life is delivered: request " +
                std::to_string(action.request.value));
-    if (fact.executions == 0 && action.code != Errc::queue_full)
+    // What goes with a device or context may not have been begun.
+    if (fact.executions == 0 && action.code != Errc::queue_full && action.code != Errc::device_lost)
         object("an answer without an execution");
 }
 

@@ -27,7 +27,8 @@ constexpr const char* help =
   --hours H       simulated time with faults on, per seed: 0 to 10000 (default 0.02);
                   recovery, drain and stop come on top
   --canary[=BUG]  plant a bug, which must be found: fencing (default), ghosts, twice, forget,
-                  repeat, lend, deaf, believe, churn, eager or memory
+                  repeat, lend, deaf, believe, churn, eager, memory, blind, hasty, herd,
+                  endless, trust, ladder, advice, clock or awake
   --trace         print every event and action, with its time
   --help          print this
 
@@ -110,6 +111,7 @@ struct Totals {
     std::uint64_t dispatched{0}, given_up{0}, stalls{0};
     std::uint64_t hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0}, quarantines{0};
     std::map<Errc, std::uint64_t> outcomes;
+    Tally tally;
     RunReport slowest; ///< to recover, of what it was allowed
 
     void add(const RunReport& report) {
@@ -129,6 +131,7 @@ struct Totals {
         dissents += report.stats.dissents;
         undecided += report.stats.undecided;
         quarantines += report.stats.quarantines;
+        tally.add(report.tally);
         for (const auto& [code, number] : report.outcomes) outcomes[code] += number;
         if (slack_of(report) < slack_of(slowest)) slowest = report;
     }
@@ -154,6 +157,7 @@ void print_totals(const Totals& totals, std::uint64_t seeds, std::chrono::durati
                 number(totals.dissents), number(totals.undecided), number(totals.quarantines));
     for (const auto& [code, amount] : totals.outcomes)
         std::printf("  %-20s %llu\n", std::string(name_of(code)).c_str(), number(amount));
+    std::printf("%s\n", totals.tally.text().c_str());
     if (totals.slowest.recovery != Duration{})
         std::printf("closest to its bound: whole after %.1f s of %.1f s\n",
                     seconds(totals.slowest.recovery), seconds(totals.slowest.recovery_max));

@@ -2,16 +2,18 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 //   start -> faults on, for as long as asked -> faults off -> everything whole again within a bound
-//         -> drain -> stop
+//         -> in half of the seeds a drill -> drain -> stop
 // One seed in sixteen is stopped in the middle of the faults instead, and one drained. After every
 // event the core's invariants and the ledger's judgements are checked.
 #pragma once
 
+#include "drawn_pool.hpp"
 #include "everpool/core/pool_core.hpp"
 #include "fake_host.hpp"
 #include "fake_worker.hpp"
 #include "planted_bug.hpp"
 #include "surroundings.hpp"
+#include "tally.hpp"
 
 #include <array>
 #include <cstdint>
@@ -41,6 +43,7 @@ struct RunReport {
     core::CoreStats stats;
     std::array<std::uint64_t, std::variant_size_v<core::Action>> actions{}; ///< by index
     std::map<Errc, std::uint64_t> outcomes;
+    Tally tally;
 
     template <class Action>
     [[nodiscard]] std::uint64_t count_of() const {
@@ -61,13 +64,8 @@ private:
     /// How the faults end.
     enum class Ending : std::uint8_t { recovery, drain, stop };
 
-    [[nodiscard]] BrowserType any_browser_type();
-    [[nodiscard]] core::CoreConfig draw_config(std::uint32_t model_count);
-    [[nodiscard]] Duration recovery_max() const;
-    [[nodiscard]] RecoveryRung highest_rung(std::uint32_t worker) const;
-    bool is_elsewhere(const core::StartWorker& action);
-
     // The engine: one event, its actions, the checks.
+    [[nodiscard]] TimePoint stamp();
     void feed(const core::Event& event);
     void wake();
     void perform_all();
@@ -78,8 +76,11 @@ private:
     void trace(const std::string& line);
     [[nodiscard]] bool has_failed() const { return !ledger_->violation().empty(); }
 
-    // What strikes the host as a whole.
+    // simulation_phases.cpp: what strikes the host as a whole
     void disturb();
+    void stand_still(Duration duration);
+    void report_failure();
+    void storm(Trouble trouble);
     core::Event stray_event();
 
     // The phases.
@@ -89,18 +90,32 @@ private:
     void drain();
     void stop();
 
+    // simulation_drills.cpp
+    void drill();
+    void drill_storm();
+    void drill_failing_starts();
+    [[nodiscard]] RecoveryRung draw_rung(std::uint32_t worker);
+    void drill_slowness();
+    void keep_busy();
+    void demand_recovery(const char* what);
+    [[nodiscard]] std::vector<std::uint32_t> ready_workers() const;
+
+    /// A wakeup comes to the core at most this late, stalls aside.
+    static constexpr Duration wakeup_lateness_max = 2ms;
+    /// A vote that is due at a deadline is counted after it.
+    static constexpr Duration vote_count_max = 1ms;
+
     RunOptions options_;
     World world_;
     Ending ending_{Ending::recovery};
-    bool may_fail_for_good_{false};
     bool are_faults_on_{true};
-    core::CoreConfig config_;
-    RecoveryStrategy strategy_{};
+    bool is_loaded_{false};            ///< see keep_busy()
+    TimePoint told_{TimePoint::min()}; ///< the latest time that the core has been told
+    std::unique_ptr<DrawnPool> pool_;
     std::unique_ptr<CoreUnderTest> core_;
     std::unique_ptr<Ledger> ledger_;
     std::unique_ptr<Surroundings> surroundings_;
     std::vector<std::unique_ptr<FakeWorker>> workers_;
-    std::vector<std::vector<core::WorkerAlternative>> others_; ///< that each worker may turn to
     std::unique_ptr<FakeHost> host_;
     core::Actions actions_;
     RunReport report_;

@@ -6,6 +6,7 @@
 #include "everpool/core/event.hpp"
 #include "fault_menu.hpp"
 #include "ledger.hpp"
+#include "tally.hpp"
 #include "world.hpp"
 
 #include <functional>
@@ -24,6 +25,7 @@ struct Surroundings {
     TimePoint broken_until{}; ///< this machine starts no browser before that
     /// Whether that start is one on another machine; asked once for each. Empty: there is no other.
     std::function<bool(const core::StartWorker&)> is_elsewhere{};
+    Tally tally{};
 };
 
 } // namespace everpool::simulation

@@ -221,6 +221,7 @@ private:
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
     void note_answer(const Replied&, const RequestRecord&, Turn&);
+    [[nodiscard]] bool is_behind_another(const RequestRecord&) const noexcept;
     void on_request_deadline(Slot, Turn&);
     [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
                                  TimePoint now) const noexcept;

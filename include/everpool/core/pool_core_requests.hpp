@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace everpool::core {
 
@@ -235,11 +236,26 @@ inline void PoolCore::take_back(Slot slot) {
     returned_.push_back({requests_[slot].meta.id, slot});
 }
 
+/// Is something at its worker that was sent there before it? \pre it has left the worker
+inline bool PoolCore::is_behind_another(const RequestRecord& record) const noexcept {
+    const auto order = [](const RequestRecord& one) {
+        return std::pair(one.dispatched_at, one.meta.id);
+    };
+    const RequestList& operations = workers_[record.worker.value].operations;
+    for (Slot slot = operations.front(); slot != no_slot; slot = requests_[slot].next)
+        if (order(requests_[slot]) < order(record)) return true;
+    return false;
+}
+
 /// The worker moves on. How long did this take it, what it had before aside?
 inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, Turn& turn) {
     WorkerSlot& worker = workers_[event.worker.value];
-    worker.session.on_sign_of_life(turn.now);
-    worker.canary.on_progress(turn.now);
+    if (event.code == Errc::cancelled && is_behind_another(record)) {
+        worker.session.on_taken_back(turn.now);
+    } else {
+        worker.session.on_sign_of_life(turn.now);
+        worker.canary.on_progress(turn.now);
+    }
     const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
     worker.answered_at = turn.now;
     if (event.code != Errc::ok) return;

@@ -204,6 +204,8 @@ public:
         on_progress(now);
         work_.on_sign_of_life(now);
     }
+    /// It has given back what waited behind something else, of which that says nothing.
+    void on_taken_back(TimePoint now) noexcept { on_progress(now); }
     void on_abandoned(TimePoint now) noexcept { work_.on_abandoned(now); }
 
     /// An inference of the pool's own takes a place as well. \pre none is in flight

@@ -116,6 +116,34 @@ TEST_CASE("an endless shader costs the GPU process and the compute thread, and n
           StartWorker{w0, {2}, RecoveryRung::replace_compute, {}, LossCause::gpu_hung});
 }
 
+// Callers who give up what waits behind a hung operation would keep its worker alive by that.
+TEST_CASE("that what waited is taken back says nothing of what it waited for") {
+    CoreRig rig(CoreRig::workers(1, 2));
+    rig.start();
+    const TimePoint begun = rig.now;
+    rig.submit({.id = {1}, .deadline = rig.now + 2s});
+    Actions seen = rig.pass_alive(2s);
+    for (std::uint64_t id = 2; id <= 20 && all<StartWorker>(seen).empty(); ++id) {
+        const auto behind = only<Dispatch>(rig.submit({.id = {id}, .deadline = rig.now + 300ms}));
+        seen = rig.pass_alive(300ms);
+        rig.reply(behind, Errc::cancelled);
+    }
+    CHECK(only<StartWorker>(seen).cause == LossCause::gpu_hung);
+    CHECK(rig.now - begun <= 4300ms);
+}
+
+TEST_CASE("of what is taken back in the midst of it, the worker has got rid") {
+    CoreRig rig(CoreRig::workers(1, 2));
+    rig.start();
+    const auto first = only<Dispatch>(rig.submit({.id = {1}, .deadline = rig.now + 2s}));
+    const auto second = only<Dispatch>(rig.submit({.id = {2}, .deadline = rig.now + 2s}));
+    rig.pass_alive(3900ms);
+    rig.reply(first, Errc::cancelled); // and it begins with the next one, which has its whole time
+    CHECK(all<StartWorker>(rig.pass_alive(1900ms)).empty());
+    rig.reply(second, Errc::cancelled);
+    CHECK(rig.core.stats().workers_lost == 0);
+}
+
 // Else a caller's bad input, which the driver refuses by itself, would keep a dead thread alive.
 TEST_CASE("the driver's own refusals do not count as signs of life") {
     CoreRig rig(CoreRig::workers(1, 4));

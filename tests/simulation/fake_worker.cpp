@@ -114,6 +114,7 @@ void FakeWorker::answer(const Dispatch& done, Errc code) {
 }
 
 void FakeWorker::perform(const SendCancel& action) {
+    if (is_compute_silent_) return; // it is the compute thread that would answer
     const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const auto& job) {
         const auto* one = std::get_if<Dispatch>(&job);
         return one != nullptr && one->request == action.request && one->attempt == action.attempt;

@@ -41,7 +41,7 @@ enum class PlantedBug : std::uint8_t {
     ladder,  ///< tries the first rung of a recovery again and again
     advice,  ///< asks no strategy of the host's
     clock,   ///< counts a clock that was read before another one as time gone by
-    awake,   ///< counts the time for which the host stood still as its workers' silence
+    awake,   ///< lives through the time for which the host stood still as if it had been there
 };
 
 inline constexpr std::array<std::string_view, 21> planted_bug_names{

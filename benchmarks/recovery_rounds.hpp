@@ -150,6 +150,7 @@ private:
             ++row_.not_restored;
             note("no answers for a minute");
         }
+        if (is_voted_) return; // no caller's operation moved: each was with three workers
         const auto moved = load.account().moved;
         for (std::size_t i = moved_before; i < moved.size(); ++i)
             if (moved[i].submitted <= report.at)

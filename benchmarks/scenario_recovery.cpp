@@ -58,6 +58,9 @@ std::string_view inapplicable(Fault fault, BrowserType engine) {
     case Fault::network_service_stop:
         return engine == BrowserType::webkit ? "" : "it has no network service";
     case Fault::gpu_hang:
+        return engine == BrowserType::webkit
+                   ? "it has no WebGPU"
+                   : "without a GPU its software adapter (Mesa's) ends a loop after 65535 rounds";
     case Fault::device_destroy: return engine == BrowserType::webkit ? "it has no WebGPU" : "";
     default: return {};
     }

@@ -50,7 +50,8 @@ enum class Fault : std::uint8_t {
     gpu_kill,          ///< SIGKILL of the GPU process
     gpu_kill_repeated, ///< gpu_kill again and again, each when the worker is ready after the last
     gpu_hang,          ///< a `compute` operation whose shader never ends, on whichever worker of
-                       ///< that engine takes it
+                       ///< that engine takes it. (Mesa's software adapter, which Firefox uses where
+                       ///< there is no GPU, ends any loop after 65535 rounds.)
     network_service_kill, ///< SIGKILL of what carries the connections
     network_service_stop, ///< SIGSTOP of it
     device_destroy,       ///< the WebGPU device that is used next is destroyed while it is used

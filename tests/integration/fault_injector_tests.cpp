@@ -223,15 +223,6 @@ TEST_CASE("a device that is destroyed costs no answer in Firefox", "[.long]") {
     drill.survive(on_first(Fault::device_destroy));
 }
 
-TEST_CASE("an endless shader of Firefox costs the browser that runs it, and no other", "[.long]") {
-    Drill drill(of(BrowserType::firefox), webgpu);
-    drill.survive(on_first(Fault::gpu_hang));
-    CHECK(drill.test().count_of(Kind::worker_lost) == 1);
-    const PoolEvent lost = drill.test().wait_for(
-        [](const PoolEvent& event) { return event.kind == Kind::worker_lost; });
-    CHECK(lost.detail == "gpu_hung");
-}
-
 TEST_CASE("an endless shader is found by its deadline, and no browser is restarted for it",
           "[.long]") {
     Drill drill(of(BrowserType::chromium), webgpu);

@@ -39,8 +39,10 @@ public:
     /// So long it must have been slow without a break: longer than a hang takes to be found.
     static constexpr Duration patience = std::chrono::seconds{3};
 
-    /// What takes less counts as this, so that below twice this nothing is slow.
+    /// What takes less counts as this, so that below twice this nothing is slow. An average is
+    /// steadier than what a single one takes.
     static constexpr Duration run_time_min = std::chrono::milliseconds{5};
+    static constexpr Duration average_min = std::chrono::milliseconds{2};
 
     /// Operations that took so long together are a spell; a longer one is a spell by itself. As
     /// long as the period of a cgroup's processor quota.
@@ -56,11 +58,12 @@ public:
         std::vector<Watched>& kinds = workers_[worker];
         if (kinds.empty()) kinds.resize(kind_count_);
         Watched& watched = kinds[kind];
-        const bool is_each_slow = judge(worker, kind, &Watched::each, took, now);
+        const bool is_each_slow =
+            judge(worker, kind, &Watched::each, std::max(took, run_time_min), now);
         watched.spell_took += took;
         ++watched.spell_count;
         if (watched.spell_took < spell_min) return is_each_slow;
-        const Duration mean = watched.spell_took / watched.spell_count;
+        const Duration mean = std::max(watched.spell_took / watched.spell_count, average_min);
         watched.spell_took = {};
         watched.spell_count = 0;
         return judge(worker, kind, &Watched::spell, mean, now) || is_each_slow;
@@ -93,7 +96,7 @@ private:
     bool judge(std::size_t worker, std::size_t kind, Measure measure, Duration took,
                TimePoint now) {
         Gauge& gauge = workers_[worker][kind].*measure;
-        if (!gauge.drift.add(std::max(took, run_time_min), now)) {
+        if (!gauge.drift.add(took, now)) {
             gauge.counts_at_alarm.clear();
             return false;
         }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -21,14 +22,46 @@ namespace everpool::tests {
 using namespace std::chrono_literals;
 using simulation::Trouble;
 
+/// What every subject is asked to load.
+constexpr ModelId good_model{0};
+constexpr ModelId broken_model{1};    ///< its file is no model
+constexpr ModelId misjudged_model{2}; ///< good, but its warm-up's answer is not the known one
+constexpr ModelId gpu_model{3};       ///< good, and on WebGPU
+
+/// What a Dispatch has the worker do.
+enum class Work : std::uint8_t {
+    computes,   ///< keeps the compute thread busy for a while
+    infers,     ///< runs gpu_model
+    never_ends, ///< and does not heed its cancellation; but its thread answers
+    loops,      ///< never ends, and its thread answers nobody
+};
+
+/// What is to befall a worker. It shows when the part that it concerns is used.
+enum class Mishap : std::uint8_t {
+    device_lost,   ///< at one of the next runs of gpu_model
+    wrong_answers, ///< from one of the next runs of a model on
+    no_browser,    ///< the next start of a browser finds none
+    failed_start,  ///< the next browser to be started dies of it
+    hung_start,    ///< the next browser to be started never answers
+};
+
 class WorkerSubject {
 public:
     virtual ~WorkerSubject() = default;
 
-    /// One of those that concern a worker. A Dispatch keeps the compute thread busy for a while.
+    /// One of those that concern a worker.
     virtual void perform(const core::Action& action) = 0;
-    /// \return whether it is in force now; if not, there is nothing here that could have it
-    virtual bool strike(Trouble trouble) = 0;
+    /// What is dispatched from now on.
+    virtual void set_work(Work work) = 0;
+    /// Now: it is in force on return. \pre it can_have() it
+    virtual void strike(Trouble trouble) = 0;
+    /// \pre it can_have() it
+    virtual void prepare(Mishap mishap) = 0;
+    /// What it has once it has connected. can_have() goes by it.
+    [[nodiscard]] virtual bool has_webgpu() const = 0;
+    [[nodiscard]] virtual bool has_network_process() const = 0;
+    /// How far its last start came, and why it failed, as far as that is known.
+    [[nodiscard]] virtual std::string trouble() const { return {}; }
     /// Works until this is so. \return whether it has become so
     virtual bool wait_until(const std::function<bool()>& is_so, Duration limit) = 0;
 

@@ -39,7 +39,7 @@ void FakeWorker::end_life() {
                with_.world.skewed(1ms, 5s));
     queue_.clear();
     running_.reset();
-    is_connected_ = false;
+    is_connected_ = is_launching_ = false;
     is_stuck_ = false;
 }
 
@@ -54,7 +54,9 @@ void FakeWorker::perform(const Dispatch& action) {
     if (with_.world.chance(with_.faults.unsent)) return refuse(Errc::worker_lost);
     if (with_.world.chance(with_.faults.backpressure)) return refuse(Errc::queue_full);
     if (!is_connected_) return; // it has died, and the core has not heard of it yet
-    if (is_context_gone_) return answer(action, Errc::device_lost); // nor of that
+    // Nor has it heard of that.
+    if ((has_lost_device_ || is_context_gone_) && !is_compute_silent_)
+        return answer(action, Errc::device_lost);
     queue_.push_back(action);
     later_in_life(with_.world.skewed(50us, 500us), [this] { begin_next(); });
 }
@@ -99,7 +101,7 @@ void FakeWorker::compute(const Dispatch& done) {
         is_stuck_ = is_suspicious_ = true;
         return answer_waiting_pings();
     }
-    if (world.chance(faults.device_lost)) return lose_device(world.chance(1, 2));
+    if (world.chance(faults.device_lost)) return lose_device();
     if (world.chance(faults.context_lost)) return lose_context();
     running_.reset();
     Errc code = world.chance(faults.failure) ? Errc::operation_failed : Errc::ok;
@@ -114,7 +116,7 @@ void FakeWorker::answer(const Dispatch& done, Errc code) {
 }
 
 void FakeWorker::perform(const SendCancel& action) {
-    if (is_compute_silent_) return; // it is the compute thread that would answer
+    if (is_compute_silent_) return; // a thread that hangs does not hear of it
     const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const auto& job) {
         const auto* one = std::get_if<Dispatch>(&job);
         return one != nullptr && one->request == action.request && one->attempt == action.attempt;

@@ -36,7 +36,7 @@ enum class Trouble : std::uint8_t {
     page_dies,
     browser_dies,
     memory_ends,   ///< the page dies for want of memory, and its engine says so
-    device_goes,   ///< the GPU device: the compute thread is dead, and says so
+    device_goes,   ///< the GPU device: the compute thread can do nothing, and says so
     context_goes,  ///< the WebNN context: its sessions are dead, and the page says so
     software_only, ///< the GPU device, and there is none for another compute thread
     slows_down,    ///< it answers rightly and late
@@ -46,12 +46,15 @@ inline constexpr std::size_t trouble_count = 13;
 
 class FakeWorker {
 public:
-    /// `highest_rung`: the largest one that the pool's strategy tries with this worker.
+    /// `rejected_models` cannot be loaded; the warm-ups of `misjudged_models` give something else
+    /// than what is known. `highest_rung`: the largest one that the pool's strategy tries with this
+    /// worker.
     FakeWorker(WorkerId id, Surroundings& with, std::set<std::uint32_t> rejected_models,
-               RecoveryRung highest_rung)
+               RecoveryRung highest_rung, std::set<std::uint32_t> misjudged_models = {})
         : id_(id),
           with_(with),
           rejected_models_(std::move(rejected_models)),
+          misjudged_models_(std::move(misjudged_models)),
           highest_rung_(highest_rung) {}
 
     void perform(const core::StartWorker&);
@@ -90,10 +93,16 @@ private:
     [[nodiscard]] std::optional<StartFailure> draw_failure(RecoveryRung rung);
     [[nodiscard]] std::optional<StartFailure> take_failure(StartStep step);
     void fail_before_connection(Duration usual);
+    void hang_launch();
+    void fail_start(Duration delay, Errc code);
     void connect();
     void reconnect(std::uint64_t rounds);
     void fail_model(ModelId model, bool is_refused);
 
+    /// Its compute thread answers, and has a device to load models with.
+    [[nodiscard]] bool has_device() const noexcept {
+        return is_connected_ && !is_compute_silent_ && !has_lost_device_;
+    }
     void begin_next();
     void answer_ping(const core::SendPing&);
     void answer_waiting_pings();
@@ -104,7 +113,7 @@ private:
     void breaks(RecoveryRung rung);
     void die(Trouble);
     void fall_silent(Trouble);
-    void lose_device(bool is_told);
+    void lose_device();
     void lose_context();
     [[nodiscard]] std::vector<core::Dispatch> let_go_of_work();
     /// Nothing of this life happens any more, but for what is on its way.
@@ -121,7 +130,7 @@ private:
 
     WorkerId id_;
     Surroundings& with_;
-    std::set<std::uint32_t> rejected_models_;
+    std::set<std::uint32_t> rejected_models_, misjudged_models_;
     std::map<std::uint32_t, Generation> warmed_up_; ///< by model: the life in which it was right
     std::optional<FailingStarts> failing_starts_;
     Generation generation_{};
@@ -133,6 +142,7 @@ private:
     RecoveryRung highest_rung_;
     RecoveryRung broken_{RecoveryRung::ping}; ///< the smallest rung that brings it back
     bool is_elsewhere_{false};                ///< in this life
+    bool is_launching_{false};                ///< a browser, which has not told whether it can
     bool is_connected_{false};
     bool is_compute_silent_{false}; ///< with a page that answers, or the other way round
     bool is_page_silent_{false};
@@ -141,7 +151,8 @@ private:
     bool is_suspicious_{false}; ///< one of its messages was lost or late, or an operation is stuck
     bool is_stuck_{false};      ///< running_ never ends, but pings are answered
     bool is_gpu_gone_{false};   ///< for a compute thread that looks for one anew
-    bool is_context_gone_{false}; ///< and the page has said so
+    bool has_lost_device_{false}; ///< pings are answered, and operations with device_lost
+    bool is_context_gone_{false}; ///< likewise, and the page has said so
     std::uint32_t slowdown_{1};
     std::uint32_t wrong_{0}; ///< what it answers in this life; 0: what is right
     std::deque<std::variant<core::Dispatch, core::SendPing>> queue_; ///< of the compute thread

@@ -51,21 +51,21 @@ void FakeWorker::begin_life(const StartWorker& action, Duration usual) {
     health_ = Health::fine;
     is_compute_silent_ = is_page_silent_ = is_page_hung_ = is_browser_silent_ = false;
     is_gpu_gone_ = is_context_gone_ = false;
-    is_suspicious_ = false;
+    is_suspicious_ = has_lost_device_ = false;
     wrong_ = 0; // the warm-up would have told
     if (action.rung >= RecoveryRung::replace_compute) slowdown_ = 1;
     else if (slowdown_ != 1) is_suspicious_ = true;
     broken_ = RecoveryRung::ping;
+    is_launching_ = replaces_browser(action.rung);
     failure_ = draw_failure(action.rung);
     if (failure_ && failure_->step <= StartStep::connection) {
         fail_before_connection(usual);
     } else if (world.chance(faults.permanent_start)) {
-        report(WorkerStartFailed{id_, generation_, Errc::browser_not_found, true}, usual);
+        fail_start(usual, Errc::browser_not_found);
     } else if (world.chance(faults.failed_start)) {
-        report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
+        fail_start(usual, Errc::browser_launch_failed);
     } else if (world.chance(faults.hung_start)) {
-        health_ = Health::silent;
-        breaks(std::min(action.rung, RecoveryRung::restart_browser));
+        hang_launch();
     } else if (world.chance(faults.crashed_start)) {
         later_in_life(usual, [this] {
             die(with_.world.chance(1, 2) ? Trouble::browser_dies : Trouble::page_dies);
@@ -103,12 +103,11 @@ std::optional<StartFailure> FakeWorker::take_failure(StartStep step) {
 
 void FakeWorker::fail_before_connection(Duration usual) {
     if (const auto failure = take_failure(StartStep::launch)) {
-        if (!failure->does_hang)
-            return report(WorkerStartFailed{id_, generation_, Errc::browser_launch_failed}, usual);
-        health_ = Health::silent;
-        return breaks(std::min(rung_, RecoveryRung::restart_browser));
+        if (failure->does_hang) return hang_launch();
+        return fail_start(usual, Errc::browser_launch_failed);
     }
     // The browser is there, and its page does not come.
+    is_launching_ = false;
     const auto failure = take_failure(StartStep::connection);
     if (failure && failure->does_hang) {
         health_ = Health::silent;
@@ -120,13 +119,33 @@ void FakeWorker::fail_before_connection(Duration usual) {
     });
 }
 
+/// Its driver does not wait for ever for a browser, if the core does not lose patience before. Of a
+/// page that never connects nobody tells.
+void FakeWorker::hang_launch() {
+    health_ = Health::silent;
+    breaks(std::min(rung_, RecoveryRung::restart_browser));
+    if (replaces_browser(rung_))
+        later_in_life(with_.world.between(Duration(10s), Duration(20s)),
+                      [this] { fail_start(100us, Errc::browser_launch_failed); });
+}
+
+/// What was to be replaced is gone, and nothing has taken its place.
+void FakeWorker::fail_start(Duration delay, Errc code) {
+    health_ = Health::dead;
+    breaks(std::min(rung_, RecoveryRung::restart_browser));
+    is_launching_ = false;
+    report(WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found}, delay);
+}
+
 void FakeWorker::connect() {
     is_connected_ = true;
+    is_launching_ = false;
     report(WorkerConnected{id_, generation_}, with_.world.skewed(50us, 2ms));
 }
 
 void FakeWorker::reconnect(std::uint64_t rounds) {
     if (rounds == 0) return connect();
+    is_launching_ = false;
     report(WorkerConnected{id_, generation_}, with_.world.skewed(50us, 2ms));
     report(WorkerLost{id_, generation_, LossCause::connection_closed},
            with_.world.skewed(50us, 2ms));
@@ -134,11 +153,14 @@ void FakeWorker::reconnect(std::uint64_t rounds) {
 }
 
 void FakeWorker::perform(const StopWorker& action) {
+    const bool was_launching = is_launching_;
     end_life();
     ++connection_;
     generation_ = action.generation;
     health_ = Health::dead;
     breaks(RecoveryRung::restart_browser);
+    if (was_launching) // which has come to nothing
+        report(WorkerStartFailed{id_, generation_, Errc::cancelled}, 100us);
     if (with_.world.chance(with_.faults.stuck_stop)) return;
     report(WorkerStopped{id_, generation_}, with_.world.skewed(10ms, 3s));
 }
@@ -146,8 +168,8 @@ void FakeWorker::perform(const StopWorker& action) {
 // --- models --------------------------------------------------------------------------------------
 
 void FakeWorker::perform(const LoadModel& action) {
-    if (!is_connected_ || is_compute_silent_) return;
-    if (is_context_gone_) return lose_device(true); // it cannot have another one in this realm
+    if (!has_device()) return;
+    if (is_context_gone_) return lose_device(); // it cannot have another one in this realm
     if (const auto failure = take_failure(StartStep::loading)) {
         if (!failure->does_hang) fail_model(action.model, with_.world.chance(1, 2));
         return;
@@ -155,7 +177,7 @@ void FakeWorker::perform(const LoadModel& action) {
     const Duration delay = with_.world.skewed(2ms, 500ms);
     const bool is_rejected = rejected_models_.count(action.model.value) != 0;
     later_in_life(delay, [this, action, is_rejected] {
-        if (is_compute_silent_) return;
+        if (!has_device()) return;
         if (is_rejected)
             report(ModelRejected{id_, generation_, action.model, Errc::model_rejected}, 100us);
         else report(ModelLoaded{id_, generation_, action.model}, 100us);
@@ -163,7 +185,7 @@ void FakeWorker::perform(const LoadModel& action) {
 }
 
 void FakeWorker::perform(const WarmUpModel& action) {
-    if (!is_connected_ || is_compute_silent_) return;
+    if (!has_device()) return;
     World& world = with_.world;
     // Once it has been right, it is a canary.
     const auto known = warmed_up_.find(action.model.value);
@@ -172,13 +194,14 @@ void FakeWorker::perform(const WarmUpModel& action) {
         if (!failure->does_hang) fail_model(action.model, true);
         return;
     }
-    warmed_up_[action.model.value] = generation_;
+    const bool is_misjudged = misjudged_models_.count(action.model.value) != 0;
+    if (!is_misjudged) warmed_up_[action.model.value] = generation_;
     if (is_canary && world.chance(with_.faults.swallowed_canary)) return;
-    const bool is_wrong = is_canary && world.chance(with_.faults.wrong_canary);
+    const bool is_wrong = is_misjudged || (is_canary && world.chance(with_.faults.wrong_canary));
     const Duration usual = world.skewed(2ms, 1s);
     const Duration took = is_canary ? std::min(slowdown_ * usual, with_.operation_max) : usual;
     later_in_life(took, [this, action, is_wrong] {
-        if (is_compute_silent_) return;
+        if (!has_device()) return;
         if (is_wrong)
             report(ModelRejected{id_, generation_, action.model, Errc::model_rejected}, 100us);
         else report(ModelWarmedUp{id_, generation_, action.model}, 100us);

@@ -25,11 +25,11 @@ void FakeWorker::strike(Trouble trouble) {
     case Trouble::page_dies:
     case Trouble::browser_dies:
     case Trouble::memory_ends: return die(trouble);
-    case Trouble::device_goes: return lose_device(true);
+    case Trouble::device_goes: return lose_device();
     case Trouble::context_goes: return lose_context();
     case Trouble::software_only:
         if (!is_connected_) return;
-        lose_device(true);
+        lose_device();
         is_gpu_gone_ = true;
         return breaks(RecoveryRung::reload_page);
     case Trouble::slows_down:
@@ -102,15 +102,16 @@ std::vector<Dispatch> FakeWorker::let_go_of_work() {
     return work;
 }
 
-/// The page answers what it holds, then tells why; the compute thread is of no use any more.
-void FakeWorker::lose_device(bool is_told) {
+/// The page answers all that it holds, then tells why, and refuses what comes until its compute
+/// thread is replaced, which itself lives.
+void FakeWorker::lose_device() {
     World& world = with_.world;
-    if (!is_connected_ || is_compute_silent_) return;
+    if (!has_device()) return;
     for (const Dispatch& one : let_go_of_work()) answer(one, Errc::device_lost);
-    if (is_told)
-        report(WorkerLost{id_, generation_, LossCause::device_lost}, world.skewed(1ms, 50ms));
+    answer_waiting_pings();
+    report(WorkerLost{id_, generation_, LossCause::device_lost}, world.skewed(1ms, 50ms));
     health_ = Health::silent;
-    is_compute_silent_ = is_suspicious_ = true;
+    has_lost_device_ = is_suspicious_ = true;
     is_gpu_gone_ = world.chance(with_.faults.software);
     breaks(!is_gpu_gone_        ? RecoveryRung::replace_compute
            : world.chance(1, 2) ? RecoveryRung::reload_page
@@ -121,7 +122,7 @@ void FakeWorker::lose_device(bool is_told) {
 /// compute thread lives. The connection is kept by the rung that cures it, so that these answers
 /// may come under the next life's generation.
 void FakeWorker::lose_context() {
-    if (!is_connected_ || is_compute_silent_ || is_context_gone_) return;
+    if (!has_device() || is_context_gone_) return;
     health_ = Health::silent;
     is_context_gone_ = is_suspicious_ = true;
     breaks(RecoveryRung::recreate_device);

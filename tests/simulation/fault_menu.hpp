@@ -25,7 +25,7 @@ struct FaultMenu {
     Ratio crash;        ///< page or process dies; one or two signs of it arrive, or only a silence
     Ratio hang;         ///< compute thread, page or process stops; nothing tells
     Ratio stuck;        ///< this operation never ends, but pings are answered (a hung shader)
-    Ratio device_lost;  ///< it is answered with device_lost; the event follows, or not
+    Ratio device_lost;  ///< it and all that wait are answered with device_lost; the event follows
     Ratio context_lost; ///< its WebNN context goes: the event, then device_lost for what it has
     Ratio slow;         ///< from now on its operations take several times as long
     Ratio failure;      ///< it is answered with an error that is final
@@ -59,7 +59,7 @@ struct FaultMenu {
 
     // Per start of a worker.
     Ratio failed_start;    ///< reported as failed
-    Ratio hung_start;      ///< nothing is ever heard
+    Ratio hung_start;      ///< nothing is heard, but that a browser's driver gives it up
     Ratio crashed_start;   ///< lost before it is ready
     Ratio permanent_start; ///< reported as failed, with no hope
     Ratio reconnect_storm; ///< connects and closes many times

@@ -153,9 +153,9 @@ void Ledger::judge_answer(const Complete& action, const RequestFact& fact) {
         in_force(reply->worker, reply->generation) == nullptr)
         object("an answer of a previous life is delivered: request " +
                std::to_string(action.request.value));
-    // What goes with a device or context may not have been begun.
-    if (fact.executions == 0 && action.code != Errc::queue_full && action.code != Errc::device_lost)
-        object("an answer without an execution");
+    // A page that has no room, or no device or context any more, refuses what it has not begun.
+    const bool is_refusal = action.code == Errc::queue_full || action.code == Errc::device_lost;
+    if (fact.executions == 0 && !is_refusal) object("an answer without an execution");
 }
 
 /// So many of its attempts are at workers that live.

@@ -53,11 +53,13 @@ Simulation::Simulation(const RunOptions& options) : options_(options), world_(op
     };
     ++surroundings_->tally.strategies.at(static_cast<std::size_t>(pool_->strategy));
     for (std::uint32_t i = 0; i < core_->core().worker_count(); ++i) {
-        std::set<std::uint32_t> rejected;
+        std::set<std::uint32_t> rejected, misjudged;
         for (std::uint32_t m = 0; m < config.model_count; ++m)
             if (world_.chance(1, 8)) rejected.insert(m);
-        workers_.push_back(std::make_unique<FakeWorker>(
-            WorkerId{i}, *surroundings_, std::move(rejected), pool_->highest_rung(i)));
+            else if (world_.chance(1, 16)) misjudged.insert(m);
+        workers_.push_back(std::make_unique<FakeWorker>(WorkerId{i}, *surroundings_,
+                                                        std::move(rejected), pool_->highest_rung(i),
+                                                        std::move(misjudged)));
     }
     host_ = std::make_unique<FakeHost>(habits, *surroundings_);
 }

@@ -4,6 +4,7 @@
 
 #include <everpool/fault_injector.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -18,8 +19,8 @@ inline std::optional<everpool::FaultIntensity> intensity_from(std::string_view n
     return std::nullopt;
 }
 
-/// Over by itself before anything has to be recovered: it must be endured, and a recovery is one
-/// too many, though not an error.
+/// Over by itself: nothing has to be recovered. What is recovered all the same is one too many,
+/// though not an error; of some, as a moderate slowness, it is a matter of the machine.
 inline bool is_endured(everpool::Fault fault, everpool::FaultIntensity intensity) {
     using enum everpool::Fault;
     const bool is_mild = intensity == everpool::FaultIntensity::mild;
@@ -28,12 +29,47 @@ inline bool is_endured(everpool::Fault fault, everpool::FaultIntensity intensity
     case renderer_stop:
     case network_service_stop:
     case main_loop:
-    case worker_loop:
+    case worker_loop: return is_mild;
     case slow:
-    case gpu_hang: return is_mild;
+    case gpu_hang:
     case oom: return intensity != everpool::FaultIntensity::severe;
     default: return false;
     }
+}
+
+/// How long such a fault goes on at most.
+inline std::chrono::seconds length_of(everpool::Fault fault, everpool::FaultIntensity intensity) {
+    const bool is_long =
+        fault == everpool::Fault::slow && intensity == everpool::FaultIntensity::moderate;
+    return std::chrono::seconds{is_long ? 30 : 5};
+}
+
+/// Those of which everpool::FaultIntensity says what it makes of them.
+inline bool has_degrees(everpool::Fault fault) {
+    using enum everpool::Fault;
+    switch (fault) {
+    case browser_stop:
+    case renderer_stop:
+    case network_service_stop:
+    case main_loop:
+    case worker_loop:
+    case slow:
+    case gpu_kill_repeated:
+    case gpu_hang:
+    case oom:
+    case launch_failure:
+    case wrong_answer:
+    case cascade: return true;
+    default: return false;
+    }
+}
+
+/// "slow (mild)"; severe is not said.
+inline std::string name_with_degree(everpool::Fault fault, everpool::FaultIntensity intensity) {
+    std::string out(name_of(fault));
+    if (has_degrees(fault) && intensity != everpool::FaultIntensity::severe)
+        out += " (" + std::string(name_of(intensity)) + ')';
+    return out;
 }
 
 /// How many faults of its kind one round is.

@@ -1,4 +1,5 @@
-// Parts of scenario_recovery: one fault, again and again, to a pool of two browsers under load.
+// Parts of scenario_recovery: one fault, again and again, to a pool of two browsers under load, and
+// of a third one where a vote decides.
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
@@ -35,6 +36,14 @@ struct RoundsOptions {
     everpool::FaultIntensity intensity{everpool::FaultIntensity::severe};
     bool judges_times{true};
 };
+
+/// For a vote.
+inline everpool::BrowserSpec of_another_engine(everpool::BrowserType type) {
+    everpool::BrowserSpec out;
+    out.type = everpool::is_chromium_family(type) ? everpool::BrowserType::firefox
+                                                  : everpool::BrowserType::chromium;
+    return out;
+}
 
 class FaultRounds {
 public:
@@ -96,13 +105,6 @@ private:
         return out;
     }
 
-    static everpool::BrowserSpec of_another_engine(everpool::BrowserType type) {
-        everpool::BrowserSpec out;
-        out.type = everpool::is_chromium_family(type) ? everpool::BrowserType::firefox
-                                                      : everpool::BrowserType::chromium;
-        return out;
-    }
-
     /// Wrong numbers are seen where somebody compares: three workers of two engines vote.
     [[nodiscard]] LoadOptions load_options() const {
         LoadOptions out;
@@ -135,7 +137,7 @@ private:
             return note(ec.message() + ": " + report.diagnostics.text());
         }
         row_.n += faults_in_round(row_.fault, row_.intensity);
-        if (endures) endure(load, report);
+        if (endures) endure(load, report, length_of(row_.fault, row_.intensity));
         // What was to be endured and was not has to come back as well, before the next round; its
         // row's `recoveries` tells of it.
         const std::size_t losses = endures ? watch_.losses_since(mark).size()
@@ -163,20 +165,22 @@ private:
     /// slow must have been seen at work before, for three seconds at least (Slowness).
     [[nodiscard]] bool let_settle(RecoveryLoad& load) const {
         const bool does_compile = options_.browser.type == everpool::BrowserType::webkit;
-        std::size_t answers = 24;
-        if (row_.fault == everpool::Fault::slow) answers = 10'000;
-        if (does_compile && options_.judges_times) answers = 15'000;
+        const bool must_be_known = row_.fault == everpool::Fault::slow;
+        const std::size_t answers = does_compile && options_.judges_times ? 15'000 : 24;
+        const auto known = Clock::now() + std::chrono::seconds{must_be_known ? 6 : 0};
         for (std::size_t i = 0; i < answers; i += 1000)
             if (!load.wait_for(std::min<std::size_t>(answers - i, 1000))) return false;
+        while (Clock::now() < known)
+            if (!load.wait_for(24)) return false;
         return true;
     }
 
     /// Returns when the fault is over; it goes on long after it was reported. Nothing tells of its
-    /// end, but its processes show it: the 5 s of the longest of FaultIntensity::mild have begun
-    /// when it is reported; when they are over no pause begins any more, and only the last may
-    /// still be on.
-    static void endure(RecoveryLoad& load, const everpool::FaultReport& report) {
-        const auto last_pause = Clock::now() + std::chrono::seconds{5};
+    /// end, but its processes show it: its time has begun when it is reported; when that is over no
+    /// pause begins any more, and only the last may still be on.
+    static void endure(RecoveryLoad& load, const everpool::FaultReport& report,
+                       std::chrono::seconds length) {
+        const auto last_pause = Clock::now() + length;
         const auto is_on = [&] {
             return Clock::now() < last_pause ||
                    std::ranges::any_of(report.processes, everpool::tests::is_stopped);
@@ -190,7 +194,7 @@ private:
             ++row_.not_restored;
             return note("worker " + std::to_string(victim.value) + " did not come back");
         }
-        if (row_.fault == everpool::Fault::gpu_kill_repeated) return; // of twelve faults, not one
+        if (row_.fault == everpool::Fault::gpu_kill_repeated) return; // of several faults, not one
         if (endures) return;                                          // nothing had to be detected
         row_.detect.push_back(milliseconds(*after.lost - at));
         row_.capacity.push_back(milliseconds(*after.ready - at));

@@ -44,7 +44,6 @@ inline boost::json::object row_json(const FaultFigures& row, const Verdict& verd
     boost::json::object out{{"name", "recovery/" + std::string(name_of(row.fault))},
                             {"n", row.n},
                             {"n_counts", counted_by(row.fault, row.intensity)},
-                            {"intensity", name_of(row.intensity)},
                             {"lost", row.lost},
                             {"twice", row.twice},
                             {"wrong", row.wrong},
@@ -56,6 +55,7 @@ inline boost::json::object row_json(const FaultFigures& row, const Verdict& verd
                             {"capacity_ms", times(row.capacity)},
                             {"met", verdict.is_met},
                             {"rule", verdict.rule}};
+    if (has_degrees(row.fault)) out["intensity"] = name_of(row.intensity);
     if (row.unheard_of) out["unheard_of"] = *row.unheard_of;
     if (!row.trouble.empty()) out["trouble"] = row.trouble;
     return out;
@@ -74,7 +74,8 @@ inline constexpr std::string_view table_head =
 
 inline std::string table_row(const FaultFigures& row, const Verdict& verdict) {
     return fmt::format("| {} | {} | {}, {}, {}, {} | {} | {} | {} | {} | {} |\n",
-                       name_of(row.fault), row.n, row.lost, row.twice, row.wrong, row.leaked,
+                       name_with_degree(row.fault, row.intensity), row.n, row.lost, row.twice,
+                       row.wrong, row.leaked,
                        row.recoveries ? fmt::format("{} of {}", row.recoveries->successes,
                                                     row.recoveries->attempts)
                                       : "-",

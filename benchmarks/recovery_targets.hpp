@@ -118,8 +118,7 @@ inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
                    fmt::format("from detection to the same page's answers, p50 <= 1.3 x a fresh "
                                "session = {:.0f}",
                                limit));
-    } else if (kind != FaultKind::other || row.fault == everpool::Fault::all_browsers_kill ||
-               row.fault == everpool::Fault::wrong_answer) {
+    } else if (kind != FaultKind::other || row.fault == everpool::Fault::all_browsers_kill) {
         const bool is_cold = ends_browser(row.fault, engine);
         const double limit = 1.3 * median(is_cold ? floors.cold_start : floors.reload);
         out.demand(median(row.restore) <= limit,

@@ -1,6 +1,7 @@
-// Every fault, to two real browsers under a steady load of 8 operations: what it costs, how soon it
-// is seen, how soon the caller has an answer and the pool its capacity, beside what the browser
-// itself takes for the same steps. See README.md for what is measured how.
+// Every fault, to two real browsers (three where a vote decides) under a steady load of 8
+// operations: what it costs, how soon it is seen, how soon the caller has an answer and the pool its
+// capacity, beside what the browser itself takes for the same steps. See README.md for what is
+// measured how.
 // SPDX-License-Identifier: BSL-1.0
 #include "recovery_calm.hpp"
 #include "recovery_degrees.hpp"
@@ -44,12 +45,21 @@ bool is_by_device(Fault fault) {
     return kind_of(fault) == FaultKind::device || fault == Fault::gpu_hang;
 }
 
+bool is_installed(const everpool::BrowserSpec& browser) {
+    everpool::error_code ec;
+    everpool::Diagnostics why;
+    (void)everpool::io::find_browser(browser, ec, why);
+    return !ec;
+}
+
 /// Why this fault cannot be had from this engine; empty: it can.
 std::string_view inapplicable(Fault fault, BrowserType engine) {
     if (fault == Fault::context_lost)
         return std::getenv("EVERPOOL_WEBNN_BROWSER") != nullptr && engine == BrowserType::chromium
                    ? ""
                    : "no browser with WebNN";
+    if (fault == Fault::wrong_answer && !is_installed(of_another_engine(engine)))
+        return "only a vote sees it, with a browser of another engine, and there is none";
     if (everpool::is_chromium_family(engine)) return {};
     switch (fault) {
     case Fault::gpu_kill:
@@ -159,7 +169,7 @@ private:
     void note(const FaultFigures& row, const RecoveryFloors& floors = {}) {
         const Verdict verdict = judge(row, floors, options_.engine, options_.judges_times);
         is_met_ = is_met_ && verdict.is_met;
-        std::fprintf(stderr, "%-22s %s%s%s\n", std::string(name_of(row.fault)).c_str(),
+        std::fprintf(stderr, "%-22s %s%s%s\n", name_with_degree(row.fault, row.intensity).c_str(),
                      verdict.is_met ? "met: " : "MISSED: ", verdict.rule.c_str(),
                      row.trouble.empty() ? "" : ("\n    " + row.trouble).c_str());
         std::fprintf(stderr, "    detect %s first answer %s capacity %s\n",
@@ -230,7 +240,8 @@ int usage(int status) {
         "usage: scenario_recovery [--engine=E] [--fault=F]... [--intensity=I] [--level=L]...\n"
         "                         [--n=N] [--all] [--calm=S] [--smoke] [--markdown]\n"
         "\n"
-        "Breaks two browsers under load, and prints what came of it as JSON.\n"
+        "Breaks two browsers under load, and prints what came of it as JSON. (Of wrong answers a\n"
+        "vote tells, with a third browser.)\n"
         "\n"
         "--engine=E  chromium (default), chrome, edge, firefox or webkit\n"
         "--fault=F   one of those of everpool::Fault\n"
@@ -239,10 +250,10 @@ int usage(int status) {
         "--level=L   the overhead of this level of fault tolerance, with no fault\n"
         "--calm=S    no fault for so many seconds, with all processors busy: false alarms\n"
         "--all       every fault and level, and 600 s of calm; the default\n"
-        "--n=N       of each fault, at least, default 20; gpu_kill_repeated has 12 a round, "
-        "and\n"
-        "            its n counts them all; host_kill has N hosts killed that have a "
-        "successor\n"
+        "--n=N       of each fault, at least, default 20; gpu_kill_repeated has 12 a round\n"
+        "            (moderate 6, mild 3), and its n counts them all; host_kill has N hosts "
+        "killed\n"
+        "            that have a successor\n"
         "--smoke     three of each; no time is judged, and no false alarm\n"
         "--markdown  the faults as a table as well, before the JSON: p50 / p95 in ms\n"
         "\n"

@@ -138,7 +138,7 @@ struct ProcessExited {
 /// process was killed and one that was reloaded both close with 1001.
 struct ConnectionClosed {
     WorkerChannel channel{WorkerChannel::compute};
-    std::uint16_t close_code{1006}; ///< WebSocket's; 1006: none was sent
+    std::uint16_t close_code{1006}; ///< WebSocket's; 1005: none was sent; 1006: it just ended
     friend bool operator==(const ConnectionClosed&, const ConnectionClosed&) = default;
 };
 

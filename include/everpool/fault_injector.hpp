@@ -124,8 +124,9 @@ constexpr std::optional<Fault> fault_from(std::string_view name) noexcept {
 ///                       notice
 ///   slow                half the time,      a fifth of the time,  a twentieth of the time,
 ///                       for 5 s             for 30 s              for as long as the page's process
-///                                                                 lives: found by how long answers
-///                                                                 take, and recovered
+///                                                                 lives: found and recovered, if
+///                                                                 another worker does the same
+///                                                                 work as fast as ever
 ///   gpu_kill_repeated   3 times             6 times               12 times
 ///   gpu_hang            a long shader       a longer one          one without end
 ///   oom                 256 MiB, given      1 GiB, given          until the engine gives up, at

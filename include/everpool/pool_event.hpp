@@ -57,8 +57,9 @@ struct PoolEvent {
     Errc code{};        ///< ok of a warning: nothing has failed, or not any more
     Diagnostics diagnostics;
     /// Of worker_lost, and of a page_message that tells of trouble: what failed, classified, with a
-    /// fingerprint by which the same failure is known again on any machine. Its phase is of what the
-    /// worker had at that moment: maybe_executed, or not_sent if that was nothing.
+    /// fingerprint by which the same failure is known again on any machine. The phase of a
+    /// worker_lost is `sent` if the worker had been given something that it had not answered, else
+    /// `not_sent`; that of a page_message is always `not_sent`.
     std::optional<BrowserFailure> failure{};
 };
 

@@ -279,7 +279,7 @@ BrowserFailure WorkerDriver::failure_of(const core::Notice& notice) const {
         seen_ && seen_->generation == notice.generation && seen_->cause == notice.cause;
     FailureContext about = context();
     if (notice.cause == LossCause::gpu_hung) about.provider = Provider::webgpu; // see evidence_of()
-    if (notice.operations != 0) about.phase = FailurePhase::maybe_executed;
+    if (notice.operations != 0) about.phase = FailurePhase::sent;
     return categorize_browser_failure(was_seen ? seen_->evidence : evidence_of(notice), about);
 }
 

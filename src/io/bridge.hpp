@@ -41,7 +41,8 @@ public:
     virtual void on_hello(WorkerId, Generation, wire::Channel, wire::Hello) = 0;
     virtual void on_message(WorkerId, Generation, wire::Channel, wire::Message) = 0;
     /// The connection is gone: closed, failed, or thrown out for a protocol error (ec says which).
-    /// `close_code` is the page's; 1006 if it sent none.
+    /// `close_code` is the page's; 1005 if its close frame had none, 1006 if
+    /// there was no close frame.
     virtual void on_closed(WorkerId, Generation, wire::Channel, error_code ec,
                            std::uint16_t close_code) = 0;
 };

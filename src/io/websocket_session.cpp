@@ -260,8 +260,10 @@ void BeastWebSocketSession::lose(error_code ec) {
     } else {
         finish();
     }
-    const std::uint16_t said = ws_.reason().code;
-    owner->on_session_closed(*this, ec, said == websocket::close_code::none ? no_close_code : said);
+    std::uint16_t said = ws_.reason().code;
+    if (said == websocket::close_code::none)
+        said = ec == websocket::error::closed ? empty_close_code : no_close_code;
+    owner->on_session_closed(*this, ec, said);
 }
 
 void BeastWebSocketSession::refuse(std::string_view reason) {

@@ -32,15 +32,16 @@ namespace everpool::io {
 class WebSocketSession;
 struct UpgradeRequest; // http_upgrade_request.hpp: Beast's request, seen by those who include Beast
 
-/// Of a WebSocket that ended without a close frame (RFC 6455, section 7.1.5).
-inline constexpr std::uint16_t no_close_code = 1006;
+/// Of a WebSocket that ended without a close frame, and with one that has no code (RFC 6455, section
+/// 7.4.1).
+inline constexpr std::uint16_t no_close_code = 1006, empty_close_code = 1005;
 
 class WebSocketSessionOwner {
 public:
     /// The owner may send, refuse, retire, or destroy everything in here.
     virtual void on_session_message(WebSocketSession& session, wire::Message message) = 0;
     /// Last call. protocol_error: thrown out by this side, and counted; otherwise why it ended.
-    /// `close_code` is the peer's; no_close_code if it sent none.
+    /// `close_code` is the peer's; one of the above if it sent none.
     virtual void on_session_closed(WebSocketSession& session, error_code ec,
                                    std::uint16_t close_code) = 0;
 

@@ -44,8 +44,11 @@ void start_daemon_in(const std::string& nest) {
     REQUIRE(std::fgets(line, sizeof line, shell) != nullptr);
     ::pclose(shell);
     const int daemon = std::stoi(line);
-    while (proc_file(daemon, "environ").find("HOME=" + nest) == std::string::npos)
+    const auto begun = std::chrono::steady_clock::now();
+    while (proc_file(daemon, "environ").find("HOME=" + nest) == std::string::npos) {
+        REQUIRE(std::chrono::steady_clock::now() - begun < 10s);
         std::this_thread::yield();
+    }
 }
 
 /// Within two seconds.

@@ -52,8 +52,8 @@ void FakeWorker::begin_life(const StartWorker& action, Duration usual) {
     is_compute_silent_ = is_page_silent_ = is_page_hung_ = is_browser_silent_ = false;
     is_gpu_gone_ = is_context_gone_ = false;
     is_suspicious_ = has_lost_device_ = false;
-    wrong_ = 0; // the warm-up would have told
-    if (action.rung >= RecoveryRung::replace_compute) slowdown_ = 1;
+    wrong_ = 0;                                               // the warm-up would have told
+    if (action.rung >= RecoveryRung::new_page) slowdown_ = 1; // it is the page's process
     else if (slowdown_ != 1) is_suspicious_ = true;
     broken_ = RecoveryRung::ping;
     is_launching_ = replaces_browser(action.rung);

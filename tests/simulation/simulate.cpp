@@ -131,7 +131,6 @@ struct Totals {
         dissents += report.stats.dissents;
         undecided += report.stats.undecided;
         quarantines += report.stats.quarantines;
-        tally.add(report.tally);
         for (const auto& [code, number] : report.outcomes) outcomes[code] += number;
         if (slack_of(report) < slack_of(slowest)) slowest = report;
     }
@@ -188,6 +187,7 @@ int main(int count, char** values) {
         }
         totals.add(first);
         totals.add(second);
+        totals.tally.add(first.tally); // the other one drew the same
     }
     print_totals(totals, arguments.seed_count, std::chrono::steady_clock::now() - begin);
     return 0;

@@ -111,7 +111,6 @@ void Simulation::drill_failing_starts() {
 /// One worker becomes slow, and the others do not.
 void Simulation::drill_slowness() {
     if (ready_workers().size() < 2) return;
-    ++surroundings_->tally.slowness_drills;
     surroundings_->long_operation = {}; // which would be slow by themselves
     // What they did among the faults is no measure.
     storm(Trouble::device_goes);
@@ -119,6 +118,7 @@ void Simulation::drill_slowness() {
     demand_recovery("liveness: the pool is not full after a storm");
     const std::vector<std::uint32_t> ready = ready_workers();
     if (ready.size() < 2) return;
+    ++surroundings_->tally.slowness_drills;
     is_loaded_ = true;
     keep_busy();
     run_for(5s);

@@ -251,11 +251,10 @@ inline bool PoolCore::is_behind_another(const RequestRecord& record) const noexc
 inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, Turn& turn) {
     WorkerSlot& worker = workers_[event.worker.value];
     if (event.code == Errc::cancelled && is_behind_another(record)) {
-        worker.session.on_taken_back(turn.now);
-    } else {
-        worker.session.on_sign_of_life(turn.now);
-        worker.canary.on_progress(turn.now);
+        return worker.session.on_taken_back(turn.now); // what is in front goes on as before
     }
+    worker.session.on_sign_of_life(turn.now);
+    worker.canary.on_progress(turn.now);
     const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
     worker.answered_at = turn.now;
     if (event.code != Errc::ok) return;

@@ -12,8 +12,9 @@
 // The guardian is a shell in a session of its own that reads the host's pipe. When the pipe ends
 // without "done", the host is dead: the guardian kills the groups it was told of, then whoever else
 // has its home in the nest, and removes the nest. After "done" only these are left. The host says
-// "release" before it reaps a group's leader, so the guardian never kills a number that somebody
-// else has by now. A shell, because a library has no helper program that it could be sure to find.
+// "release" before it reaps a group's leader, so the guardian never kills a group's number that
+// somebody else has by now; an inhabitant's is used milliseconds after it was read. A shell, because
+// a library has no helper program that it could be sure to find.
 #include "io/browser.hpp"
 #include "io/linux/descriptor.hpp"
 #include "io/linux/spawn_setting.hpp"
@@ -41,8 +42,8 @@ namespace {
 
 constexpr char guardian_script[] = R"(
 trap '' HUP INT TERM
-# What has left its group has its home in the nest yet. Firefox's crash helper is such a process: by
-# itself it ends up to two seconds after the browser.
+# Of what has left its group: Firefox's crash helper is such a process, has its home in the nest like
+# the browser, and ends by itself up to two seconds after it.
 kill_inhabitants() {
     found=1
     for environment in $(grep -lsF -- "HOME=$1/" /proc/[0-9]*/environ); do
@@ -59,14 +60,21 @@ while read -r verb group; do
         case $groups in
         *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
         esac ;;
-    done) kill_inhabitants "$1"; exit 0 ;;
+    done)
+        kill_inhabitants "$1" & # the host waits for us, and must not for whatever /proc does
+        exit 0 ;;
     esac
 done
 # -s: dash takes no double dash after -KILL.
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 # What is dying may still write: try again until nothing is left, for five seconds at most.
 tries=0
-until ! kill_inhabitants "$1" && rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ]; do
+until
+    kill_inhabitants "$1"
+    killed=$?
+    rm -rf -- "$1" 2>/dev/null
+    [ "$killed" -ne 0 ] && [ ! -e "$1" ]
+do
     tries=$((tries + 1))
     [ "$tries" -lt 50 ] || exit 1
     sleep 0.1
@@ -84,6 +92,9 @@ fs::path common_directory() {
     fs::path directory = fs::temp_directory_path(ec);
     if (ec) directory = "/tmp";
     directory /= fmt::format("everpool-{}", ::geteuid());
+    // The guardian looks for it with grep, to which a line break means "or".
+    if (directory.native().find('\n') != std::string::npos)
+        fail("the path of the temporary directory has a line break", EINVAL);
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
         fail("cannot make " + directory.string());
     struct stat status {};

@@ -112,9 +112,8 @@ TEST_CASE(
     CHECK(std::get<WrongAnswer>(wrong.evidence).found_by == WrongAnswerFinder::vote);
 }
 
-TEST_CASE("a loss says whether something that the worker had may have been executed") {
+TEST_CASE("a loss says whether anything had been sent to the worker") {
     DriverScene scene;
     CHECK(scene.failure(core::LossCause::page_crashed).phase == FailurePhase::not_sent);
-    CHECK(scene.failure(core::LossCause::page_crashed, {}, 2).phase ==
-          FailurePhase::maybe_executed);
+    CHECK(scene.failure(core::LossCause::page_crashed, {}, 2).phase == FailurePhase::sent);
 }

@@ -53,7 +53,9 @@ void FakeWorker::begin_life(const StartWorker& action, Duration usual) {
     is_gpu_gone_ = is_context_gone_ = false;
     is_suspicious_ = has_lost_device_ = false;
     wrong_ = 0;                                               // the warm-up would have told
-    if (action.rung >= RecoveryRung::new_page) slowdown_ = 1; // it is the page's process
+    // Kinder than a page's process that stays slow: who has been recovered from something else is
+    // measured anew, and nobody would ever see that it is slow.
+    if (action.rung >= RecoveryRung::replace_compute) slowdown_ = 1;
     else if (slowdown_ != 1) is_suspicious_ = true;
     broken_ = RecoveryRung::ping;
     is_launching_ = replaces_browser(action.rung);

@@ -56,6 +56,7 @@ void FakeHost::submit(LeaseId lease) {
         meta.copies = static_cast<std::uint8_t>(world.chance(1, 2) ? 3 : world.between(0, 8));
     meta.may_hedge = world.chance(habits_.hedges);
     with_.feed(Submit{meta});
+    if (with_.ledger.next_request() == meta.id) return; // the run has failed, and heard of nothing
     // A host that stutters. (An id that has been answered would be a new request.)
     if (world.chance(1, 200) && !with_.ledger.request(meta.id).is_completed)
         with_.feed(Submit{meta});

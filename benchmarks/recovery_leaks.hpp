@@ -10,20 +10,11 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
-#include <stdexcept>
-#include <string>
 #include <thread>
 
 namespace scenario {
 
-/// The private directory of the pool that this browser belongs to.
-/// \throws std::runtime_error if it is gone: nothing could be told of what it leaves behind
-inline std::filesystem::path nest_of(int browser) {
-    const std::filesystem::path home = everpool::tests::home_of(browser);
-    if (home.empty())
-        throw std::runtime_error("process " + std::to_string(browser) + " has no home");
-    return home.parent_path().parent_path(); // <nest>/<browser>/home
-}
+using everpool::tests::nest_of;
 
 /// Processes that have to do with it, and the directory itself. \pre not empty
 inline std::size_t count_left(const std::filesystem::path& nest) {

@@ -94,6 +94,14 @@ public:
         REQUIRE(subject_->comes(answer(request, Errc::ok)));
     }
 
+    /// Another life, which works, and in which nothing is heard of the one before.
+    void begin_anew(RecoveryRung rung, LossCause cause = LossCause::process_exited,
+                    ModelId model = good_model) {
+        REQUIRE(start(rung, cause));
+        proves_itself(model);
+        CHECK(has_only_this_life());
+    }
+
     RequestId dispatch() {
         const RequestId request{++requests_};
         subject_->perform(core::Dispatch{worker, generation_, request, 1});

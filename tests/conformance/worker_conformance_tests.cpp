@@ -188,9 +188,7 @@ TEST_CASE("what dies may be told of by its sockets and by its engine, and by not
     trial.subject().set_work(Work::computes);
     const RecoveryRung cure =
         cure_in(kind, is_browser ? RecoveryRung::restart_browser : RecoveryRung::reload_page);
-    REQUIRE(trial.start(cure, is_browser ? LossCause::process_exited : LossCause::page_crashed));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(cure, is_browser ? LossCause::process_exited : LossCause::page_crashed);
     CHECK(trial.answers_to(request).empty());
 }
 

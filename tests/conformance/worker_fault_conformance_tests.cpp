@@ -45,6 +45,13 @@ void run_until_canary_is_wrong(Trial& trial) {
     CHECK(trial.subject().has(wrong));
 }
 
+/// A start that hangs, for so long.
+void begin_in_vain(Trial& trial, Duration duration) {
+    trial.subject().prepare(Mishap::hung_start);
+    trial.begin_start();
+    trial.pass(duration);
+}
+
 /// Nothing came of the start, but for this.
 void check_told_alone(Trial& trial, const core::WorkerStartFailed& failed) {
     REQUIRE(trial.subject().comes(failed));
@@ -92,9 +99,7 @@ TEST_CASE("a lost device ends its operations first, and is told once after them"
     CHECK(subject.all<core::WorkerLost>().size() == 1);
     for (const RequestId request : round) CHECK(trial.answers_to(request).size() == 1);
 
-    REQUIRE(trial.start(RecoveryRung::replace_compute, LossCause::device_lost));
-    trial.proves_itself(gpu_model);
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::replace_compute, LossCause::device_lost, gpu_model);
 }
 
 // Nobody but its deadline tells of it.
@@ -119,9 +124,7 @@ TEST_CASE(
     CHECK(subject.all<core::WorkerLost>().empty());
 
     subject.set_work(Work::computes);
-    REQUIRE(trial.start(RecoveryRung::replace_compute, LossCause::gpu_hung));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::replace_compute, LossCause::gpu_hung);
     CHECK(trial.answers_to(stuck).empty());
 }
 
@@ -146,9 +149,7 @@ TEST_CASE("a thread that loops hears of no cancellation, and the page answers be
     CHECK(subject.all<core::WorkerLost>().empty());
 
     subject.set_work(Work::computes);
-    REQUIRE(trial.start(RecoveryRung::replace_compute, LossCause::compute_hung));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::replace_compute, LossCause::compute_hung);
     CHECK(subject.all<core::Replied>().size() == 1); // of the new life
 }
 
@@ -166,9 +167,7 @@ TEST_CASE("whoever answers wrongly answers as ever, and its canary alone tells")
     CHECK(subject.all<core::WorkerLost>().empty());
     CHECK(subject.all<core::ModelRejected>().size() == 1);
 
-    REQUIRE(trial.start(RecoveryRung::replace_compute, LossCause::wrong_answer));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::replace_compute, LossCause::wrong_answer);
 }
 
 TEST_CASE("a model is rejected when it is loaded or when it is warmed up, and the others work") {
@@ -212,44 +211,32 @@ TEST_CASE("a browser that cannot be started is told of once, and only another st
         [&] { return trial.subject().all<core::WorkerStartFailed>().size() == 2; }, 60s));
     CHECK(trial.has_only_this_life());
 
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::restart_browser);
 }
 
 TEST_CASE("a browser that never answers is silent until its driver gives it up") {
     const SubjectKind kind = GENERATE(from_range(kinds_with(Mishap::hung_start)));
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    trial.subject().prepare(Mishap::hung_start);
-    trial.begin_start();
-    trial.pass(2s);
+    begin_in_vain(trial, 2s);
     CHECK(trial.subject().events().empty());
     check_told_alone(trial, told_of(trial, kind, Mishap::hung_start));
-    REQUIRE(trial.start(RecoveryRung::restart_browser));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    trial.begin_anew(RecoveryRung::restart_browser);
 }
 
 TEST_CASE("a start that hangs is given up for another one, and says nothing any more") {
     const SubjectKind kind = GENERATE(from_range(kinds_with(Mishap::hung_start)));
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    trial.subject().prepare(Mishap::hung_start);
-    trial.begin_start();
-    trial.pass(1s);
-    REQUIRE(trial.start(RecoveryRung::restart_browser, LossCause::start_timed_out));
-    trial.proves_itself();
-    CHECK(trial.has_only_this_life());
+    begin_in_vain(trial, 1s);
+    trial.begin_anew(RecoveryRung::restart_browser, LossCause::start_timed_out);
 }
 
 TEST_CASE("a worker that is stopped while its start hangs has failed to start, and stops") {
     const SubjectKind kind = GENERATE(from_range(kinds_with(Mishap::hung_start)));
     CAPTURE(name_of(kind));
     Trial trial(kind);
-    trial.subject().prepare(Mishap::hung_start);
-    trial.begin_start();
-    trial.pass(1s);
+    begin_in_vain(trial, 1s);
     trial.subject().perform(core::StopWorker{worker, trial.generation(), true});
     const core::WorkerStopped stopped{worker, trial.generation()};
     REQUIRE(trial.subject().comes(stopped));

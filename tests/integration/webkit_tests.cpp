@@ -156,9 +156,7 @@ TEST_CASE("a WebKit that is killed comes back, and leaves nothing in the end") {
         REQUIRE(recoveries.size() == 1);
         CHECK(recoveries[0].cause == "process_exited");
         CHECK(recoveries[0].path.back().rung == RecoveryRung::restart_browser);
-        const std::filesystem::path home = home_of(test.pool().snapshot().workers.at(0).process_id);
-        REQUIRE_FALSE(home.empty());
-        processes = processes_of(home.parent_path().parent_path()); // of this pool's browsers
+        processes = processes_of(nest_of(test.pool().snapshot().workers.at(0).process_id));
         REQUIRE_FALSE(processes.empty());
         run_through(test, mlp, [] {});
         test.stop();

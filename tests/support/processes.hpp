@@ -8,6 +8,7 @@
 #include <fstream>
 #include <ios>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -33,6 +34,15 @@ inline std::string home_of(int pid) {
     if (found == std::string::npos) return {};
     const auto begin = found + name.size();
     return environment.substr(begin, environment.find('\0', begin) - begin);
+}
+
+/// The private directory of the pool that this browser belongs to.
+/// \throws std::runtime_error if it is gone: nothing could be told of what it leaves behind
+inline std::filesystem::path nest_of(int browser) {
+    const std::filesystem::path home = home_of(browser);
+    if (home.empty())
+        throw std::runtime_error("process " + std::to_string(browser) + " has no home");
+    return home.parent_path().parent_path(); // <nest>/<browser>/home
 }
 
 /// By a signal. False also if it is gone.

@@ -12,11 +12,15 @@
 
 namespace everpool::io {
 
-/// One of this name that this process has at present.
+/// Those of this name that this process has at present. Reads a file of /proc for each of its
+/// threads.
+inline std::vector<int> threads_named(int process, std::string_view name) {
+    std::vector<int> out = threads_of(process);
+    std::erase_if(out, [&](int thread) { return state_of_thread(process, thread).name != name; });
+    return out;
+}
 inline bool has_thread(int process, std::string_view name) {
-    return std::ranges::any_of(threads_of(process), [&](int thread) {
-        return state_of_thread(process, thread).name == name;
-    });
+    return !threads_named(process, name).empty();
 }
 
 /// Those that were there when it was made; who comes later is not counted.
@@ -29,9 +33,8 @@ public:
     NamedThreads(int group, std::string_view name) {
         if (group <= 0) return;
         for (const int process : members_of_group(group))
-            for (const int thread : threads_of(process))
-                if (state_of_thread(process, thread).name == name)
-                    threads_.push_back({process, thread, {}});
+            for (const int thread : threads_named(process, name))
+                threads_.push_back({process, thread, {}});
         start_over();
     }
 

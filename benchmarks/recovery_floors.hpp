@@ -37,6 +37,16 @@ struct RecoveryFloors {
     std::vector<double> session;            ///< the model's load and first run alone
     /// As `reload`, of a page whose process has died, from when that is known on.
     std::vector<double> reload_after_crash;
+
+    void add(const RecoveryFloors& other) {
+        const auto append = [](std::vector<double>& into, const std::vector<double>& from) {
+            into.insert(into.end(), from.begin(), from.end());
+        };
+        append(cold_start, other.cold_start);
+        append(reload, other.reload);
+        append(session, other.session);
+        append(reload_after_crash, other.reload_after_crash);
+    }
 };
 
 class BareBrowser final : everpool::io::BrowserListener, everpool::io::BridgeListener {

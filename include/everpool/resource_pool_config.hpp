@@ -141,7 +141,8 @@ struct ResourcePoolConfig {
     /// The first restart has no delay; the n-th after it waits a random time of up to
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s; ranges 1 ms
     /// to 1 h, and restart_delay_min to 24 h. A browser is started 50 ms after the one before it
-    /// was lost at the soonest, in which those who answer in its place have the processors.
+    /// was lost at the soonest, in which those who answer in its place have the processors; if nobody
+    /// does, at once.
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 

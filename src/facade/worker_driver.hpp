@@ -11,6 +11,7 @@
 #pragma once
 
 #include "everpool/browser_failure.hpp"
+#include "everpool/browser_state.hpp"
 #include "everpool/core/action.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/error.hpp"
@@ -136,6 +137,7 @@ private:
     void reload_page(int more_tries = 0);
     void reload_page_soon(int more_tries);
     bool kill_part(io::BrowserPart part);
+    std::vector<ProcessIdentity> stop_part(io::BrowserPart part);
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();
     void restart_compute();

@@ -11,6 +11,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -130,6 +132,35 @@ TEST_CASE("a WebKit whose page crashes comes back with a new browser, and loses 
     (void)test.wait_for(is_back);
     CHECK(test.pool().snapshot().workers.at(0).process_id != before);
     run_through(test, mlp, [] {});
+    test.stop();
+}
+
+TEST_CASE(
+    "a WebKit's page that hangs is replaced in the same browser, and its process does not stay") {
+    if (!is_webkit_here()) return;
+    const auto mlp = samples_of("mlp");
+    PoolUnderTest test(pool_of(webkit_spec(), mlp));
+    test.start();
+    const int driver = test.pool().snapshot().workers.at(0).process_id;
+    std::vector<int> pages = io::members_of_group(driver);
+    std::erase_if(pages, [](int process) {
+        return proc_file(process, "cmdline").find("WebKitWebProcess") == std::string::npos;
+    });
+    REQUIRE_FALSE(pages.empty());
+    run_through(test, mlp, [&] {
+        for (const int page : pages) REQUIRE(::kill(page, SIGSTOP) == 0);
+    });
+    (void)test.wait_for(is_back);
+    const auto recoveries = RecoveryManager{test.pool()}.snapshot().last;
+    REQUIRE(recoveries.size() == 1);
+    CHECK(recoveries[0].cause == "page_hung");
+    CHECK(recoveries[0].path.back().rung == RecoveryRung::new_page);
+    CHECK(test.pool().snapshot().workers.at(0).process_id == driver);
+    const auto is_gone = [](int page) { return proc_file(page, "cmdline").empty(); };
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!std::ranges::all_of(pages, is_gone) && std::chrono::steady_clock::now() < end)
+        run_through(test, mlp, [] {});
+    CHECK(std::ranges::all_of(pages, is_gone));
     test.stop();
 }
 

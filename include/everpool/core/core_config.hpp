@@ -128,8 +128,8 @@ struct CoreConfig {
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// A worker's browser is started this long after the one before it was lost at the soonest: the
-    /// end of the one and the start of the other take processors from those who answer meanwhile.
-    /// Not negative.
+    /// end of the one and the start of the other take processors from those who answer meanwhile. If
+    /// nobody is ready any more, it is started at once. Not negative.
     Duration launch_pause{};
 
     /// A worker that was ready for this long before it failed starts over without a delay. 0: every

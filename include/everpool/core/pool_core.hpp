@@ -322,6 +322,7 @@ private:
     void dismiss_rivals_of(WorkerId, Turn&);
     void leave_contest(WorkerId failed, Turn&);
 
+    void end_launch_pauses(Turn&);
     template <class What>
     static void say(Turn& turn, What&& what) {
         turn.actions.emplace_back(std::forward<What>(what));

@@ -204,7 +204,10 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn,
     if (was_ready && config_.rival_count != 0) worker.served = worker.fsm.ready_models();
     const NextWorkerStep step = worker.fsm.on_lost(cause, turn.now, prng_);
     if (step == NextWorkerStep::unexpected) return false;
-    if (!was_alive) return true; // another sign of a loss that is known
+    if (!was_alive) { // another sign of a loss that is known
+        end_launch_pauses(turn);
+        return true;
+    }
     ++stats_.workers_lost;
     say(turn, Notice{.what = Notice::What::worker_lost,
                      .worker = id,
@@ -228,8 +231,19 @@ inline bool PoolCore::lose(WorkerId id, LossCause cause, Turn& turn,
         note_start_failure(id, rung, {cause, worker.fsm.last_start_error()}, turn);
     worker.is_contest_due = is_recovery;
     follow(id, step, turn);
+    end_launch_pauses(turn);
     use_all_workers(turn);
     return true;
+}
+
+/// There is nobody left who answers in the place of others and needs the processors for that.
+inline void PoolCore::end_launch_pauses(Turn& turn) {
+    const auto is_ready = [](const WorkerSlot& worker) {
+        return worker.fsm.state() == WorkerFsm::State::ready;
+    };
+    if (config_.launch_pause == Duration{} || std::ranges::any_of(workers_, is_ready)) return;
+    for (std::uint32_t i = 0; i < worker_count(); ++i)
+        if (workers_[i].fsm.end_launch_pause(turn.now)) arm(WorkerId{i});
 }
 
 /// What the lost worker had is queued again, or completes because it must not be repeated.

@@ -173,6 +173,7 @@ public:
             const Duration pause = raise(cause);
             if (!is_held_ && pause == Duration{}) return launch(now);
             state_ = State::waiting;
+            due_ = now;
             deadline_ = later(now, pause);
             return NextWorkerStep::nothing;
         }
@@ -192,6 +193,14 @@ public:
     NextWorkerStep on_time(TimePoint now) {
         return state_ == State::waiting && now >= deadline() ? launch(now)
                                                              : NextWorkerStep::nothing;
+    }
+
+    /// Its browser need not wait for the sake of others. \return whether it had to
+    bool end_launch_pause(TimePoint now) noexcept {
+        const TimePoint due = std::max(due_, now);
+        if (state_ != State::waiting || deadline_ <= due) return false;
+        deadline_ = due;
+        return true;
     }
 
     /// No further start before release(): the fleet fails, and another worker tries for all.
@@ -381,6 +390,7 @@ private:
             return NextWorkerStep::give_up;
         }
         Duration delay = backoff_.next_delay(prng);
+        due_ = later(now, delay);
         if (replaces_browser(ladder_.rung())) delay = std::max(delay, launch_pause_);
         // From the second failed start on it takes a wakeup, so that the fleet can hold it.
         if (delay == Duration{} && failed_starts_ < 2 && !is_held_) return launch(now);
@@ -405,6 +415,7 @@ private:
     Generation generation_{};
     ModelId model_{0};
     TimePoint deadline_{never};
+    TimePoint due_{}; ///< while it waits: when it could be launched, but for the launch pause
     TimePoint ready_since_{};
     std::uint32_t failed_starts_{0};
     std::optional<LossCause> last_cause_;

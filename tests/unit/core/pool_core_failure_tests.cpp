@@ -221,6 +221,17 @@ TEST_CASE("restarts are delayed more and more, and the delay is kept") {
     CHECK(only<StartWorker>(rig.pass(due - rig.now)).generation == Generation{3});
 }
 
+TEST_CASE("a browser is started after a pause, unless nobody is left whom that could disturb") {
+    CoreConfig config = CoreRig::workers(2);
+    config.launch_pause = 50ms;
+    CoreRig rig(config);
+    rig.start();
+    CHECK(all<StartWorker>(rig.lose(w0, LossCause::process_exited)).empty());
+    CHECK(all<StartWorker>(rig.pass_alive(20ms)).empty());
+    rig.lose(w1, LossCause::process_exited);
+    CHECK(all<StartWorker>(rig.pass(0ms)).size() == 2); // both at once
+}
+
 TEST_CASE("a flood of connects and closes is answered by no more than restarts with delays") {
     CoreRig rig(CoreRig::workers(1));
     rig.send(Start{});

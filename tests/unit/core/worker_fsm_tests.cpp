@@ -102,6 +102,29 @@ TEST_CASE("a browser is started in the place of another one after a pause, a pag
     CHECK(rig.fsm.on_time(rig.now + 50ms) == NextWorkerStep::launch);
 }
 
+TEST_CASE("a launch need not wait longer than its delay if nobody is disturbed") {
+    CoreConfig config;
+    config.launch_pause = 50ms;
+    config.restart_healthy_after = 0s;
+    WorkerRig rig(config);
+    CHECK_FALSE(rig.fsm.end_launch_pause(rig.now));
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    CHECK_FALSE(rig.fsm.end_launch_pause(rig.now));
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.end_launch_pause(rig.now + 10ms));
+    CHECK(rig.fsm.deadline() == rig.now + 10ms);
+    CHECK_FALSE(rig.fsm.end_launch_pause(rig.now + 10ms)); // there is none any more
+    CHECK(rig.fsm.on_time(rig.now + 10ms) == NextWorkerStep::launch);
+    CHECK(rig.fsm.on_connected(rig.now) == NextWorkerStep::serve);
+
+    // The page is heard of first, and is being reloaded.
+    CHECK(rig.lose(LossCause::page_crashed) == NextWorkerStep::launch);
+    CHECK(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+    CHECK(rig.fsm.end_launch_pause(rig.now));
+    CHECK(rig.fsm.on_time(rig.now) == NextWorkerStep::launch);
+}
+
 TEST_CASE("a worker that is stopped in the pause before its launch is not launched") {
     CoreConfig config;
     config.launch_pause = 50ms;

@@ -72,9 +72,10 @@ void floor_queue_and_map(benchmark::State& state) {
 /// A pool of workers that answer at once, in the order of what they were given.
 class Loop {
 public:
-    Loop(std::uint32_t worker_count, std::uint32_t model_count)
+    Loop(std::uint32_t worker_count, std::uint32_t model_count, bool has_priorities)
         : core_(config(worker_count, model_count), 1),
           model_count_(model_count),
+          has_priorities_(has_priorities),
           running_(worker_count * core_.config().max_in_flight_per_worker) {
         feed(Start{});
         for (std::uint32_t i = 0; i < worker_count; ++i) feed(WorkerConnected{{i}, {1}});
@@ -85,6 +86,7 @@ public:
     void submit() {
         RequestMeta meta{.id = {++last_id_}, .deadline = now_ + request_timeout, .bytes = 64};
         if (model_count_ != 0) meta.model = {static_cast<std::uint32_t>(last_id_ % model_count_)};
+        if (has_priorities_) meta.priority = priorities[last_id_ % priority_count];
         feed(Submit{meta});
     }
 
@@ -108,6 +110,7 @@ private:
         CoreConfig config;
         config.worker_browsers.assign(worker_count, BrowserType::chromium);
         config.model_count = model_count;
+        config.queue_count_max = 20'000;
         return config;
     }
 
@@ -151,6 +154,7 @@ private:
 
     PoolCore core_;
     std::uint32_t model_count_;
+    bool has_priorities_;
     Actions actions_;
     std::vector<Event> caused_;
     std::vector<Dispatch> running_; ///< from first_ to end_, round and round: it never allocates
@@ -159,9 +163,10 @@ private:
     std::uint64_t last_id_{0}, completions_{0};
 };
 
-void operation(benchmark::State& state, std::uint32_t worker_count, std::uint32_t model_count) {
+void operation(benchmark::State& state, std::uint32_t worker_count, std::uint32_t model_count,
+               bool has_priorities = false) {
     const auto outstanding = static_cast<std::uint64_t>(state.range(0));
-    Loop loop(worker_count, model_count);
+    Loop loop(worker_count, model_count, has_priorities);
     for (std::uint64_t i = 0; i < outstanding; ++i) loop.submit();
     measure(state, [&] { loop.turn(); });
     if (!loop.has_completed(loop.submitted() - outstanding))
@@ -172,6 +177,10 @@ void operation(benchmark::State& state, std::uint32_t worker_count, std::uint32_
 void outstanding(benchmark::internal::Benchmark* bench) {
     bench->ArgName("outstanding")->Arg(1)->Arg(16)->Arg(256);
 }
+/// And when very many do.
+void outstanding_up_to_10000(benchmark::internal::Benchmark* bench) {
+    bench->ArgName("outstanding")->Arg(1)->Arg(256)->Arg(10'000);
+}
 
 BENCHMARK(floor_fetch_add)->Name("floor/fetch_add");
 BENCHMARK(floor_queue_and_map)->Name("floor/queue_and_map")->Apply(outstanding);
@@ -179,6 +188,9 @@ BENCHMARK_CAPTURE(operation, 4, 4, 0)->Name("everpool/operation/workers:4")->App
 BENCHMARK_CAPTURE(operation, 4x8, 4, 8)
     ->Name("everpool/operation/workers:4/models:8")
     ->Apply(outstanding);
+BENCHMARK_CAPTURE(operation, 4x8p, 4, 8, true)
+    ->Name("everpool/operation/workers:4/models:8/priorities:3")
+    ->Apply(outstanding_up_to_10000);
 BENCHMARK_CAPTURE(operation, 64, 64, 0)->Name("everpool/operation/workers:64")->Apply(outstanding);
 
 } // namespace

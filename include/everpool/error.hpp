@@ -56,9 +56,10 @@ enum class Errc {
     worker_unresponsive = 23,   ///< the worker stopped answering pings
     device_lost = 24,           ///< the GPU device or WebNN context was lost under the operation
     deadline_exceeded = 25,     ///< not answered within the request's timeout
-    queue_full = 26,            ///< ResourcePoolConfig::queue_count_max requests wait already
-    no_worker_available = 27,   ///< every worker has failed for good, so waiting is pointless
-    answers_disagree = 28,      ///< several workers were asked, and nobody can say who is right
+    queue_full = 26,          ///< as many requests of its priority wait as may, see queue_count_max
+    no_worker_available = 27, ///< every worker has failed for good, so waiting is pointless
+    answers_disagree = 28,    ///< several workers were asked, and nobody can say who is right
+    queue_timeout = 29,       ///< it waited for a worker for as long as its queue policy allows
 
     // Life cycle.
     cancelled = 40,        ///< the caller cancelled it, or the pool was stopped under it
@@ -73,13 +74,13 @@ enum class Errc {
     bad_host = 63,       ///< a request for a foreign host name (DNS rebinding)
 
     // State that is kept on disk.
-    storage_full = 70,        ///< no room left on the device (or a quota); nothing was lost
-    storage_failed = 71,      ///< the system reported an I/O error
-    storage_in_use = 72,      ///< another process, or another object of this one, has it open
-    storage_damaged = 73,     ///< a checksum does not fit, and the mode forbids a cut
+    storage_full = 70,         ///< no room left on the device (or a quota); nothing was lost
+    storage_failed = 71,       ///< the system reported an I/O error
+    storage_in_use = 72,       ///< another process, or another object of this one, has it open
+    storage_damaged = 73,      ///< a checksum does not fit, and the mode forbids a cut
     storage_newer_format = 74, ///< written by a newer version of this library
     storage_not_writable = 75, ///< a read-only file system, or permissions
-    invalid_transaction = 76, ///< it would break an invariant of the state, so nothing was changed
+    invalid_transaction = 76,  ///< it would break an invariant of the state, so nothing was changed
 
     internal_error = 90, ///< a broken invariant: a bug of ours; the pool stops, the host goes on
 };
@@ -100,7 +101,8 @@ constexpr bool is_retryable(Errc code) noexcept {
     case Errc::worker_lost:
     case Errc::worker_unresponsive:
     case Errc::device_lost:
-    case Errc::queue_full: return true;
+    case Errc::queue_full:
+    case Errc::queue_timeout: return true;
     default: return false;
     }
 }
@@ -133,6 +135,7 @@ constexpr std::string_view name_of(Errc code) noexcept {
     case Errc::queue_full: return "queue_full";
     case Errc::no_worker_available: return "no_worker_available";
     case Errc::answers_disagree: return "answers_disagree";
+    case Errc::queue_timeout: return "queue_timeout";
     case Errc::cancelled: return "cancelled";
     case Errc::pool_not_running: return "pool_not_running";
     case Errc::pool_draining: return "pool_draining";
@@ -204,7 +207,8 @@ public:
         namespace generic = boost::system::errc;
         switch (static_cast<Errc>(value)) {
         case Errc::cancelled: return generic::make_error_condition(generic::operation_canceled);
-        case Errc::deadline_exceeded: return generic::make_error_condition(generic::timed_out);
+        case Errc::deadline_exceeded:
+        case Errc::queue_timeout: return generic::make_error_condition(generic::timed_out);
         case Errc::queue_full:
             return generic::make_error_condition(generic::resource_unavailable_try_again);
         case Errc::message_too_large: return generic::make_error_condition(generic::message_size);

@@ -5,31 +5,33 @@
 #pragma once
 
 // clang-format off: sorted for the reader
+#include "everpool/browser_failure.hpp"         // what failed
+#include "everpool/browser_spec.hpp"            // browsers
+#include "everpool/browser_state_manager.hpp"   // where it is remembered; also without a pool
+#include "everpool/error.hpp"                   // trouble
+#include "everpool/fault_tolerance_options.hpp" // what it remembers when its host dies
+#include "everpool/ids.hpp"
+#include "everpool/model_spec.hpp"             // models
+#include "everpool/pool_event.hpp"             // watching it work
+#include "everpool/pressure_snapshot.hpp"      // when to ask for more
+#include "everpool/priority.hpp"               // who is served first
+#include "everpool/recovery_manager.hpp"       // what was put right, and how fast
+#include "everpool/recovery_strategy.hpp"      // how it is put right
 #include "everpool/request.hpp"                // what is asked, what comes back
 #include "everpool/resource_pool.hpp"          // the pool itself
-#include "everpool/runtime.hpp"                // the same, blocking
 #include "everpool/resource_pool_config.hpp"   // its knobs and limits
-#include "everpool/model_spec.hpp"             // models
-#include "everpool/browser_spec.hpp"           // browsers
-#include "everpool/pool_event.hpp"             // watching it work
 #include "everpool/resource_pool_snapshot.hpp" // looking at it
-#include "everpool/browser_failure.hpp"        // what failed
-#include "everpool/recovery_strategy.hpp"      // how it is put right
-#include "everpool/recovery_manager.hpp"       // what was put right, and how fast
 #include "everpool/run_with_recovery.hpp"      // both in one call
-#include "everpool/fault_tolerance_options.hpp" // what it remembers when its host dies
-#include "everpool/browser_state_manager.hpp"  // where it is remembered; also without a pool
+#include "everpool/runtime.hpp"                // the same, blocking
 #include "everpool/tensor.hpp"                 // data
-#include "everpool/error.hpp"                  // trouble
-#include "everpool/ids.hpp"
 #include "everpool/time.hpp"
 
 // Each of these can be used without a pool, and needs everpool::core only.
+#include "everpool/adaptive_throttle.hpp"           // when to call less
+#include "everpool/call_guarded.hpp"                // a call through it
 #include "everpool/circuit_breaker.hpp"             // when not to call
 #include "everpool/circuit_breaker_registry.hpp"    // one for each peer
-#include "everpool/call_guarded.hpp"                // a call through it
 #include "everpool/fleet_guard.hpp"                 // some must stay in use, whatever they do
-#include "everpool/retry_budget.hpp"                // when not to call again
-#include "everpool/adaptive_throttle.hpp"           // when to call less
 #include "everpool/performance_history_tracker.hpp" // how it went, and what follows from it
+#include "everpool/retry_budget.hpp"                // when not to call again
 // clang-format on

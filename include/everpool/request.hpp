@@ -19,6 +19,7 @@
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
 #include "everpool/model_spec.hpp"
+#include "everpool/priority.hpp"
 #include "everpool/tensor.hpp"
 #include "everpool/time.hpp"
 #include "everpool/vote.hpp"
@@ -49,6 +50,14 @@ struct Request {
     /// From submission to answer, all attempts together. Positive; one that is longer than the
     /// clock counts means never. Empty: ResourcePoolConfig::default_timeout.
     std::optional<Duration> timeout{};
+
+    /// Who is served first where several wait. See priority.hpp.
+    Priority priority{Priority::normal};
+
+    /// How long it may wait for its first worker. What happens then, says the policy of its
+    /// priority. Positive; empty: QueuePolicy::timeout. A request of a lease waits for that worker
+    /// until its deadline.
+    std::optional<Duration> queue_timeout{};
 
     /// May it be executed a second time if the first worker died with it? Empty: yes for echo,
     /// inference and compute, no for operation modules.

@@ -50,6 +50,7 @@
 #pragma once
 
 #include "everpool/error.hpp"
+#include "everpool/pressure_snapshot.hpp"
 #include "everpool/request.hpp"
 #include "everpool/resource_pool_config.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
@@ -164,7 +165,7 @@ public:
     /// Completion: void(error_code, Result). Result::diagnostics says more if there is an error.
     /// Errors, each explained in error.hpp: at once invalid_request, unknown_model,
     /// unknown_operation, invalid_input, queue_full, pool_not_running, pool_draining,
-    /// internal_error; later invalid_input, model_rejected, message_too_large,
+    /// internal_error; later queue_timeout, invalid_input, model_rejected, message_too_large,
     /// provider_unavailable, operation_failed, device_lost, worker_lost, outcome_unknown,
     /// worker_unresponsive, no_worker_available, deadline_exceeded, cancelled; at
     /// FaultToleranceLevel::critical also storage_full, storage_not_writable and storage_failed.
@@ -192,6 +193,9 @@ public:
 
     /// The state now. Never waits for the strand; its figures may be microseconds apart.
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
+
+    /// May one ask for more? As cheap as snapshot(), and it never waits for the strand either.
+    [[nodiscard]] PressureSnapshot pressure() const;
 
     /// What the pool remembers, as far as ResourcePoolConfig::fault_tolerance goes: its browsers,
     /// models and operations now, and the log of how that came about. Null at level none, before

@@ -11,6 +11,7 @@
 #include "everpool/hedge_options.hpp"
 #include "everpool/model_spec.hpp"
 #include "everpool/pool_event.hpp"
+#include "everpool/priority.hpp"
 #include "everpool/time.hpp"
 #include "everpool/vote.hpp"
 
@@ -97,6 +98,14 @@ struct ResourcePoolConfig {
     /// What is remembered of all this, and whether it survives the host. Default: in memory only.
     FaultToleranceOptions fault_tolerance{};
 
+    /// How requests of each priority wait: how many, how long, and what then. Default: as
+    /// queue_count_max and their own deadlines say. See priority.hpp.
+    QueuePolicies queue_policies{};
+
+    /// A request is served before those of the next higher priority that are submitted so much
+    /// later. Default 5 s; range 0 to 24 h; 0: priorities make no difference to the order.
+    Duration priority_aging{std::chrono::seconds{5}};
+
     // --- when a worker counts as failed ----------------------------------------------------------
 
     /// From starting a browser to its last warm-up. Default 60 s, which allows for WebGPU's first
@@ -172,8 +181,8 @@ struct ResourcePoolConfig {
 
     // --- limits ----------------------------------------------------------------------------------
 
-    /// Requests that wait for a worker, at most; one more completes with queue_full.
-    /// Default 1000; range 1 to 1000000.
+    /// Requests of one priority that wait for a worker, at most; one more of it completes with
+    /// queue_full, whatever the others have room for. Default 1000; range 1 to 1000000.
     std::uint32_t queue_count_max{1000};
 
     /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency

@@ -54,11 +54,12 @@ struct WorkerSnapshot {
 
 struct ResourcePoolSnapshot {
     std::vector<WorkerSnapshot> workers;
-    std::uint32_t queued{0}; ///< waiting for a worker
+    std::uint32_t queued{0}; ///< waiting for a worker; by priority: ResourcePool::pressure()
     std::uint32_t in_flight{0};
     std::uint64_t submitted{0}, succeeded{0}, failed{0}, redispatched{0};
     std::uint64_t simulated{
-        0}; ///< of `succeeded`: answers that FaultToleranceOptions::simulate gave
+        0};                   ///< of `succeeded`: answers that FaultToleranceOptions::simulate gave
+    std::uint64_t delayed{0}; ///< went behind all others, see TimeoutAction::delay
     std::uint64_t hedged{0}, hedges_won{0}; ///< second workers asked; and those that were first
     std::uint64_t votes{0};                 ///< requests that a vote has decided
     std::uint64_t dissents{0};              ///< answers that were outvoted

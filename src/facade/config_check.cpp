@@ -156,6 +156,15 @@ void check_fault_tolerance(const FaultToleranceOptions& options) {
     check_range("fault_tolerance.commit_interval", options.commit_interval, 100us, 10s);
 }
 
+void check_queue_policy(const std::string& name, const QueuePolicy& policy) {
+    using namespace std::chrono_literals;
+    const std::string member = "queue_policies." + name;
+    if (policy.count_max) check_range(member + ".count_max", *policy.count_max, 1, 1'000'000);
+    if (policy.timeout) check_range(member + ".timeout", *policy.timeout, 1ms, 24h);
+    if (name_of(policy.timeout_action) == "unrecognised")
+        refuse(member + ".timeout_action", "a TimeoutAction", "no enumerator");
+}
+
 } // namespace
 
 void check_config(const ResourcePoolConfig& config) {
@@ -200,6 +209,10 @@ void check_config(const ResourcePoolConfig& config) {
     check_range("fleet_window", config.fleet_window, 1s, 24h);
     check_range("stop_grace", config.stop_grace, 0ms, 60s);
     check_range("queue_count_max", config.queue_count_max, 1, 1'000'000);
+    check_queue_policy("high", config.queue_policies.high);
+    check_queue_policy("normal", config.queue_policies.normal);
+    check_queue_policy("low", config.queue_policies.low);
+    check_range("priority_aging", config.priority_aging, 0ms, 24h);
     check_range("max_in_flight_per_worker", config.max_in_flight_per_worker, 1, 1024);
     check_range("in_flight_bytes_max", config.in_flight_bytes_max, 1, 1ULL << 40);
     check_range("frame_bytes_max", config.frame_bytes_max, 64ULL << 10, 1ULL << 30);

@@ -49,6 +49,7 @@ Payload keep(const Request& request, std::size_t bytes_max) {
     bytes[0] = format_version;
     bytes[1] = static_cast<std::byte>(std::min<std::uint32_t>(request.max_attempts, 255));
     bytes[2] = static_cast<std::byte>(request.browser ? static_cast<int>(*request.browser) + 1 : 0);
+    bytes[3] = static_cast<std::byte>(static_cast<int>(request.priority) + 1);
     const auto head = std::as_bytes(std::span(frame.head));
     bytes.insert(bytes.end(), head.begin(), head.end());
     for (const auto& piece : frame.payloads) bytes.insert(bytes.end(), piece.begin(), piece.end());
@@ -59,8 +60,8 @@ std::optional<Request> request_of(const Payload& payload) {
     const auto bytes = payload.bytes();
     if (bytes.size() < head_bytes || bytes[0] != format_version) return std::nullopt;
     // A payload that was read from a log lies anywhere in memory; tensors want to be aligned.
-    const auto owner = std::make_shared<const std::vector<std::byte>>(bytes.begin() + head_bytes,
-                                                                      bytes.end());
+    const auto owner =
+        std::make_shared<const std::vector<std::byte>>(bytes.begin() + head_bytes, bytes.end());
     wire::Message message;
     if (wire::decode(*owner, owner, wire::Limits{}, message) != wire::DecodeResult::ok)
         return std::nullopt;
@@ -76,6 +77,11 @@ std::optional<Request> request_of(const Payload& payload) {
     if (browser != 0) {
         request.browser = static_cast<BrowserType>(browser - 1);
         if (name_of(*request.browser) == "unrecognised") return std::nullopt;
+    }
+    // 0: it was kept by a version that had no priorities.
+    if (const auto priority = std::to_integer<unsigned>(bytes[3]); priority != 0) {
+        request.priority = static_cast<Priority>(priority - 1);
+        if (name_of(request.priority) == "unrecognised") return std::nullopt;
     }
     return request;
 }

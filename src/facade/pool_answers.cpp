@@ -38,6 +38,13 @@ Errc answer_of_page(Errc code) noexcept {
     }
 }
 
+/// The pool had no room, no time or no worker for it.
+bool is_rejection(const core::Complete& done) noexcept {
+    if (done.attempts != 0) return false;
+    return done.code == Errc::queue_full || done.code == Errc::queue_timeout ||
+           done.code == Errc::no_worker_available;
+}
+
 } // namespace
 
 /// The attempt that this answer is for, if it answers what was asked; the core, which is told of
@@ -108,6 +115,7 @@ void PoolDriver::finish(const core::Complete& action, error_code storage) {
         result.diagnostics.last_cause = storage;
     }
     SnapshotBoard::add(code ? board_.counters.failed : board_.counters.succeeded);
+    if (is_rejection(action)) board_.rejected.add(now());
     if (pending.recovered) tell_recovered(pending, code, std::move(result));
     else complete(pending.handler, code, std::move(result));
 }
@@ -181,6 +189,7 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
     if (!out.message.empty()) return;
     out.message =
         fmt::format("{}: {} ({}, attempts: {})", what, name_of(done.code), where, done.attempts);
+    if (is_rejection(done)) out.message += ": " + holders(pending.priority);
     switch (done.code) {
     case Errc::deadline_exceeded:
         out.remedy = done.attempts == 0 ? "no worker was free in time: add workers, or raise "
@@ -188,6 +197,10 @@ void PoolDriver::explain(Pending& pending, const core::Complete& done) const {
                                         : "raise Request::timeout";
         break;
     case Errc::queue_full: out.remedy = "submit later, or raise queue_count_max"; break;
+    case Errc::queue_timeout:
+        out.remedy = "submit later, add workers, or let it wait longer: Request::queue_timeout, "
+                     "ResourcePoolConfig::queue_policies";
+        break;
     case Errc::outcome_unknown:
         out.remedy = "it may or may not have been executed: find out before repeating it, or set "
                      "Request::idempotent";

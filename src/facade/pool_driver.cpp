@@ -55,6 +55,10 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     out.max_in_flight_per_worker = config.max_in_flight_per_worker;
     out.in_flight_bytes_max = config.in_flight_bytes_max;
     out.queue_count_max = config.queue_count_max;
+    for (const Priority one : priorities)
+        out.queue_count_max_of[static_cast<std::size_t>(one)] =
+            config.queue_policies.of(one).count_max.value_or(0);
+    out.priority_aging = config.priority_aging;
     out.start_timeout = config.start_timeout;
     out.ping_interval = config.ping_interval;
     out.acceptable_pause = config.acceptable_pause;
@@ -156,7 +160,7 @@ void PoolDriver::work_off() {
         }
         core_.on(next, now(), actions_);
         perform_all();
-        if (!again_.empty() && inbox_.empty()) run_again();
+        if (inbox_.empty()) run_again();
     }
     performing_ = false;
     refresh_counters();
@@ -211,7 +215,11 @@ void PoolDriver::arm_timer() {
 
 void PoolDriver::refresh_counters() {
     auto& counters = board_.counters;
-    counters.queued.store(core_.queued(), std::memory_order_relaxed);
+    for (const Priority one : priorities)
+        counters.queued[static_cast<std::size_t>(one)].store(core_.queued(one),
+                                                             std::memory_order_relaxed);
+    counters.pressure.store(pressure_now(), std::memory_order_relaxed);
+    counters.delayed.store(core_.stats().delayed, std::memory_order_relaxed);
     counters.in_flight.store(core_.in_flight(), std::memory_order_relaxed);
     counters.redispatched.store(core_.stats().redispatched, std::memory_order_relaxed);
     counters.hedged.store(core_.stats().hedged, std::memory_order_relaxed);

@@ -36,7 +36,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -67,6 +69,7 @@ public:
         return executor_;
     }
     [[nodiscard]] ResourcePoolSnapshot snapshot() const;
+    [[nodiscard]] PressureSnapshot pressure() const;
     [[nodiscard]] RequestTicket next_request() noexcept { return {++last_request_}; }
     [[nodiscard]] KeptRequest kept(const Request& request, LeaseId lease) const;
     [[nodiscard]] std::shared_ptr<BrowserStateManager> state() const;
@@ -114,6 +117,7 @@ private:
         wire::Run run; ///< what is sent, kept for further attempts
         WaitingHandler<void(error_code, Result)> handler;
         ModelId model{ModelId::none()};
+        Priority priority{Priority::normal};
         TimePoint submitted{};
         std::vector<Attempt> attempts; ///< the last one, or those that run beside each other
         std::unique_ptr<Votes> votes;  ///< null: one answer was asked for
@@ -226,6 +230,9 @@ private:
     Result result_of(Pending& pending, const core::Complete& done);
     void explain(Pending& pending, const core::Complete& done) const;
     bool simulate(Pending& pending, Result& result);
+    // pool_pressure.cpp: who has what, and since when
+    [[nodiscard]] std::string holders(Priority priority) const;
+    [[nodiscard]] PressureReason pressure_now() const noexcept;
     template <class Waiting, class... Results>
     void complete(Waiting&& waiting, Results... results) {
         waiting.complete(executor_, std::move(results)...);
@@ -267,7 +274,8 @@ private:
     HeldActions held_;
     std::shared_ptr<StrandMailbox> mailbox_;
     std::vector<ProvidersUsed> providers_used_; ///< by a previous host, by worker
-    std::deque<ResumePlan::Again> again_;       ///< of a previous host, not submitted yet
+    /// Of a previous host, by priority, not submitted yet.
+    std::array<std::deque<ResumePlan::Again>, priority_count> again_;
     std::uint64_t request_base_{0};
 
     std::unordered_map<std::uint64_t, Pending> requests_;

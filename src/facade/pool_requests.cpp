@@ -45,6 +45,7 @@ void PoolDriver::run(RequestTicket ticket, LeaseId lease, Request request, KeptR
         result.diagnostics = std::move(pending.diagnostics);
         return complete(pending.handler, error_code(refused), std::move(result));
     }
+    pending.priority = request.priority;
     pending.run.tensors = std::move(request.inputs);
     pending.run.parameters = std::move(request.parameters);
     submit(id_of(ticket), lease, request, std::move(kept), std::move(pending));
@@ -135,6 +136,16 @@ Errc PoolDriver::admit(const Request& request, wire::Run& run, ModelId& model,
         out.remedy = "leave it empty for ResourcePoolConfig::default_timeout";
         return Errc::invalid_request;
     }
+    if (request.queue_timeout && *request.queue_timeout <= Duration::zero()) {
+        out.message = "Request::queue_timeout is not positive";
+        out.remedy = "leave it empty for QueuePolicy::timeout";
+        return Errc::invalid_request;
+    }
+    if (name_of(request.priority) == "unrecognised") {
+        out.message = "Request::priority is no enumerator of Priority";
+        out.remedy = "high, normal or low";
+        return Errc::invalid_request;
+    }
     if (request.max_attempts > 100) {
         out.message = "Request::max_attempts is above 100";
         out.remedy = "0 means ResourcePoolConfig::max_attempts";
@@ -173,6 +184,12 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     meta.model = pending.model;
     meta.lease = lease;
     meta.deadline = later(pending.submitted, request.timeout.value_or(config_.default_timeout));
+    const QueuePolicy& policy = config_.queue_policies.of(request.priority);
+    meta.priority = request.priority;
+    meta.timeout_action = policy.timeout_action;
+    const auto patience = request.queue_timeout ? request.queue_timeout : policy.timeout;
+    if (pending.recovered) meta.waits_since = TimePoint{}; // longer than anybody of this host
+    else if (patience) meta.queue_deadline = later(pending.submitted, *patience);
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
     meta.work = work_of(config_, pending.run.operation, pending.model);

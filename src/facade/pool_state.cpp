@@ -25,8 +25,9 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
     out.orphans = options.orphans;
     out.checkpoint_interval = options.checkpoint_interval;
     // As many as the core may have, and as many again that a previous host has left.
-    const std::uint64_t mine =
-        config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
+    std::uint64_t mine = (priority_count + 1) * workers * config.max_in_flight_per_worker;
+    for (const Priority one : priorities)
+        mine += config.queue_policies.of(one).count_max.value_or(config.queue_count_max);
     out.limits.operations_max =
         std::max(out.limits.operations_max, static_cast<std::uint32_t>(2 * mine));
     // Ids go on above the highest one that is in the state. If the newest operation is the first to
@@ -89,7 +90,8 @@ error_code PoolDriver::resume(ResumePlan plan, Diagnostics& diagnostics) {
         },
         [this](const CommitResult& result, bool is_refused) { complain(result, is_refused); });
     for (RecoveredOperation& one : plan.settled) recovered_listener_.tell(one);
-    std::ranges::move(plan.again, std::back_inserter(again_));
+    for (ResumePlan::Again& one : plan.again)
+        again_[static_cast<std::size_t>(one.request.priority)].push_back(std::move(one));
     return {};
 }
 
@@ -132,11 +134,14 @@ void PoolDriver::warn_of_recovery(const ResumePlan& plan) {
 /// Those that are left when the pool is drained or stopped wait in the state for the next host.
 void PoolDriver::run_again() {
     const bool is_open = phase_ == Phase::starting || phase_ == Phase::running;
-    while (is_open && !again_.empty() && core_.queued() < config_.queue_count_max &&
-           inbox_.empty()) {
-        ResumePlan::Again next = std::move(again_.front());
-        again_.pop_front();
-        run_again(std::move(next));
+    for (const Priority priority : priorities) {
+        auto& waiting = again_[static_cast<std::size_t>(priority)];
+        while (is_open && !waiting.empty() && inbox_.empty() &&
+               core_.queued(priority) < core_.config().queue_limit(priority)) {
+            ResumePlan::Again next = std::move(waiting.front());
+            waiting.pop_front();
+            run_again(std::move(next));
+        }
     }
 }
 
@@ -147,6 +152,7 @@ void PoolDriver::run_again(ResumePlan::Again again) {
     const WallTime deadline = again.operation.deadline;
     pending.recovered = std::make_unique<OperationState>(std::move(again.operation));
     Request& request = again.request;
+    pending.priority = request.priority;
     Errc refused = admit(request, pending.run, pending.model, pending.diagnostics);
     const auto wall_now = std::chrono::system_clock::now().time_since_epoch();
     if (deadline != WallTime{}) {

@@ -64,6 +64,8 @@ ResourcePool::executor_type ResourcePool::get_executor() const { return driver_-
 
 ResourcePoolSnapshot ResourcePool::snapshot() const { return driver_->snapshot(); }
 
+PressureSnapshot ResourcePool::pressure() const { return driver_->pressure(); }
+
 std::shared_ptr<BrowserStateManager> ResourcePool::state() const { return driver_->state(); }
 
 void ResourcePool::crash_page(WorkerId worker) {

@@ -6,8 +6,10 @@
 // worker's life is behind a mutex that is taken a few times per restart, never per operation.
 #pragma once
 
+#include "everpool/pressure_snapshot.hpp"
 #include "everpool/resource_pool_snapshot.hpp"
 #include "facade/config_check.hpp"
+#include "facade/recent_count.hpp"
 
 #include <array>
 #include <atomic>
@@ -21,9 +23,11 @@ namespace everpool::facade {
 class SnapshotBoard {
 public:
     struct Counters {
-        std::atomic<std::uint32_t> queued{0}, in_flight{0};
+        std::array<std::atomic<std::uint32_t>, priority_count> queued{}; ///< by priority
+        std::atomic<std::uint32_t> in_flight{0};
+        std::atomic<PressureReason> pressure{PressureReason::not_running};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
-        std::atomic<std::uint64_t> stale_ignored{0}, simulated{0};
+        std::atomic<std::uint64_t> stale_ignored{0}, simulated{0}, delayed{0};
         std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0},
             starvations{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
@@ -32,6 +36,7 @@ public:
         std::array<std::atomic<std::uint32_t>, worker_count_max> worker_in_flight{};
     };
     Counters counters;
+    RecentCount rejected;
 
     /// Only from the strand, so plain load and store do: no read-modify-write.
     template <class T>
@@ -54,7 +59,7 @@ public:
         const auto get = [](const auto& atomic) { return atomic.load(std::memory_order_relaxed); };
         for (std::size_t i = 0; i < out.workers.size(); ++i)
             out.workers[i].in_flight = get(counters.worker_in_flight[i]);
-        out.queued = get(counters.queued);
+        for (const auto& queued : counters.queued) out.queued += get(queued);
         out.in_flight = get(counters.in_flight);
         out.submitted = get(counters.submitted);
         out.succeeded = get(counters.succeeded);
@@ -62,6 +67,7 @@ public:
         out.redispatched = get(counters.redispatched);
         out.stale_ignored = get(counters.stale_ignored);
         out.simulated = get(counters.simulated);
+        out.delayed = get(counters.delayed);
         out.hedged = get(counters.hedged);
         out.hedges_won = get(counters.hedges_won);
         out.starvations = get(counters.starvations);

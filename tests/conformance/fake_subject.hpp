@@ -18,7 +18,7 @@ public:
             // The ledger counts executions of what was submitted alone.
             core::RequestMeta meta;
             meta.id = dispatch->request;
-            ledger_.note(core::Event(core::Submit{meta}));
+            ledger_.note(core::Event(core::Submit{meta}), world_.now());
         }
         const bool is_start = std::holds_alternative<core::StartWorker>(action);
         if (is_start) { // what befell an earlier life is over

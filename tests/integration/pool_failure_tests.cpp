@@ -158,16 +158,14 @@ TEST_CASE("a cancelled operation completes at once, whether queued or running") 
     test.start();
     boost::asio::cancellation_signal running, queued;
     std::promise<error_code> running_ec, queued_ec;
-    test.pool().async_run(SlowModule::request(600'000),
-                          boost::asio::bind_cancellation_slot(
-                              running.slot(), [&](error_code ec, const Result&) {
-                                  running_ec.set_value(ec);
-                              }));
-    test.pool().async_run(Request::echo({}),
-                          boost::asio::bind_cancellation_slot(
-                              queued.slot(), [&](error_code ec, const Result&) {
-                                  queued_ec.set_value(ec);
-                              }));
+    test.pool().async_run(
+        SlowModule::request(600'000),
+        boost::asio::bind_cancellation_slot(
+            running.slot(), [&](error_code ec, const Result&) { running_ec.set_value(ec); }));
+    test.pool().async_run(Request::echo({}), boost::asio::bind_cancellation_slot(
+                                                 queued.slot(), [&](error_code ec, const Result&) {
+                                                     queued_ec.set_value(ec);
+                                                 }));
     queued.emit(boost::asio::cancellation_type::terminal);
     CHECK(queued_ec.get_future().get() == Errc::cancelled);
     running.emit(boost::asio::cancellation_type::terminal);
@@ -216,13 +214,64 @@ TEST_CASE("a full queue refuses, and a drain takes nothing new but finishes what
     test.start();
     auto running = test.submit(SlowModule::request(500));
     auto first = test.submit(Request::echo({})), second = test.submit(Request::echo({}));
-    CHECK(test.run(Request::echo({})).ec == Errc::queue_full);
+    while (test.pool().pressure().queued != 2) std::this_thread::yield();
+    const PressureSnapshot pressure = test.pool().pressure();
+    CHECK_FALSE(pressure.is_available);
+    CHECK(pressure.reason == PressureReason::queue_full);
+    CHECK(pressure.queued == 2);
+    CHECK(pressure.queued_of(Priority::normal) == 2);
+    CHECK(pressure.running == 1);
+    CHECK(pressure.recently_rejected == 0);
+    const Answer refused = test.run(Request::echo({}));
+    CHECK(refused.ec == Errc::queue_full);
+    CAPTURE(refused.result.diagnostics.message);
+    CHECK(refused.result.diagnostics.message.find("2 of 2 requests of priority normal wait, the "
+                                                  "first for 0.") != std::string::npos);
+    CHECK(refused.result.diagnostics.message.find("worker 0 (chromium) has 1 operation, the first "
+                                                  "for 0.") != std::string::npos);
+    CHECK(test.pool().pressure().recently_rejected == 1);
     auto drained = std::async(std::launch::async, [&] { test.runtime().drain(test.pool()); });
     drained.get();
     CHECK_FALSE(running.get().ec);
     CHECK_FALSE(first.get().ec);
     CHECK_FALSE(second.get().ec);
     CHECK(test.run(Request::echo({})).ec == Errc::pool_draining);
+    CHECK(test.pool().pressure().reason == PressureReason::draining);
+    test.stop();
+    CHECK(test.pool().pressure().reason == PressureReason::not_running);
+}
+
+TEST_CASE("who is urgent is served first, who has no patience is refused, and both are told why") {
+    SlowModule slow;
+    ResourcePoolConfig config = chromiums(1);
+    config.modules = {slow.spec()};
+    config.max_in_flight_per_worker = 1;
+    config.queue_policies.low = {.timeout = 100ms};
+    PoolUnderTest test(config);
+    test.start();
+    CHECK(test.pool().pressure().is_available);
+    auto running = test.submit(SlowModule::request(700));
+    while (test.pool().snapshot().in_flight == 0) std::this_thread::yield();
+    auto first = test.submit(SlowModule::request(300));
+    Request urgent = Request::echo({});
+    urgent.priority = Priority::high;
+    auto second = test.submit(urgent);
+    Request low = Request::echo({});
+    low.priority = Priority::low;
+    const Answer refused = test.run(low);
+    CHECK(refused.ec == Errc::queue_timeout);
+    CAPTURE(refused.result.diagnostics.message);
+    CHECK(refused.result.diagnostics.message.find("worker 0 (chromium) has 1 operation") !=
+          std::string::npos);
+    CHECK(refused.result.attempts == 0);
+    const Answer served = second.get();
+    CHECK_FALSE(served.ec);
+    CHECK(served.result.timing.total < first.get().result.timing.total);
+    CHECK_FALSE(running.get().ec);
+    low.queue_timeout = 10s; // its own word counts for more than the policy
+    auto again = test.submit(SlowModule::request(300));
+    CHECK_FALSE(test.run(low).ec);
+    CHECK_FALSE(again.get().ec);
     test.stop();
 }
 

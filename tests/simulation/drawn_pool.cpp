@@ -32,6 +32,10 @@ DrawnPool::DrawnPool(World& world, std::uint32_t model_count, bool may_fail)
     config.max_in_flight_per_worker = static_cast<std::uint32_t>(world.between(1, 4));
     config.in_flight_bytes_max = 1000;
     config.queue_count_max = static_cast<std::uint32_t>(world.between(2, 60));
+    if (world.chance(1, 3))
+        for (std::uint32_t& limit : config.queue_count_max_of)
+            limit = static_cast<std::uint32_t>(world.between(0, 30));
+    config.priority_aging = world.between(Duration(0s), Duration(3s));
     config.lease_count_max = static_cast<std::uint32_t>(world.between(1, 6));
     config.max_attempts = static_cast<std::uint8_t>(world.between(1, 4));
     config.start_timeout = world.between(Duration(8s), Duration(30s));

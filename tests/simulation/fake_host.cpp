@@ -23,6 +23,10 @@ HostHabits HostHabits::random(World& world, const FaultMenu& faults) {
     habits.always_has_deadlines = faults.stuck.numerator != 0;
     if (world.chance(1, 2)) habits.copies = {1, static_cast<std::uint32_t>(world.between(1, 8))};
     if (world.chance(1, 2)) habits.hedges = {1, static_cast<std::uint32_t>(world.between(1, 4))};
+    if (world.chance(1, 2))
+        habits.priorities = {1, static_cast<std::uint32_t>(world.between(1, 4))};
+    if (world.chance(1, 2))
+        habits.impatience = {1, static_cast<std::uint32_t>(world.between(1, 8))};
     return habits;
 }
 
@@ -55,6 +59,12 @@ void FakeHost::submit(LeaseId lease) {
     if (world.chance(habits_.copies))
         meta.copies = static_cast<std::uint8_t>(world.chance(1, 2) ? 3 : world.between(0, 8));
     meta.may_hedge = world.chance(habits_.hedges);
+    if (world.chance(habits_.priorities))
+        meta.priority = static_cast<Priority>(world.between(0, priority_count - 1));
+    if (world.chance(habits_.impatience)) {
+        meta.queue_deadline = world.now() + world.skewed(0ms, patience_max / 4);
+        if (world.chance(1, 2)) meta.timeout_action = TimeoutAction::delay;
+    }
     with_.feed(Submit{meta});
     if (with_.ledger.next_request() == meta.id) return; // the run has failed, and heard of nothing
     // A host that stutters. (An id that has been answered would be a new request.)

@@ -24,8 +24,9 @@ struct HostHabits {
     std::uint64_t bytes_max{0};
     /// An operation that never ends while its worker lives is noticed by its deadline only.
     bool always_has_deadlines{false};
-    /// How many of its requests ask for several workers, or may be hedged.
-    Ratio copies{}, hedges{};
+    /// How many of its requests ask for several workers, may be hedged, are more or less urgent than
+    /// others, or are not to wait for as long as their deadline allows.
+    Ratio copies{}, hedges{}, priorities{}, impatience{};
 
     static HostHabits random(World& world, const FaultMenu& faults);
 };

@@ -26,8 +26,9 @@ Ledger::Ledger(const CoreConfig& config, Duration lateness_max)
 
 // --- events --------------------------------------------------------------------------------------
 
-void Ledger::note(const Event& event) {
+void Ledger::note(const Event& event, TimePoint now) {
     cause_ = event;
+    now_ = now;
     std::visit(
         [this](const auto& one) {
             if constexpr (requires { this->on(one); }) on(one);
@@ -45,8 +46,10 @@ void Ledger::note(const Event& event) {
 void Ledger::on(const Submit& event) {
     if (event.meta.id != next_request()) return; // a duplicate, which must not be answered
     open_requests_.insert(event.meta.id.value);
-    requests_.push_back(
-        {.meta = event.meta, .is_after_drain = is_draining_, .is_after_stop = is_stopping_});
+    requests_.push_back({.meta = event.meta,
+                         .submitted = now_,
+                         .is_after_drain = is_draining_,
+                         .is_after_stop = is_stopping_});
     RequestFact& fact = requests_.back();
     if (event.meta.max_attempts == 0) fact.meta.max_attempts = config_.max_attempts;
     if (!event.meta.idempotent || event.meta.lease.value != 0) return;
@@ -159,9 +162,14 @@ bool Ledger::is_overdue(TimePoint deadline, TimePoint now) const noexcept {
 }
 
 void Ledger::check_deadlines(TimePoint now) {
-    for (const std::uint64_t id : open_requests_)
-        if (is_overdue(requests_[id].meta.deadline, now))
+    for (const std::uint64_t id : open_requests_) {
+        const RequestFact& fact = requests_[id];
+        if (is_overdue(fact.meta.deadline, now))
             return object("a request is kept waiting beyond its deadline: " + std::to_string(id));
+        const bool is_to_be_rejected = fact.meta.timeout_action == TimeoutAction::reject;
+        if (is_to_be_rejected && is_overdue(patience_of(fact), now))
+            return object("a request is kept waiting beyond its patience: " + std::to_string(id));
+    }
     for (const std::uint64_t id : open_leases_)
         if (is_overdue(leases_[id].asked.deadline, now))
             return object("a lease is kept waiting beyond its deadline: " + std::to_string(id));

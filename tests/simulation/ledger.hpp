@@ -14,8 +14,10 @@
 //   * a standby is given work only if an active worker is missing, or none serves the model;
 //   * what is started is stopped in the end, and started again only when that is done;
 //   * while the fleet fails, only the one that tries for all is started;
-//   * nobody is kept waiting beyond a deadline, or served after it, or refused for a full queue
-//     that is not full.
+//   * nobody is kept waiting beyond a deadline or his patience, or served after it, or refused for
+//     a full queue that is not full;
+//   * nobody is served before another one who wants the same, asks for no more, is not less urgent
+//     and came before, as far as the aging of priorities goes.
 #pragma once
 
 #include "everpool/core/action.hpp"
@@ -40,7 +42,8 @@ struct AttemptFact {
 };
 
 struct RequestFact {
-    core::RequestMeta meta{};              ///< max_attempts: as it counts
+    core::RequestMeta meta{}; ///< max_attempts: as it counts
+    TimePoint submitted{};
     std::uint32_t wanted{1};               ///< answers, at most; see least_wanted()
     std::uint32_t least{core::copies_max}; ///< so many as there were workers for it since
     std::vector<AttemptFact> attempts{};
@@ -95,8 +98,8 @@ public:
 
     // --- what happens ----------------------------------------------------------------------------
 
-    /// An event, before the core sees it.
-    void note(const core::Event& event);
+    /// An event, before the core sees it. `now`: the core's time of it.
+    void note(const core::Event& event, TimePoint now);
     /// The host stood still, and what became due meanwhile was due only afterwards.
     void note_stall(TimePoint from, TimePoint to) noexcept {
         if (from != stall_to_) stall_from_ = from; // else it goes on
@@ -170,6 +173,11 @@ private:
     void on(const core::Notice&, TimePoint);
 
     void judge_standby(const core::Dispatch&, const RequestFact&);
+    void judge_order(const RequestFact&, TimePoint now);
+    [[nodiscard]] TimePoint rank_of(const RequestFact&, TimePoint now) const;
+    void judge_impatience(const core::Complete&, const RequestFact&, TimePoint now);
+    /// Until when it waits for its first worker.
+    [[nodiscard]] static TimePoint patience_of(const RequestFact&) noexcept;
     void judge_outcome(const core::Complete&, const RequestFact&, TimePoint now);
     void judge_answer(const core::Complete&, const RequestFact&);
     void judge_copies(const core::Dispatch&, const RequestFact&);
@@ -197,6 +205,7 @@ private:
     std::vector<LeaseFact> leases_;     ///< by id
     std::set<std::uint64_t> open_requests_, open_leases_;
     core::Event cause_;                 ///< the event being worked on; Start for a wakeup
+    TimePoint now_{};                   ///< of that event
     WorkerId prober_{WorkerId::none()}; ///< of a fleet that fails
     bool is_draining_{false}, is_stopping_{false};
     std::uint32_t starts_{0}, drains_{0}, stops_{0}, drains_asked_{0}, stops_asked_{0};

@@ -31,6 +31,7 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (fact.dispatches != 0 && !has_copies(fact))
         workers_[fact.last.worker.value].requests.erase(action.request.value);
     judge_standby(action, fact);
+    if (!action.is_beside) judge_order(fact, now);
     ++fact.dispatches;
     fact.last = action;
     fact.attempts.push_back({.sent = action});
@@ -102,6 +103,43 @@ void Ledger::judge_standby(const Dispatch& action, const RequestFact& fact) {
         object("a standby is given work while no active worker is missing");
 }
 
+// --- who comes first -----------------------------------------------------------------------------
+
+TimePoint Ledger::patience_of(const RequestFact& fact) noexcept {
+    const bool waits_for_its_first = fact.dispatches == 0 && fact.meta.lease.value == 0;
+    return waits_for_its_first ? fact.meta.queue_deadline : never;
+}
+
+/// Whoever comes later in this is served later.
+TimePoint Ledger::rank_of(const RequestFact& fact, TimePoint now) const {
+    // Delayed; who came when his patience was over already may be served in that very step.
+    const TimePoint patience = patience_of(fact);
+    if (fact.submitted < patience && patience <= now) return never;
+    const auto steps = static_cast<Duration::rep>(fact.meta.priority);
+    return fact.submitted + config_.priority_aging * steps;
+}
+
+/// Of copies, and of what has come back from a worker, it is not known here what stands in a queue.
+void Ledger::judge_order(const RequestFact& fact, TimePoint now) {
+    if (fact.meta.lease.value != 0 || has_copies(fact)) return;
+    const TimePoint rank = rank_of(fact, now);
+    for (const std::uint64_t id : open_requests_) {
+        const RequestFact& other = requests_[id];
+        const bool is_comparable =
+            other.dispatches == 0 && other.wanted == 1 && other.meta.lease.value == 0 &&
+            other.meta.model == fact.meta.model && other.meta.bytes <= fact.meta.bytes;
+        const bool is_in_time = now < other.meta.deadline && now < patience_of(other);
+        if (is_comparable && is_in_time && rank_of(other, now) < rank)
+            return object("a request is served before one that comes first: " + std::to_string(id));
+    }
+}
+
+/// It was not served in the time that it had for that.
+void Ledger::judge_impatience(const Complete& action, const RequestFact& fact, TimePoint now) {
+    if (fact.meta.timeout_action != TimeoutAction::reject || patience_of(fact) > now)
+        object("queue_timeout of a request that may wait: " + std::to_string(action.request.value));
+}
+
 // --- judgements ----------------------------------------------------------------------------------
 
 void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, TimePoint now) {
@@ -122,6 +160,7 @@ void Ledger::judge_outcome(const Complete& action, const RequestFact& fact, Time
         if (fact.dispatches == 0) return judge_full_queue(fact);
         judge_answer(action, fact);
         return judge_giving_up(fact, now);
+    case Errc::queue_timeout: return judge_impatience(action, fact, now);
     case Errc::cancelled:
         if (!fact.is_cancelled && !(is_stopping_ && !fact.is_after_stop))
             object("a request is cancelled that nobody cancelled");
@@ -243,6 +282,7 @@ void Ledger::judge_full_queue(const RequestFact& fact) {
     std::size_t waiting = 0; // at most; without this one
     for (const std::uint64_t id : open_requests_) {
         const RequestFact& other = requests_[id];
+        if (other.meta.priority != fact.meta.priority) continue;
         std::size_t placed = 0;
         for (const WorkerFact& worker : workers_)
             if (worker.is_usable()) placed += worker.requests.count(id);
@@ -250,7 +290,8 @@ void Ledger::judge_full_queue(const RequestFact& fact) {
             if (other.wanted > 1 && one.is_answered && one.code == Errc::ok) ++placed;
         if (placed < other.wanted) waiting += other.wanted - placed;
     }
-    if (waiting < config_.queue_count_max) object("queue_full while there is room in the queue");
+    if (waiting < config_.queue_limit(fact.meta.priority))
+        object("queue_full while there is room in the queue");
 }
 
 /// Codes that requests and leases share.

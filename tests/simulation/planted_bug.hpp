@@ -41,13 +41,14 @@ enum class PlantedBug : std::uint8_t {
     ladder,  ///< tries the first rung of a recovery again and again
     advice,  ///< asks no strategy of the host's
     clock,   ///< counts a clock that was read before another one as time gone by
+    rude,    ///< lets those that are not urgent wait for as long as urgent ones come
     awake,   ///< lives through the time for which the host stood still as if it had been there
 };
 
-inline constexpr std::array<std::string_view, 21> planted_bug_names{
-    "none", "fencing", "ghosts", "twice",  "forget", "repeat", "lend",
-    "deaf", "believe", "churn",  "eager",  "memory", "blind",  "hasty",
-    "herd", "endless", "trust",  "ladder", "advice", "clock",  "awake"};
+inline constexpr std::array<std::string_view, 22> planted_bug_names{
+    "none",    "fencing", "ghosts", "twice",  "forget", "repeat", "lend", "deaf",
+    "believe", "churn",   "eager",  "memory", "blind",  "hasty",  "herd", "endless",
+    "trust",   "ladder",  "advice", "clock",  "rude",   "awake"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -89,6 +90,7 @@ private:
         if (bug == PlantedBug::endless)
             config.start_timeout = config.page_start_timeout = std::chrono::hours{24};
         if (bug == PlantedBug::advice) config.strategy = nullptr;
+        if (bug == PlantedBug::rude) config.priority_aging *= 100;
         if (bug == PlantedBug::blind) config.work_count = unwatched_work + 1;
         return config;
     }

@@ -93,8 +93,9 @@ TimePoint Simulation::stamp() {
 void Simulation::feed(const Event& event) {
     if (has_failed()) return;
     trace(text_of(event));
-    ledger_->note(event);
-    core_->on(event, stamp(), actions_);
+    const TimePoint now = stamp();
+    ledger_->note(event, told_);
+    core_->on(event, now, actions_);
     perform_all();
 }
 

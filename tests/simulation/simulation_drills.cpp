@@ -58,7 +58,7 @@ void Simulation::demand_recovery(const char* what) {
 void Simulation::drill_storm() {
     if (ready_workers().empty()) return;
     ++surroundings_->tally.storm_drills;
-    const std::uint64_t asked = world_.between(1, pool_->config.queue_count_max);
+    const std::uint64_t asked = world_.between(1, pool_->config.queue_limit(Priority::normal));
     const std::uint64_t answered = core_->core().stats().succeeded;
     for (std::uint64_t i = 0; i < asked; ++i)
         feed(Submit{{.id = ledger_->next_request(), .max_attempts = 100}});

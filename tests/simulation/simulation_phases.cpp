@@ -197,6 +197,10 @@ RunReport Simulation::run() {
     report_.stats = core_->core().stats();
     report_.outcomes = ledger_->outcomes();
     report_.tally = surroundings_->tally;
+    if (const auto found = report_.outcomes.find(Errc::queue_timeout);
+        found != report_.outcomes.end())
+        report_.tally.timed_out = found->second;
+    report_.tally.delayed = core_->core().stats().delayed;
     return report_;
 }
 

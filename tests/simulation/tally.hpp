@@ -24,6 +24,8 @@ struct Tally {
         failed_steps{};
     std::array<std::uint64_t, recovery_strategies.size()> strategies{}; ///< seeds, by strategy
     std::uint64_t storms{0}, stalls{0}, sleeps{0}, clock_errors{0};
+    /// Requests that waited for as long as they could: refused, or put behind all others.
+    std::uint64_t timed_out{0}, delayed{0};
     /// After the faults: how often each was demanded.
     std::uint64_t storm_drills{0}, start_drills{0}, slowness_drills{0};
 
@@ -40,6 +42,8 @@ struct Tally {
         stalls += other.stalls;
         sleeps += other.sleeps;
         clock_errors += other.clock_errors;
+        timed_out += other.timed_out;
+        delayed += other.delayed;
         storm_drills += other.storm_drills;
         start_drills += other.start_drills;
         slowness_drills += other.slowness_drills;
@@ -66,6 +70,9 @@ struct Tally {
         count("stalls", stalls);
         count("sleeps", sleeps);
         count("clock_errors", clock_errors);
+        out += "\nimpatience:";
+        count("timed_out", timed_out);
+        count("delayed", delayed);
         out += "\ndrills:";
         count("storm", storm_drills);
         count("start", start_drills);

@@ -9,12 +9,15 @@
 #include "everpool/core/hedge_delay.hpp"
 #include "everpool/core/trust.hpp"
 #include "everpool/model_spec.hpp"
+#include "everpool/priority.hpp"
 #include "everpool/recovery_rung.hpp"
 #include "everpool/recovery_strategy.hpp"
 #include "everpool/retry_budget.hpp"
 #include "everpool/time.hpp"
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,9 +72,20 @@ struct CoreConfig {
     /// allowed, because otherwise it could never run. 0: one request at a time, unless it is empty.
     std::uint64_t in_flight_bytes_max{64ULL << 20};
 
-    /// Requests that wait, at most; one more completes with queue_full. Requests that come back
-    /// from a lost worker are not refused, so more may wait for a moment. 1 to 1000000.
+    /// Requests of one priority that wait, at most; one more completes with queue_full. Requests
+    /// that come back from a lost worker are not refused, so more may wait for a moment. 1 to
+    /// 1000000.
     std::uint32_t queue_count_max{1000};
+    /// The same for each priority; 0: queue_count_max. At most 1000000 each.
+    std::array<std::uint32_t, priority_count> queue_count_max_of{};
+    [[nodiscard]] std::uint32_t queue_limit(Priority priority) const noexcept {
+        const std::uint32_t own = queue_count_max_of[static_cast<std::size_t>(priority)];
+        return own != 0 ? own : queue_count_max;
+    }
+
+    /// A request is served before those of the next higher priority that come so much later. 0 to
+    /// 24 h; 0: priorities make no difference.
+    Duration priority_aging{std::chrono::seconds{5}};
 
     /// Leases waiting or held, at most; one more Acquire ends with queue_full. 1 to 1000000.
     std::uint32_t lease_count_max{1000};
@@ -205,6 +219,10 @@ inline void check_core_config(const CoreConfig& config) {
     check(is_in(config.max_in_flight_per_worker, 1, 1024),
           "max_in_flight_per_worker must be 1 to 1024");
     check(is_in(config.queue_count_max, 1, 1'000'000), "queue_count_max must be 1 to 1000000");
+    for (const std::uint32_t limit : config.queue_count_max_of)
+        check(limit <= 1'000'000, "queue_count_max_of must be at most 1000000 each");
+    check(config.priority_aging >= Duration{} && config.priority_aging <= std::chrono::hours{24},
+          "priority_aging must be 0 to 24 h");
     check(is_in(config.lease_count_max, 1, 1'000'000), "lease_count_max must be 1 to 1000000");
     check(config.max_attempts >= 1, "max_attempts must be 1 to 255");
     check(config.start_timeout > Duration{}, "start_timeout must be positive");

@@ -15,6 +15,7 @@ struct CoreStats {
     std::uint64_t succeeded{0};    ///< completed with ok
     std::uint64_t failed{0};       ///< completed with anything else
     std::uint64_t redispatched{0}; ///< second and further attempts
+    std::uint64_t delayed{0};      ///< went behind all others when their patience was over
     std::uint64_t late_answers{0}; ///< to operations that were cancelled or past their deadline
     std::uint64_t hedged{0};       ///< requests of which a second worker was asked, being late
     std::uint64_t hedges_won{0};   ///< of these, answered by the second one

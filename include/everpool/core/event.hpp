@@ -12,6 +12,7 @@
 #include "everpool/browser_spec.hpp"
 #include "everpool/error.hpp"
 #include "everpool/ids.hpp"
+#include "everpool/priority.hpp"
 #include "everpool/recovery_rung.hpp"
 #include "everpool/time.hpp"
 #include "everpool/vote.hpp"
@@ -66,7 +67,7 @@ struct ThreadsSeen {
 /// More copies of one request than this are not made.
 inline constexpr std::size_t copies_max = 7;
 
-/// What the core must know of an operation. Plain integers; fits a cache line.
+/// What the core must know of an operation. Plain integers.
 struct RequestMeta {
     RequestId id;
     ModelId model{ModelId::none()}; ///< none(): any worker that is ready will do
@@ -76,8 +77,15 @@ struct RequestMeta {
     /// A second worker may be asked if the first is late. Not if a vote decides, and not if it is
     /// not idempotent or belongs to a lease.
     bool may_hedge{false};
+    Priority priority{Priority::normal};
+    TimeoutAction timeout_action{TimeoutAction::reject}; ///< at queue_deadline
     LeaseId lease{}; ///< 0: any worker; else the worker held by this lease
     TimePoint deadline{never};
+    /// Until then it waits for its first worker. Not of a lease's requests, which have theirs.
+    TimePoint queue_deadline{never};
+    /// From when on its waiting counts. `never`, or later than its submission: from that on. The
+    /// core adds what its priority costs; then the one that comes first is served first.
+    TimePoint waits_since{never};
     std::uint64_t bytes{0}; ///< payload, counts against in-flight bytes of a worker
     std::uint32_t preferred_browsers{
         0}; ///< packed order of preference, see placement.hpp; 0 = none

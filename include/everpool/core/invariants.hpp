@@ -9,6 +9,8 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -35,7 +37,8 @@ private:
     using WorkerSlot = PoolCore::WorkerSlot;
 
     [[nodiscard]] Answer requests() const {
-        std::uint32_t waiting = 0, in_flight = 0, requests = 0;
+        std::array<std::uint32_t, priority_count> waiting{};
+        std::uint32_t in_flight = 0, requests = 0;
         for (Slot slot = 0; slot < core.requests_.slot_count(); ++slot) {
             const RequestRecord& record = core.requests_[slot];
             if (record.state == RequestState::free) continue;
@@ -50,7 +53,7 @@ private:
                 continue;
             }
             if (record.state == RequestState::waiting) {
-                ++waiting;
+                ++waiting[static_cast<std::size_t>(record.meta.priority)];
                 continue;
             }
             if (record.state == RequestState::in_flight) ++in_flight;
@@ -59,7 +62,7 @@ private:
                 !core.workers_[record.worker.value].fsm.serves(record.meta.model))
                 return "what is at a worker is at a ready one that serves its model";
         }
-        if (waiting != core.waiting_count_) return "waiting requests are counted";
+        if (waiting != core.waiting_counts_) return "waiting requests are counted, by priority";
         if (in_flight != core.in_flight_count_) return "requests in flight are counted";
         if (requests != core.requests_.size()) return "the index has every request";
         return std::nullopt;
@@ -132,9 +135,8 @@ private:
             const bool is_copy =
                 previous != no_slot && record.set != no_slot &&
                 core.requests_[previous].set == record.set; // of one request, which has one id
-            if (previous != no_slot && !is_copy &&
-                core.requests_[previous].meta.id >= record.meta.id)
-                return "lists are ordered by id";
+            if (previous != no_slot && !is_copy && core.requests_[previous].rank() >= record.rank())
+                return "lists are ordered by rank";
             if (++count > requests.size()) return "lists are as long as they say";
             previous = slot;
         }
@@ -146,14 +148,15 @@ private:
         std::uint32_t queued = 0, at_workers = 0;
         for (std::uint32_t i = 0; i <= core.config_.model_count; ++i) {
             const ModelId model = i == core.config_.model_count ? ModelId::none() : ModelId{i};
-            if (const Answer broken = list(core.queue_.list_of(model), true, queued)) return broken;
+            for (const RequestList& one : core.queue_.lists_of(model))
+                if (const Answer broken = list(one, true, queued)) return broken;
         }
         if (queued != core.queue_.size()) return "the run queue knows its size";
         for (const WorkerSlot& worker : core.workers_) {
             if (const Answer broken = list(worker.lease_queue, true, queued)) return broken;
             if (const Answer broken = list(worker.operations, false, at_workers)) return broken;
         }
-        if (queued != core.waiting_count_) return "every waiting request is in one queue";
+        if (queued != core.queued()) return "every waiting request is in one queue";
         std::uint32_t records = 0;
         for (Slot slot = 0; slot < core.requests_.slot_count(); ++slot) {
             const RequestState state = core.requests_[slot].state;
@@ -248,7 +251,8 @@ private:
         for (Slot slot = 0; slot < core.requests_.slot_count(); ++slot) {
             const RequestRecord& record = core.requests_[slot];
             if (core.request_deadlines_.at(slot) !=
-                (has_deadline(slot) ? record.meta.deadline : never))
+                (has_deadline(slot) ? std::min(record.meta.deadline, record.meta.queue_deadline)
+                                    : never))
                 return "exactly the requests that somebody waits for have their deadline armed";
             if (core.late_deadlines_.at(slot) != never && !has_deadline(slot))
                 return "only what somebody waits for can be late";
@@ -282,9 +286,9 @@ private:
                 continue;
             }
             const Slot slot =
-                worker.lease != no_slot ? worker.lease_queue.front() : core.oldest_for(WorkerId{i});
+                worker.lease != no_slot ? worker.lease_queue.front() : core.first_for(WorkerId{i});
             if (slot != no_slot && worker.session.has_room(core.requests_[slot].meta.bytes))
-                return "no worker has room for the oldest request that it could serve";
+                return "no worker has room for the first request that it could serve";
             if (worker.lease != no_slot) continue;
             for (const auto& [id, lease] : core.leases_.waiting())
                 if (core.may_take(worker, core.leases_[lease].model))
@@ -347,7 +351,7 @@ private:
             return "no lease waits in a pool that drains";
         for (std::uint32_t i = 0; i <= core.config_.model_count; ++i) {
             const ModelId model = i == core.config_.model_count ? ModelId::none() : ModelId{i};
-            if (!core.queue_.list_of(model).is_empty() && !core.is_servable(model))
+            if (core.queue_.any_of(model) != no_slot && !core.is_servable(model))
                 return "no request waits for what no worker will ever serve";
         }
         if (is_over)

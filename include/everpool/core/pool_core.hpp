@@ -39,8 +39,10 @@
 // callers, and for the stop's timeout.
 //
 // Order and fairness
-//   Requests: first come, first served among those that a worker can serve. The oldest one is not
-//   overtaken because it is large: a worker that has no room for it takes nothing until it has.
+//   Requests: first come, first served among those of one priority that a worker can serve. One of
+//   a lower priority comes before those of the next higher one that are submitted priority_aging
+//   after it. The first one is not overtaken because it is large: a worker that has no room for it
+//   takes nothing until it has.
 //   Leases: before requests. A waiting lease reserves a worker (an idle one if there is one), which
 //   then takes nothing new and so becomes idle after what it has in flight; leases among themselves
 //   in order of their ids.
@@ -71,8 +73,11 @@
 #include "everpool/worker_role.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -89,6 +94,7 @@ struct WorkerView {
     Generation generation{};
     std::uint32_t in_flight{0}; ///< including what nobody waits for any more
     std::uint32_t restarts{0};
+    TimePoint busy_since{never}; ///< when the first of what it has was sent
     bool leased{false};
     bool is_finishing{false}; ///< slow or outvoted: it gets nothing new, and is recovered when idle
     WorkerRole role{WorkerRole::active};
@@ -127,7 +133,17 @@ public:
 
     [[nodiscard]] PoolPhase phase() const noexcept { return phase_; }
     /// Requests that wait for a worker; each copy counts.
-    [[nodiscard]] std::uint32_t queued() const noexcept { return waiting_count_; }
+    [[nodiscard]] std::uint32_t queued() const noexcept {
+        return std::accumulate(waiting_counts_.begin(), waiting_counts_.end(), 0U);
+    }
+    [[nodiscard]] std::uint32_t queued(Priority priority) const noexcept {
+        return waiting_counts_[static_cast<std::size_t>(priority)];
+    }
+    /// When the first of those in line for any worker was submitted, delayed ones aside; `never` if
+    /// there is none.
+    [[nodiscard]] TimePoint waiting_since(Priority) const noexcept;
+    /// Is there a worker that serves, or may serve later?
+    [[nodiscard]] bool has_hope() const noexcept { return is_servable(ModelId::none()); }
     /// Requests at workers that somebody waits for.
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_count_; }
     [[nodiscard]] std::uint32_t in_flight(WorkerId worker) const noexcept {
@@ -223,6 +239,10 @@ private:
     void note_answer(const Replied&, const RequestRecord&, Turn&);
     [[nodiscard]] bool is_behind_another(const RequestRecord&) const noexcept;
     void on_request_deadline(Slot, Turn&);
+    void expire(Slot, Turn&);
+    void delay(Slot first);
+    [[nodiscard]] std::uint32_t& waiting_count_of(Slot) noexcept;
+    [[nodiscard]] TimePoint rank_time(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] bool may_retry(const RequestRecord&, Errc, bool was_sent,
                                  TimePoint now) const noexcept;
     void take_back(Slot);
@@ -241,7 +261,8 @@ private:
     [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
                                        Slot slot = no_slot) const noexcept;
     void dispatch(Slot, WorkerId, Turn&);
-    void dispatch_in_time(Slot, WorkerId, Turn&);
+    void give(Slot, WorkerId, Turn&);
+    void stop_waiting(Slot first);
     void place_returned(Turn&);
     void use_worker(WorkerId, Turn&);
     void use_all_workers(Turn&);
@@ -301,6 +322,7 @@ private:
     [[nodiscard]] bool is_current(const WorkerEvent&) const noexcept;
     void on_worker_time(WorkerId, Turn&);
     bool lose(WorkerId, LossCause, Turn&, std::optional<WrongAnswerFinder> found_by = {});
+    void end_launch_pauses(Turn&);
     void return_operations(WorkerId, Turn&);
     bool follow(WorkerId, NextWorkerStep, Turn&);
     void give_up(WorkerId, Turn&);
@@ -314,7 +336,7 @@ private:
     [[nodiscard]] bool is_standby_wanted(ModelId) const noexcept;
     [[nodiscard]] bool may_take(const WorkerSlot&, ModelId, bool is_vote = false) const noexcept;
     [[nodiscard]] bool may_ever_take(WorkerId, ModelId) const noexcept;
-    [[nodiscard]] Slot oldest_for(WorkerId) const noexcept;
+    [[nodiscard]] Slot first_for(WorkerId) const noexcept;
     void begin_contest(WorkerId, Turn&);
     bool start_rival(WorkerId, RecoveryRung, Turn&);
     bool wins(WorkerId rival, Turn&);
@@ -322,7 +344,6 @@ private:
     void dismiss_rivals_of(WorkerId, Turn&);
     void leave_contest(WorkerId failed, Turn&);
 
-    void end_launch_pauses(Turn&);
     template <class What>
     static void say(Turn& turn, What&& what) {
         turn.actions.emplace_back(std::forward<What>(what));
@@ -346,13 +367,15 @@ private:
     std::unique_ptr<RetryBudget> hedge_budget_;
     TimePoint stop_deadline_{never};
     /// Within a call: came back from a worker, to be placed.
-    std::vector<std::pair<RequestId, Slot>> returned_;
+    std::vector<std::pair<Rank, Slot>> returned_;
     std::vector<RequestId> touched_; ///< within a call: one of their copies has ended
 
     TimePoint now_{TimePoint::min()};
     PoolPhase phase_{PoolPhase::idle};
     bool is_start_pending_{false}, is_drain_pending_{false}, is_stop_pending_{false};
-    std::uint32_t waiting_count_{0}, in_flight_count_{0}, counting_count_{0};
+    std::array<std::uint32_t, priority_count> waiting_counts_{}; ///< copies, by priority
+    std::uint32_t in_flight_count_{0}, counting_count_{0};
+    std::uint64_t dispatch_count_{0};
     std::uint32_t quarantined_count_{0};
     std::string_view broken_because_;
     CoreStats stats_;

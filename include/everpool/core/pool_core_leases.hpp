@@ -133,8 +133,7 @@ inline bool PoolCore::serve_lease(WorkerSlot& worker, WorkerId id, Turn& turn) {
     const Slot slot = worker.lease_queue.front();
     if (slot != no_slot) {
         if (!worker.session.has_room(requests_[slot].meta.bytes)) return false;
-        leave_queue(slot);
-        dispatch_in_time(slot, id, turn);
+        give(slot, id, turn);
         return true;
     }
     if (leases_[worker.lease].state == LeaseState::releasing && worker.session.in_flight() == 0) {

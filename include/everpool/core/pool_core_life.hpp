@@ -20,12 +20,15 @@ inline CoreConfig checked(CoreConfig config) {
     return config;
 }
 
-/// Waiting, in flight, and both once more: requests that come back from lost workers are over the
-/// queue's limit for a moment, and what still has room at workers may be taken meanwhile.
+/// Waiting, and in flight; and what was in flight once more for each priority, as requests that come
+/// back from lost workers are over their queue's limit, while others have their places.
 inline std::uint32_t request_count_max(const CoreConfig& config) {
     const auto workers =
         static_cast<std::uint32_t>(config.worker_browsers.size()) + config.rival_count;
-    return config.queue_count_max + 2 * workers * config.max_in_flight_per_worker;
+    std::uint32_t waiting = 0;
+    for (const Priority one : priorities) waiting += config.queue_limit(one);
+    const auto places = static_cast<std::uint32_t>(workers) * config.max_in_flight_per_worker;
+    return waiting + (static_cast<std::uint32_t>(priority_count) + 1) * places;
 }
 } // namespace detail
 
@@ -127,6 +130,8 @@ inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
     view.in_flight = slot.session.in_flight();
     if (view.generation.value > 0)
         view.restarts = static_cast<std::uint32_t>(view.generation.value - 1);
+    for (Slot one = slot.operations.front(); one != no_slot; one = requests_[one].next)
+        view.busy_since = std::min(view.busy_since, requests_[one].dispatched_at);
     view.leased = slot.lease != no_slot;
     view.is_finishing = slot.is_finishing();
     view.role = slot.role;
@@ -226,7 +231,7 @@ inline void PoolCore::finish(Turn& turn) {
     if (!touched_.empty()) judge_touched(turn);
     if (quarantined_count_ != 0) restart_quarantined(turn);
     if (is_start_pending_) finish_start(turn);
-    if (is_drain_pending_ && waiting_count_ == 0 && in_flight_count_ == 0 && counting_count_ == 0) {
+    if (is_drain_pending_ && queued() == 0 && in_flight_count_ == 0 && counting_count_ == 0) {
         is_drain_pending_ = false;
         say(turn, DrainFinished{});
     }

@@ -17,12 +17,13 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid,
     const bool is_copy = slot != no_slot && requests_.has_copies(slot);
     const bool is_vote = meta.copies > 1;
     const bool is_anybody_waiting = queue_.size() != 0;
+    const Rank rank{meta.waits_since, meta.id};
     if (meta.lease.value != 0) {
         const LeaseRecord& lease = leases_[leases_.find(meta.lease)];
         const WorkerSlot& worker = workers_[lease.worker.value];
-        return worker.lease_queue.is_empty() && worker.session.has_room(meta.bytes)
-                   ? lease.worker
-                   : WorkerId::none();
+        const Slot first = worker.lease_queue.front();
+        const bool is_first = first == no_slot || rank < requests_[first].rank();
+        return is_first && worker.session.has_room(meta.bytes) ? lease.worker : WorkerId::none();
     }
     WorkerId best = WorkerId::none();
     std::uint64_t best_cost = 0;
@@ -33,8 +34,8 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid,
             continue;
         if (is_copy && requests_.is_barred(slot, WorkerId{i})) continue;
         if (is_anybody_waiting) {
-            const Slot oldest = oldest_for(WorkerId{i});
-            if (oldest != no_slot && requests_[oldest].meta.id < meta.id) continue;
+            const Slot first = first_for(WorkerId{i});
+            if (first != no_slot && requests_[first].rank() < rank) continue;
         }
         const bool is_alike = is_copy && has_sibling_engine(slot, worker.browser);
         const std::uint64_t cost =
@@ -69,8 +70,10 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
         ++record.attempt;
     }
     ++in_flight_count_;
+    stop_waiting(requests_.first_of(slot));
     worker.operations.insert_from_back(requests_, slot);
     record.dispatched_at = turn.now;
+    record.dispatch_number = ++dispatch_count_;
     const std::optional<Duration> expected = run_times_.expected(record.meta.work);
     record.is_new = !expected;
     worker.session.on_sent(record.meta.bytes, expected, record.meta.deadline - turn.now, turn.now);
@@ -89,7 +92,7 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
 inline void PoolCore::place_returned(Turn& turn) {
     if (returned_.empty()) return;
     std::sort(returned_.begin(), returned_.end());
-    for (const auto& [id, slot] : returned_) {
+    for (const auto& [rank, slot] : returned_) {
         const WorkerId worker = find_worker(requests_[slot].meta, requests_[slot].worker, slot);
         if (worker.is_none()) continue;
         leave_queue(slot);
@@ -132,21 +135,19 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
         return false;
     }
     if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time
-    const Slot slot = oldest_for(id);
+    const Slot slot = first_for(id);
     if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
-    if (requests_.has_copies(slot) && requests_[slot].meta.deadline <= turn.now) {
-        on_copies_deadline(requests_.first_of(slot), turn);
-        return true;
-    }
-    leave_queue(slot);
-    dispatch_in_time(slot, id, turn);
+    give(slot, id, turn);
     return true;
 }
 
 /// Events may come before the wakeup that is due: who waited too long is not sent any more.
-inline void PoolCore::dispatch_in_time(Slot slot, WorkerId id, Turn& turn) {
-    if (requests_[slot].meta.deadline <= turn.now) conclude(slot, Errc::deadline_exceeded, turn);
-    else dispatch(slot, id, turn);
+/// \pre waits
+inline void PoolCore::give(Slot slot, WorkerId id, Turn& turn) {
+    const Slot first = requests_.first_of(slot);
+    if (request_deadlines_.at(first) <= turn.now) return expire(first, turn);
+    leave_queue(slot);
+    dispatch(slot, id, turn);
 }
 
 } // namespace everpool::core

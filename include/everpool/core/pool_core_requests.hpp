@@ -5,6 +5,7 @@
 #include "everpool/core/pool_core.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -37,6 +38,9 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     RequestMeta meta = event.meta;
     if (meta.max_attempts == 0) meta.max_attempts = config_.max_attempts;
     if (meta.work >= config_.work_count) meta.work = 0;
+    if (meta.priority > Priority::low) meta.priority = Priority::normal;
+    if (meta.lease.value != 0) meta.queue_deadline = never;
+    meta.waits_since = rank_time(meta, turn.now);
     // Answering a second Submit would be a second answer to the first.
     if (requests_.find(meta.id) != no_slot) return false;
     ++stats_.submitted;
@@ -53,20 +57,41 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
             return true;
         }
     }
-    const Slot slot = requests_.insert(meta);
+    const Slot slot = requests_.insert(meta, turn.now);
     request_deadlines_.grow(requests_.slot_count());
     late_deadlines_.grow(requests_.slot_count());
-    request_deadlines_.set(slot, meta.deadline);
+    request_deadlines_.set(slot, std::min(meta.deadline, meta.queue_deadline));
     if (meta.copies > 1) submit_copies(slot, turn);
     else if (worker.is_none()) await_worker(slot);
     else dispatch(slot, worker, turn);
     return true;
 }
 
+/// A point in time that says which of two requests comes first; see RunQueue.
+inline TimePoint PoolCore::rank_time(const RequestMeta& meta, TimePoint now) const noexcept {
+    const auto steps = static_cast<Duration::rep>(meta.priority);
+    return later(std::min(meta.waits_since, now), config_.priority_aging * steps);
+}
+
+inline TimePoint PoolCore::waiting_since(Priority priority) const noexcept {
+    const auto level = static_cast<std::size_t>(priority);
+    TimePoint first = never;
+    for (std::uint32_t i = 0; i <= config_.model_count; ++i) {
+        const ModelId model = i == config_.model_count ? ModelId::none() : ModelId{i};
+        const RequestList& list = queue_.lists_of(model)[level];
+        if (!list.is_empty()) first = std::min(first, requests_[list.front()].submitted_at);
+    }
+    return first;
+}
+
+inline std::uint32_t& PoolCore::waiting_count_of(Slot slot) noexcept {
+    return waiting_counts_[static_cast<std::size_t>(requests_[slot].meta.priority)];
+}
+
 /// A new request: behind those that wait.
 inline void PoolCore::await_worker(Slot slot) {
     const LeaseId lease = requests_[slot].meta.lease;
-    ++waiting_count_;
+    ++waiting_count_of(slot);
     if (lease.value == 0) queue_.push_back(requests_, slot);
     else
         workers_[leases_[leases_.find(lease)].worker.value].lease_queue.insert_from_back(requests_,
@@ -130,20 +155,52 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
 }
 
 inline void PoolCore::on_request_deadline(Slot slot, Turn& turn) {
-    if (requests_.has_copies(slot)) {
-        on_copies_deadline(slot, turn);
-        use_all_workers(turn);
-        return;
+    if (!requests_.has_copies(slot)) {
+        if (requests_[slot].state == RequestState::in_flight) {
+            abandon(slot, Errc::deadline_exceeded, turn);
+            return;
+        }
+        require(requests_[slot].state == RequestState::waiting,
+                "a deadline belongs to a live request");
+        if (is_broken()) return request_deadlines_.clear(slot);
     }
-    if (requests_[slot].state == RequestState::in_flight) {
-        abandon(slot, Errc::deadline_exceeded, turn);
-        return;
-    }
-    require(requests_[slot].state == RequestState::waiting, "a deadline belongs to a live request");
-    if (is_broken()) return request_deadlines_.clear(slot);
-    leave_queue(slot);
-    conclude(slot, Errc::deadline_exceeded, turn);
+    expire(slot, turn);
     use_all_workers(turn);
+}
+
+/// Its time is over, or that for which it was to wait: it completes, or goes behind all others.
+/// \pre it waits, or has copies
+inline void PoolCore::expire(Slot first, Turn& turn) {
+    const RequestMeta& meta = requests_[first].meta;
+    const bool is_over = meta.deadline <= turn.now;
+    if (!is_over && meta.timeout_action == TimeoutAction::delay) return delay(first);
+    if (requests_.has_copies(first)) {
+        if (is_over) return on_copies_deadline(first, turn);
+        return conclude_copies(first, Errc::queue_timeout, 0, WorkerId::none(), turn);
+    }
+    leave_queue(first);
+    conclude(first, is_over ? Errc::deadline_exceeded : Errc::queue_timeout, turn);
+}
+
+/// It has waited for its first worker for too long, and is to be served when nobody else waits.
+/// \pre none of it was ever at a worker
+inline void PoolCore::delay(Slot first) {
+    ++stats_.delayed;
+    stop_waiting(first);
+    for (const Slot slot : requests_.copies_of(first)) {
+        if (requests_[slot].state != RequestState::waiting) continue; // there is no worker for it
+        queue_.erase(requests_, slot);
+        requests_[slot].meta.waits_since = never;
+        queue_.push_back(requests_, slot);
+    }
+}
+
+/// How long it waits for its first worker is of no interest any more.
+inline void PoolCore::stop_waiting(Slot first) {
+    RequestMeta& meta = requests_[first].meta;
+    if (meta.queue_deadline == never) return; // as most of the time
+    meta.queue_deadline = never;
+    request_deadlines_.set(first, meta.deadline);
 }
 
 // --- admission -----------------------------------------------------------------------------------
@@ -169,7 +226,8 @@ inline Errc PoolCore::refusal_of(const RequestMeta& meta, TimePoint now) const n
 /// Why this request cannot wait, now that no worker can take it at once; ok if it can.
 inline Errc PoolCore::refusal_of_waiting(const RequestMeta& meta) const noexcept {
     if (meta.lease.value == 0 && !is_servable(meta.model)) return unservable_code();
-    return waiting_count_ >= config_.queue_count_max ? Errc::queue_full : Errc::ok;
+    return queued(meta.priority) >= config_.queue_limit(meta.priority) ? Errc::queue_full
+                                                                       : Errc::ok;
 }
 
 inline void PoolCore::refuse(RequestId id, Errc code, Turn& turn) {
@@ -196,9 +254,9 @@ inline Errc PoolCore::unservable_code() const noexcept {
 /// A worker has failed for good or rejected a model: what waits in vain completes.
 inline void PoolCore::flush_unservable(Turn& turn) {
     const auto flush = [&](ModelId model) {
-        if (queue_.list_of(model).is_empty() || is_servable(model)) return;
-        while (!queue_.list_of(model).is_empty()) {
-            const Slot slot = queue_.list_of(model).front();
+        if (queue_.any_of(model) == no_slot || is_servable(model)) return;
+        while (queue_.any_of(model) != no_slot) {
+            const Slot slot = queue_.any_of(model);
             leave_queue(slot);
             if (requests_.has_copies(slot)) {
                 drop_copy(slot, unservable_code()); // others of them may have been answered
@@ -230,20 +288,17 @@ inline bool PoolCore::may_retry(const RequestRecord& record, Errc code, bool was
 /// Back into the queue, in front. \pre in no list
 inline void PoolCore::take_back(Slot slot) {
     requests_[slot].state = RequestState::waiting;
-    ++waiting_count_;
+    ++waiting_count_of(slot);
     queue_.push_front(requests_, slot);
     late_deadlines_.clear(requests_.first_of(slot));
-    returned_.push_back({requests_[slot].meta.id, slot});
+    returned_.push_back({requests_[slot].rank(), slot});
 }
 
 /// Is something at its worker that was sent there before it? \pre it has left the worker
 inline bool PoolCore::is_behind_another(const RequestRecord& record) const noexcept {
-    const auto order = [](const RequestRecord& one) {
-        return std::pair(one.dispatched_at, one.meta.id);
-    };
     const RequestList& operations = workers_[record.worker.value].operations;
     for (Slot slot = operations.front(); slot != no_slot; slot = requests_[slot].next)
-        if (order(requests_[slot]) < order(record)) return true;
+        if (requests_[slot].dispatch_number < record.dispatch_number) return true;
     return false;
 }
 
@@ -295,7 +350,7 @@ inline void PoolCore::abandon(Slot slot, Errc code, Turn& turn) {
 
 inline void PoolCore::leave_queue(Slot slot) {
     const RequestMeta& meta = requests_[slot].meta;
-    --waiting_count_;
+    --waiting_count_of(slot);
     if (meta.lease.value == 0) queue_.erase(requests_, slot);
     else
         workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.erase(requests_, slot);

@@ -105,14 +105,14 @@ inline bool PoolCore::may_take(const WorkerSlot& worker, ModelId model,
            (worker.role != WorkerRole::standby || is_vote || is_standby_wanted(model));
 }
 
-/// The oldest request that it may take.
-inline Slot PoolCore::oldest_for(WorkerId id) const noexcept {
+/// The request that it is to be given first.
+inline Slot PoolCore::first_for(WorkerId id) const noexcept {
     const WorkerSlot& worker = workers_[id.value];
     const ModelSet& models = worker.fsm.ready_models();
     // Without a model any active worker serves, so that one of them is missing.
     if (worker.role != WorkerRole::standby || is_standby_wanted(ModelId::none()))
-        return queue_.oldest_for(requests_, models, id);
-    return queue_.oldest_where(requests_, models, [&](Slot slot) {
+        return queue_.first_for(requests_, models, id);
+    return queue_.first_where(requests_, models, [&](Slot slot) {
         const RequestMeta& meta = requests_[slot].meta;
         return !requests_.is_barred(slot, id) && may_take(worker, meta.model, meta.copies > 1);
     });

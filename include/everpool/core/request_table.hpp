@@ -15,6 +15,7 @@
 #include "everpool/core/id_index.hpp"
 
 #include <cassert>
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -34,17 +35,30 @@ namespace everpool::core {
 ///   ended      in no list; the first record of several, kept for the others (see CopySet)
 enum class RequestState : std::uint8_t { free, waiting, in_flight, abandoned, ended };
 
+/// Where a request stands among those that wait: the lowest rank is served first.
+struct Rank {
+    TimePoint waits_since{};
+    RequestId id{};
+    friend auto operator<=>(const Rank&, const Rank&) = default;
+};
+
 struct RequestRecord {
     RequestMeta meta{};
     RequestState state{RequestState::free};
-    std::uint8_t tries{0};                 ///< this record was dispatched so often
-    bool is_new{false};                    ///< when dispatched, nobody knew how long it takes
-    std::uint32_t attempt{0};              ///< which attempt of the request was its last one
+    std::uint8_t tries{0};    ///< this record was dispatched so often
+    bool is_new{false};       ///< when dispatched, nobody knew how long it takes
+    std::uint32_t attempt{0}; ///< which attempt of the request was its last one
+    TimePoint submitted_at{};
     TimePoint dispatched_at{};             ///< the last time
+    std::uint64_t dispatch_number{0};      ///< then so many had been dispatched, with it
     WorkerId worker{WorkerId::none()};     ///< the last one it was dispatched to
     Slot previous{no_slot}, next{no_slot}; ///< in its list; `next` also links free slots
     Slot set{no_slot};                     ///< its CopySet; no_slot: it is the only one
     Slot sibling{no_slot};                 ///< the next record of the same set
+
+    [[nodiscard]] Rank rank() const noexcept { return {meta.waits_since, meta.id}; }
+    /// It went behind all others when its patience was over.
+    [[nodiscard]] bool is_delayed() const noexcept { return meta.waits_since == never; }
 };
 
 class RequestTable {
@@ -70,9 +84,9 @@ public:
     }
 
     /// \pre meta.id is not 0 and not here
-    Slot insert(const RequestMeta& meta) {
+    Slot insert(const RequestMeta& meta, TimePoint now = {}) {
         const Slot slot = take_slot();
-        records_[slot] = {.meta = meta, .state = RequestState::waiting};
+        records_[slot] = {.meta = meta, .state = RequestState::waiting, .submitted_at = now};
         index_.insert(meta.id.value, slot);
         return slot;
     }
@@ -117,6 +131,7 @@ public:
         if (records_[first].set == no_slot) records_[first].set = take_set(first);
         records_[slot] = {.meta = records_[first].meta,
                           .state = RequestState::waiting,
+                          .submitted_at = records_[first].submitted_at,
                           .set = records_[first].set,
                           .sibling = records_[first].sibling};
         records_[first].sibling = slot;
@@ -200,26 +215,26 @@ private:
     std::vector<Slot> free_sets_;
 };
 
-/// A doubly linked list of requests, ordered by id: who asked first stands first, also after coming
-/// back from a lost worker.
+/// A doubly linked list of requests, ordered by rank: who asked first stands first, also after
+/// coming back from a lost worker.
 class RequestList {
 public:
     [[nodiscard]] Slot front() const noexcept { return front_; }
     [[nodiscard]] bool is_empty() const noexcept { return front_ == no_slot; }
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 
-    /// New requests have the highest id, so this looks from the back.
+    /// New requests mostly have the highest rank of their list, so this looks from the back.
     void insert_from_back(RequestTable& table, Slot slot) noexcept {
         Slot after = back_;
-        while (after != no_slot && table[slot].meta.id < table[after].meta.id)
+        while (after != no_slot && table[slot].rank() < table[after].rank())
             after = table[after].previous;
         link(table, slot, after, after == no_slot ? front_ : table[after].next);
     }
 
-    /// Requests that come back have the lowest ids, so this looks from the front.
+    /// Requests that come back mostly have the lowest ranks, so this looks from the front.
     void insert_from_front(RequestTable& table, Slot slot) noexcept {
         Slot before = front_;
-        while (before != no_slot && table[before].meta.id < table[slot].meta.id)
+        while (before != no_slot && table[before].rank() < table[slot].rank())
             before = table[before].next;
         link(table, slot, before == no_slot ? back_ : table[before].previous, before);
     }

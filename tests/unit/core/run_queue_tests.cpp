@@ -14,12 +14,13 @@ struct Queue {
     RunQueue queue{70};
 
     Slot push(std::uint64_t id, ModelId model = ModelId::none()) {
-        const Slot slot = table.insert({.id = RequestId{id}, .model = model});
+        const Slot slot =
+            table.insert({.id = RequestId{id}, .model = model, .waits_since = TimePoint{}});
         queue.push_back(table, slot);
         return slot;
     }
     std::uint64_t pop(const ModelSet& models) {
-        const Slot slot = queue.oldest_for(table, models, WorkerId{0});
+        const Slot slot = queue.first_for(table, models, WorkerId{0});
         if (slot == no_slot) return 0;
         queue.erase(table, slot);
         return table[slot].meta.id.value;
@@ -47,7 +48,7 @@ TEST_CASE("a worker is given the oldest request among the models that it serves"
     CHECK(q.queue.size() == 0);
 }
 
-TEST_CASE("requests that come back stand where their ids belong") {
+TEST_CASE("requests that come back stand where their ranks belong") {
     Queue q;
     const Slot third = q.push(3), first = q.push(1);
     q.queue.erase(q.table, third);

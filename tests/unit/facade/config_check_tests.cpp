@@ -58,6 +58,17 @@ TEST_CASE("a member out of range is named, with its range and the value given") 
           "ResourcePoolConfig::fleet_window must be 1000 ms to 86400000 ms, but is 999 ms");
     CHECK(names(complaint([](auto& c) { c.stop_grace = 2h; }), "stop_grace"));
     CHECK(names(complaint([](auto& c) { c.queue_count_max = 0; }), "queue_count_max"));
+    CHECK(complaint([](auto& c) { c.queue_policies.low.count_max = 0; }) ==
+          "ResourcePoolConfig::queue_policies.low.count_max must be 1 to 1000000, but is 0");
+    CHECK(complaint([](auto& c) { c.queue_policies.high.timeout = 0ms; }) ==
+          "ResourcePoolConfig::queue_policies.high.timeout must be 1 ms to 86400000 ms, but is 0 "
+          "ms");
+    CHECK(names(complaint([](auto& c) {
+                    c.queue_policies.normal.timeout_action =
+                        static_cast<everpool::TimeoutAction>(9);
+                }),
+                "queue_policies.normal.timeout_action"));
+    CHECK(names(complaint([](auto& c) { c.priority_aging = -1s; }), "priority_aging"));
     CHECK(names(complaint([](auto& c) { c.max_in_flight_per_worker = 1025; }),
                 "max_in_flight_per_worker"));
     CHECK(names(complaint([](auto& c) { c.in_flight_bytes_max = 0; }), "in_flight_bytes_max"));

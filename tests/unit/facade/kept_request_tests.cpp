@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/kept_request.hpp"
-
 #include "support/catch.hpp"
 
 #include <cstddef>
@@ -16,12 +15,12 @@ using facade::request_of;
 namespace {
 
 Request example() {
-    Request request = Request::inference(
-        "mlp",
-        {Tensor::of<float>("x", {1, 3}, {1, 2, 3}), Tensor::of<bool>("m", {2}, {true, false})});
+    Request request = Request::inference("mlp", {Tensor::of<float>("x", {1, 3}, {1, 2, 3}),
+                                                 Tensor::of<bool>("m", {2}, {true, false})});
     request.parameters = R"({"a": [1, 2]})";
     request.max_attempts = 7;
     request.browser = BrowserType::firefox;
+    request.priority = Priority::low;
     return request;
 }
 
@@ -38,10 +37,20 @@ TEST_CASE("a request that was kept comes back with all that a worker needs") {
     CHECK(after->parameters == before.parameters);
     CHECK(after->max_attempts == 7);
     CHECK(after->browser == BrowserType::firefox);
+    CHECK(after->priority == Priority::low);
     REQUIRE(after->inputs.size() == 2);
     CHECK(after->inputs[0].as<float>()[2] == 3.0f);
     CHECK(after->inputs[1].describe() == "m bool[2]");
     CHECK(digest_of(after->inputs) == digest_of(before.inputs));
+}
+
+TEST_CASE("a request that was kept before there were priorities has none in particular") {
+    const Payload payload = keep(example(), 64 << 10);
+    std::vector<std::byte> bytes(payload.bytes().begin(), payload.bytes().end());
+    bytes.at(3) = std::byte{0};
+    CHECK(request_of(Payload(bytes))->priority == Priority::normal);
+    bytes.at(3) = std::byte{4};
+    CHECK_FALSE(request_of(Payload(bytes)));
 }
 
 TEST_CASE("a request is kept up to the very size that is allowed") {
@@ -84,8 +93,8 @@ TEST_CASE("a digest tells names, types, shapes, bytes and their order apart") {
     const auto other = Tensor::of<float>("x", {4}, {1, 2, 3, 5});
     const std::uint64_t digest = one(x);
     CHECK(one(Tensor::of<float>("x", {4}, {1, 2, 3, 4})) == digest);
-    for (const auto different : {one(renamed), one(retyped), one(reshaped), one(other), one(x, x),
-                                 digest_of({})})
+    for (const auto different :
+         {one(renamed), one(retyped), one(reshaped), one(other), one(x, x), digest_of({})})
         CHECK(different != digest);
     CHECK(one(x, renamed) != one(renamed, x));
 }

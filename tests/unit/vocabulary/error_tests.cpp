@@ -29,6 +29,7 @@ TEST_CASE("generic code can branch on generic conditions") {
     CHECK(error_code(Errc::deadline_exceeded) == generic::timed_out);
     CHECK(error_code(Errc::queue_full) == generic::resource_unavailable_try_again);
     CHECK(error_code(Errc::model_file_missing) == generic::no_such_file_or_directory);
+    CHECK(error_code(Errc::queue_timeout) == generic::timed_out);
     CHECK_FALSE(error_code(Errc::worker_lost) == generic::timed_out);
 }
 
@@ -40,7 +41,7 @@ TEST_CASE("every code has its own name, and none is both retryable and a caller'
         CHECK(names.insert(name_of(code)).second);
         CHECK_FALSE((is_retryable(code) && is_callers_mistake(code)));
     }
-    CHECK(names.size() == 36);
+    CHECK(names.size() == 37);
     CHECK_FALSE(is_retryable(Errc::outcome_unknown)); // repeating it is what the caller forbade
 }
 

@@ -138,7 +138,7 @@ private:
     }
 
     /// Of a row: some before its rounds, some after them. A machine is not equally fast for half an
-    /// hour (a bare reload was measured to take 487 ms and, minutes later, 613).
+    /// hour (a bare reload was measured to take 487 ms, and an hour later 580 to 717).
     void add_floors(const RoundsOptions& options, RecoveryFloors& row) {
         const RecoveryFloors made = measure_floors(options.browser, options.spec, options.model,
                                                    std::min<std::size_t>(options_.n, 4));

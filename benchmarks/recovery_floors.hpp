@@ -199,6 +199,7 @@ inline RecoveryFloors measure_floors(const everpool::BrowserSpec& browser,
     {
         RecoveryLoad load(pool, model);
         load.wait_for(16);
+        (void)let_compile(load, browser.type);
         for (std::size_t i = 0; i < rounds; ++i) BareBrowser(browser, spec).measure(out);
     }
     runtime.stop(pool);

@@ -19,6 +19,7 @@
 
 #include <everpool/everpool.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -78,6 +79,9 @@ inline int be_host(std::string_view engine, const std::filesystem::path& directo
     const everpool::StartReport report = runtime.start(pool);
     if (report.workers_failed != 0) throw std::runtime_error(report.diagnostics.text());
     print_line("nest " + nest_of(pool.snapshot().workers.at(0).process_id).string());
+    print_line(
+        fmt::format("left {}", std::ranges::count_if(pool.state()->orphans(),
+                                                     &everpool::OrphanedOperation::may_run_again)));
     LoadOptions options;
     options.prepare = [&](std::size_t i, everpool::Request& request) {
         request.inputs = inputs(i);
@@ -113,6 +117,10 @@ public:
     FaultFigures run(std::size_t rounds) {
         for (std::size_t i = 0; i <= rounds; ++i) live(i);
         if (count_leaks() != 0) note("a killed host has left something behind");
+        if (journal_.left_to_all() == 0) {
+            ++row_.not_restored;
+            note("no host left an operation to the next");
+        }
         row_.lost = journal_.lost();
         row_.twice = journal_.twice();
         row_.wrong = journal_.wrong();
@@ -136,9 +144,10 @@ private:
         const std::size_t read = host.all_lines().size();
         if (is_successor) {
             ++row_.n;
-            if (journal_.recovered() == 0) {
+            if (journal_.recovered() < journal_.left()) {
                 ++row_.not_restored;
-                note("a host that had operations under way left none to the next");
+                note(fmt::format("of {} operations that a host left, the next one executed {}",
+                                 journal_.left(), journal_.recovered()));
             }
             if (count_leaks() != 0) note("a killed host has left something behind");
         }

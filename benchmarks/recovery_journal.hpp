@@ -4,6 +4,7 @@
 // A host writes one line a step, so that all it knew is there when it dies:
 //
 //     nest <path>                   its browsers' directory; all its browsers are ready
+//     left <count>                  so many operations of earlier hosts it has found under way
 //     asked <digest> <sample>       about to be handed to the pool: inputs, and the sample whose
 //                                   outputs are due
 //     answered <digest> <what>      its caller was told
@@ -69,13 +70,14 @@ public:
     /// What follows is said by the next host.
     void begin_life() {
         ++life_;
-        recovered_ = 0;
+        recovered_ = left_ = 0;
     }
 
     void add(const std::string& line) {
         std::istringstream in(line);
         std::string step, digest, what;
         in >> step >> digest >> what;
+        if (step == "left") left_all_ += left_ = std::stoul(digest);
         if (step == "asked") operations_[digest] = {.due = what, .life = life_};
         if (step != "answered" && step != "recovered") return;
         Operation& operation = operations_[digest];
@@ -88,6 +90,10 @@ public:
 
     /// Operations of hosts before it that this host has executed.
     [[nodiscard]] std::size_t recovered() const noexcept { return recovered_; }
+    /// So many it has found in its state. A kill may leave none: callers who are answered together,
+    /// when their records are durable, ask again together.
+    [[nodiscard]] std::size_t left() const noexcept { return left_; }
+    [[nodiscard]] std::size_t left_to_all() const noexcept { return left_all_; }
     [[nodiscard]] std::size_t lost() const noexcept { return lost_; }
     /// To any host: answered to one and executed again for a later one, or told to two.
     [[nodiscard]] std::size_t twice() const noexcept { return twice_; }
@@ -110,7 +116,8 @@ private:
     };
 
     std::map<std::string, Operation> operations_; ///< by digest
-    std::size_t life_{0}, recovered_{0}, lost_{0}, twice_{0}, wrong_{0};
+    std::size_t life_{0}, recovered_{0}, left_{0}, left_all_{0};
+    std::size_t lost_{0}, twice_{0}, wrong_{0};
 };
 
 } // namespace scenario

@@ -71,6 +71,23 @@ public:
                                           [&] { return callers_->answered >= wanted; });
     }
 
+    /// Asks nothing more until resume(), and waits for what is under way, a minute at most.
+    void pause() {
+        std::unique_lock lock(callers_->mutex);
+        callers_->is_paused = true;
+        callers_->changed.wait_for(lock, std::chrono::minutes{1},
+                                   [&] { return callers_->under_way == 0; });
+    }
+    void resume() {
+        std::uint64_t under_way = 0;
+        {
+            const std::scoped_lock lock(callers_->mutex);
+            callers_->is_paused = false;
+            under_way = callers_->under_way;
+        }
+        for (std::uint64_t i = under_way; i < callers_->options.outstanding; ++i) callers_->ask();
+    }
+
     /// Asks nothing more and waits for what is under way, a minute at most; what has not come is
     /// lost, also if it still comes.
     void stop() {
@@ -106,7 +123,7 @@ private:
         std::condition_variable changed;
         std::deque<unsigned> completions; ///< by operation
         std::uint64_t answered{0}, under_way{0};
-        bool is_stopping{false}, is_over{false};
+        bool is_paused{false}, is_stopping{false}, is_over{false};
         LoadAccount account;
     };
 
@@ -117,7 +134,7 @@ inline void RecoveryLoad::Callers::ask() {
     std::size_t number = 0;
     {
         const std::scoped_lock lock(mutex);
-        if (is_stopping) return;
+        if (is_stopping || is_paused) return;
         number = completions.size();
         completions.push_back(0);
         ++account.asked;
@@ -159,6 +176,16 @@ inline void RecoveryLoad::Callers::note(std::size_t number, everpool::TimePoint 
         changed.notify_all();
     }
     ask();
+}
+
+/// WebKit compiles what a new page runs for seconds after its start, with threads that take
+/// processors from whoever is to come back next. It was over after some 15'000 answers.
+/// \return false: there were no answers for a minute
+inline bool let_compile(RecoveryLoad& load, everpool::BrowserType type) {
+    if (type != everpool::BrowserType::webkit) return true;
+    for (int i = 0; i < 15; ++i)
+        if (!load.wait_for(1000)) return false;
+    return true;
 }
 
 } // namespace scenario

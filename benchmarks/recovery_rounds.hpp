@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -55,7 +56,9 @@ public:
         row_.intensity = options.intensity;
     }
 
-    FaultFigures run() {
+    /// `between`: called before the first round, after the last and every few of them, while
+    /// nothing is asked of the pool.
+    FaultFigures run(const std::function<void()>& between) {
         (void)runtime_.start(pool_);
         const auto nest = nest_of(pool_.snapshot().workers.at(0).process_id);
         {
@@ -63,8 +66,11 @@ public:
             load.wait_for(2000); // so that what is usual is known
             (void)let_settle(load);
             const std::vector<int> browsers = processes();
-            for (std::size_t i = 0; i < options_.rounds; ++i)
+            for (std::size_t i = 0; i < options_.rounds; ++i) {
+                if (i % rounds_at_once == 0) pause(load, between);
                 round(load, everpool::WorkerId{static_cast<std::uint32_t>(i % 2)});
+            }
+            pause(load, between);
             // Who has a GPU process needs no more than a new one.
             if (row_.fault == everpool::Fault::gpu_hang &&
                 everpool::is_chromium_family(options_.browser.type) && processes() != browsers) {
@@ -87,6 +93,15 @@ public:
     }
 
 private:
+    static constexpr std::size_t rounds_at_once = 5;
+
+    void pause(RecoveryLoad& load, const std::function<void()>& between) {
+        load.pause();
+        between();
+        load.resume();
+        if (!let_settle(load)) note("no answers for a minute");
+    }
+
     everpool::ResourcePoolConfig config(const RoundsOptions& options) {
         everpool::ResourcePoolConfig out;
         out.browsers = {options.browser};
@@ -159,17 +174,15 @@ private:
                 row_.first_answer.push_back(milliseconds(moved[i].answered - report.at));
     }
 
-    /// WebKit compiles what a new page runs for seconds after its start, with threads that take
-    /// processors from whoever is to come back next. Its floors have a neighbour that is done with
-    /// it, and so has each round: it was over after some 15'000 answers. And whoever is to be found
-    /// slow must have been seen at work before, for three seconds at least (Slowness).
+    /// A round has a neighbour that is done with compiling, as the floors have, if its times are
+    /// compared with them; a vote's are not. And whoever is to be found slow must have been seen at
+    /// work before, for three seconds at least (Slowness).
     [[nodiscard]] bool let_settle(RecoveryLoad& load) const {
-        const bool does_compile = options_.browser.type == everpool::BrowserType::webkit;
         const bool must_be_known = row_.fault == everpool::Fault::slow;
-        const std::size_t answers = does_compile && options_.judges_times ? 15'000 : 24;
         const auto known = Clock::now() + std::chrono::seconds{must_be_known ? 6 : 0};
-        for (std::size_t i = 0; i < answers; i += 1000)
-            if (!load.wait_for(std::min<std::size_t>(answers - i, 1000))) return false;
+        if (options_.judges_times && !is_voted_ && !let_compile(load, options_.browser.type))
+            return false;
+        if (!load.wait_for(24)) return false;
         while (Clock::now() < known)
             if (!load.wait_for(24)) return false;
         return true;

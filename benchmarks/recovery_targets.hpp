@@ -112,6 +112,10 @@ inline Verdict judge(const FaultFigures& row, const RecoveryFloors& floors,
     if (kind == FaultKind::hang && !row.detect.empty())
         out.demand(quantile(row.detect, 0.95) <= 1200, "detect_ms.p95 <= 1200");
     if (row.restore.empty()) return out;
+    if (floors.session.empty() || floors.reload.empty()) {
+        out.demand(false, "there is a floor to compare with");
+        return out;
+    }
     if (kind == FaultKind::device) {
         const double limit = 1.3 * median(floors.session);
         out.demand(median(row.restore) <= limit,

@@ -1,17 +1,15 @@
 // Whole path host -> bridge -> browser -> host: async_run(echo) beside a bare Beast WebSocket echo
 // against an equally bare page, in the same kind of browser, alternating, in one process.
 // SPDX-License-Identifier: BSL-1.0
+#include "bare_browsers.hpp"
 #include "bare_echo.hpp"
+#include "burst.hpp"
 #include "scenario_report.hpp"
-
-#include "io/browser.hpp"
 
 #include <everpool/everpool.hpp>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/strand.hpp>
 
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -27,7 +25,6 @@ using everpool::ResourcePool;
 using everpool::Result;
 using everpool::Tensor;
 using everpool::error_code;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t browser_count = 2;
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
@@ -36,87 +33,6 @@ struct Options {
     BrowserType browser{BrowserType::chromium};
     std::size_t runs{5};
     bool smoke{false};
-};
-
-[[noreturn]] void fail(const std::string& what) {
-    std::fprintf(stderr, "scenario_bridge: %s\n", what.c_str());
-    std::exit(1);
-}
-
-/// Browsers that show the bare page, driven by the same code as the pool's.
-class BareBrowsers final : everpool::io::BrowserListener {
-public:
-    BareBrowsers(asio::io_context& context, BrowserType type, const std::string& url) {
-        everpool::BrowserSpec spec;
-        spec.type = type;
-        error_code ec;
-        everpool::Diagnostics diagnostics;
-        spec.executable = everpool::io::find_browser(spec, ec, diagnostics);
-        if (ec) fail(diagnostics.text());
-        for (std::size_t i = 0; i < browser_count; ++i) {
-            everpool::io::BrowserOptions options;
-            options.spec = spec;
-            options.nest = &nest_;
-            options.directory = nest_.make_directory();
-            browsers_.push_back(everpool::io::make_browser(asio::make_strand(context),
-                                                           std::move(options), *this));
-            browsers_.back()->async_launch([this, i, url](error_code ec2, everpool::Diagnostics d) {
-                if (ec2) fail(d.text());
-                browsers_[i]->async_open_page(url, [](error_code ec3, everpool::Diagnostics d3,
-                                                      const everpool::io::PageId&) {
-                    if (ec3) fail(d3.text());
-                });
-            });
-        }
-    }
-
-    void close() {
-        for (auto& browser : browsers_)
-            browser->async_close(false, [](error_code, const everpool::Diagnostics&) {});
-    }
-
-private:
-    void on_browser_exited(int) override {}
-    void on_page_crashed(const everpool::io::PageId&, const std::string& reason) override {
-        fail("a bare page crashed: " + reason);
-    }
-
-    everpool::io::BrowserNest nest_;
-    std::vector<std::unique_ptr<everpool::io::Browser>> browsers_;
-};
-
-/// Runs `count` operations with `outstanding` under way; `issue(done)` starts one.
-class Burst {
-public:
-    using Issue = std::function<void(std::size_t number, std::function<void()> done)>;
-
-    Burst(std::size_t count, std::size_t outstanding, Issue issue,
-          std::function<void(double seconds, std::vector<double> microseconds)> finished)
-        : count_(count), issue_(std::move(issue)), finished_(std::move(finished)),
-          started_(Clock::now()) {
-        latencies_.reserve(count);
-        for (std::size_t i = 0; i < std::min(count, outstanding); ++i) next();
-    }
-
-private:
-    void next() {
-        if (issued_ == count_) return;
-        const auto begin = Clock::now();
-        issue_(issued_++, [this, begin] {
-            latencies_.push_back(
-                std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-            if (latencies_.size() == count_)
-                return finished_(std::chrono::duration<double>(Clock::now() - started_).count(),
-                                 std::move(latencies_));
-            next();
-        });
-    }
-
-    std::size_t count_, issued_{0};
-    Issue issue_;
-    std::function<void(double, std::vector<double>)> finished_;
-    std::vector<double> latencies_;
-    Clock::time_point started_;
 };
 
 /// What is measured: payload, operations a round, how many at once, and what the figure is.
@@ -132,7 +48,7 @@ public:
     Scenario(asio::io_context& context, const Options& options)
         : options_(options), pool_(context.get_executor(), config(options)),
           bare_(context, browser_count, [this] { one_side_ready(); }),
-          browsers_(context, options.browser, bare_.url()) {
+          browsers_(context, options.browser, browser_count, bare_.url()) {
         using enum Load::Figure;
         const std::size_t scale = options.smoke ? 100 : 1;
         loads_ = {{"echo_64B_p50", "us", 64, 5000 / scale, 1, p50_us},

@@ -113,6 +113,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t floors_at_once = 2;
+
     [[nodiscard]] everpool::BrowserSpec browser_for(Fault fault) const {
         everpool::BrowserSpec out;
         out.type = options_.engine;
@@ -137,13 +139,16 @@ private:
         return out;
     }
 
-    /// Of a row: some before its rounds, some after them. A machine is not equally fast for half an
-    /// hour (a bare reload was measured to take 487 ms, and an hour later 580 to 717).
-    void add_floors(const RoundsOptions& options, RecoveryFloors& row) {
-        const RecoveryFloors made = measure_floors(options.browser, options.spec, options.model,
-                                                   std::min<std::size_t>(options_.n, 4));
+    /// Of a row: between its rounds. A machine is not equally fast for half an hour (a bare reload
+    /// was measured to take 487 ms, and an hour later 580 to 717).
+    void add_floors(const RoundsOptions& options, RecoveryFloors& row) try {
+        if (!options_.judges_times) return;
+        const RecoveryFloors made =
+            measure_floors(options.browser, options.spec, options.model, floors_at_once);
         row.add(made);
         floors_[options.spec.providers.at(0)].add(made);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "a floor is missing: %s\n", error.what());
     }
 
     [[nodiscard]] boost::json::object floors_json() const {
@@ -167,9 +172,8 @@ private:
         const std::size_t at_once = faults_in_round(fault, options.intensity);
         options.rounds = (options_.n + at_once - 1) / at_once;
         RecoveryFloors floors;
-        if (options_.judges_times) add_floors(options, floors);
-        const FaultFigures row = FaultRounds(options, fault).run();
-        if (options_.judges_times) add_floors(options, floors);
+        const FaultFigures row =
+            FaultRounds(options, fault).run([&] { add_floors(options, floors); });
         note(row, floors);
     }
 

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -18,6 +20,12 @@
 #include <vector>
 
 namespace scenario {
+
+/// The scenario is over: what it needs is not there, or an answer was wrong.
+[[noreturn]] inline void fail(const std::string& what) {
+    std::fprintf(stderr, "scenario: %s\n", what.c_str());
+    std::exit(1);
+}
 
 /// Nearest-rank quantile. \pre !values.empty()
 inline double quantile(std::vector<double> values, double q) {

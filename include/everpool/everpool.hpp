@@ -8,6 +8,7 @@
 #include "everpool/browser_failure.hpp"         // what failed
 #include "everpool/browser_spec.hpp"            // browsers
 #include "everpool/browser_state_manager.hpp"   // where it is remembered; also without a pool
+#include "everpool/config_source.hpp"           // the pool's knobs, said by who runs it
 #include "everpool/error.hpp"                   // trouble
 #include "everpool/fault_tolerance_options.hpp" // what it remembers when its host dies
 #include "everpool/ids.hpp"

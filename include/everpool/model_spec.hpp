@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/batching_options.hpp"
 #include "everpool/model_family.hpp"
 #include "everpool/tensor.hpp"
 
@@ -64,6 +65,10 @@ struct ModelSpec {
     /// Without it a worker is ready as soon as the model is loaded; then the first request pays for
     /// compilation, and a model that loads but cannot run is noticed by its first caller.
     std::optional<WarmUp> warm_up{};
+
+    /// Its rows are independent of each other, and requests for it may be computed together. Default
+    /// empty: each is computed alone.
+    std::optional<BatchingOptions> batching{};
 };
 
 } // namespace everpool

@@ -49,7 +49,7 @@ struct PressureSnapshot {
     static constexpr std::chrono::seconds recent{60};
 
     [[nodiscard]] std::uint32_t queued_of(Priority priority) const noexcept {
-        return queued_by_priority[static_cast<std::size_t>(priority)];
+        return queued_by_priority[index_of(priority)];
     }
 };
 

@@ -28,6 +28,11 @@ enum class Priority : std::uint8_t { high, normal, low };
 inline constexpr std::array priorities{Priority::high, Priority::normal, Priority::low};
 inline constexpr std::size_t priority_count = priorities.size();
 
+/// Where it stands in an array of one entry for each. \pre it is an enumerator
+constexpr std::size_t index_of(Priority priority) noexcept {
+    return static_cast<std::size_t>(priority);
+}
+
 constexpr std::string_view name_of(Priority priority) noexcept {
     switch (priority) {
     case Priority::high: return "high";

@@ -152,6 +152,9 @@ struct Result {
     /// the host gave that function.
     bool is_simulated{false};
     std::uint32_t attempts{0}; ///< executions begun, 0 if it never left the queue
+    /// Requests that were computed together, this one included (BatchingOptions): `timing.compute`
+    /// is of all of them.
+    std::uint32_t batch_size{1};
     Timing timing;
     std::optional<Votes> votes; ///< if several answers were asked for
     std::string info;           ///< JSON object that an operation module added, or empty

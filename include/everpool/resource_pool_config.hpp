@@ -150,8 +150,8 @@ struct ResourcePoolConfig {
     /// The first restart has no delay; the n-th after it waits a random time of up to
     /// restart_delay_min * 2^(n-1), at most restart_delay_max. Defaults 100 ms and 10 s; ranges 1 ms
     /// to 1 h, and restart_delay_min to 24 h. A browser is started 50 ms after the one before it
-    /// was lost at the soonest, in which those who answer in its place have the processors; if nobody
-    /// does, at once.
+    /// was lost at the soonest, in which those who answer in its place have the processors; if
+    /// nobody does, it does not wait for that.
     Duration restart_delay_min{std::chrono::milliseconds{100}};
     Duration restart_delay_max{std::chrono::seconds{10}};
 
@@ -186,8 +186,9 @@ struct ResourcePoolConfig {
     std::uint32_t queue_count_max{1000};
 
     /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency
-    /// of the socket behind the computation; they are computed one after the other. Default 4;
-    /// range 1 to 1024.
+    /// of the socket behind the computation; they are computed one after the other. A batch counts
+    /// as one, and of what may go in batches (BatchingOptions) 2 are sent at most. Default 4; range
+    /// 1 to 1024.
     std::uint32_t max_in_flight_per_worker{4};
 
     /// Payload bytes sent to one worker and not yet answered, at most; one larger request alone is

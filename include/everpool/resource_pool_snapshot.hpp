@@ -61,6 +61,7 @@ struct ResourcePoolSnapshot {
         0};                   ///< of `succeeded`: answers that FaultToleranceOptions::simulate gave
     std::uint64_t delayed{0}; ///< went behind all others, see TimeoutAction::delay
     std::uint64_t hedged{0}, hedges_won{0}; ///< second workers asked; and those that were first
+    std::uint64_t batches{0}, batched{0};   ///< sent as one, see BatchingOptions; requests in them
     std::uint64_t votes{0};                 ///< requests that a vote has decided
     std::uint64_t dissents{0};              ///< answers that were outvoted
     std::uint64_t undecided{0}; ///< requests of which nobody knows which answer is right

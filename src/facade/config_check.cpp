@@ -50,6 +50,21 @@ void check_tensors(std::string_view member, const std::vector<Tensor>& tensors,
                        " bytes for '" + model.name + '\'');
 }
 
+void check_batching(const BatchingOptions& batching, ModelFamily family) {
+    using namespace std::chrono_literals;
+    if (batching.max_batch)
+        check_range("models[].batching->max_batch", *batching.max_batch, 1, 4096);
+    check_range("models[].batching->max_delay", batching.max_delay, 0ms, 10s);
+    std::uint32_t least = 1;
+    for (const std::uint32_t size : batching.preferred_sizes) {
+        if (size < least || size > batching.rows_max(family))
+            refuse("models[].batching->preferred_sizes",
+                   fmt::format("ascending, 1 to max_batch ({})", batching.rows_max(family)),
+                   fmt::to_string(size));
+        least = size + 1;
+    }
+}
+
 void check_models(const ResourcePoolConfig& config) {
     check_range("models.size()", config.models.size(), 0, model_count_max);
     std::set<std::string_view> seen;
@@ -62,6 +77,7 @@ void check_models(const ResourcePoolConfig& config) {
         check_range("models[].providers.size()", model.providers.size(), 1, 8);
         if (name_of(model.family) == "unrecognised")
             refuse("models[].family", "a ModelFamily", "no enumerator for '" + model.name + '\'');
+        if (model.batching) check_batching(*model.batching, model.family);
         if (!model.warm_up) continue;
         check_tensors("models[].warm_up->inputs", model.warm_up->inputs, model);
         check_tensors("models[].warm_up->answer", model.warm_up->answer, model);
@@ -220,6 +236,22 @@ void check_config(const ResourcePoolConfig& config) {
 
 std::uint32_t work_count(const ResourcePoolConfig& config) {
     return static_cast<std::uint32_t>(config.models.size() + 2 + config.modules.size());
+}
+
+std::vector<core::BatchRule> batch_rules(const ResourcePoolConfig& config) {
+    std::vector<core::BatchRule> out;
+    std::uint32_t first_work = work_count(config);
+    for (const ModelSpec& model : config.models) {
+        core::BatchRule& rule = out.emplace_back();
+        if (model.batching)
+            rule = {.rows_max = model.batching->rows_max(model.family),
+                    .delay_max = model.batching->max_delay,
+                    .preferred = model.batching->preferred_sizes};
+        rule.first_work = static_cast<std::uint16_t>(first_work);
+        first_work += rule.work_count();
+    }
+    if (std::ranges::none_of(out, &core::BatchRule::joins)) out.clear();
+    return out;
 }
 
 std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operation, ModelId model) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "everpool/core/batch_rule.hpp"
 #include "everpool/ids.hpp"
 #include "everpool/resource_pool_config.hpp"
 
@@ -23,6 +24,8 @@ void check_config(const ResourcePoolConfig& config);
 /// Kinds of work whose run times are told apart: each model's inferences, echo, compute, and each
 /// module's operation.
 std::uint32_t work_count(const ResourcePoolConfig& config);
+/// Which requests of each model go together; empty: none do. Their kinds of work follow those.
+std::vector<core::BatchRule> batch_rules(const ResourcePoolConfig& config);
 /// Which of them: less than work_count(). `model` is none() unless the operation is inference.
 /// \pre the operation is one of the pool's
 std::uint16_t work_of(const ResourcePoolConfig& config, std::string_view operation, ModelId model);

@@ -28,6 +28,8 @@ public:
         std::uint64_t file_bytes{0};
         std::optional<ModelSignature> signature;
         Diagnostics rejection; ///< of the last worker that rejected it
+        /// It was to be batched, and has given an output whose rows are not those of its inputs.
+        bool has_bound_rows{false};
     };
 
     explicit ModelRegistry(std::vector<ModelSpec> specs);

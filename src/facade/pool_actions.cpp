@@ -55,11 +55,13 @@ Diagnostics words_of_fleet(const core::Notice& notice, const Diagnostics& troubl
 
 void PoolDriver::perform(const core::StartWorker& action) {
     WorkerDriver& worker = *workers_.at(action.worker.value);
+    batches_.forget(action.worker);
     if (!action.like.is_none()) worker.become(*workers_.at(action.like.value));
     worker.start(action);
 }
 
 void PoolDriver::perform(const core::StopWorker& action) {
+    batches_.forget(action.worker);
     workers_.at(action.worker.value)->stop(action.generation, action.graceful);
     publish_workers(); // no notice tells of it, and closing a browser takes a while
 }
@@ -88,9 +90,13 @@ void PoolDriver::perform(const core::SendCancel& action) {
     const WorkerDriver& worker = *workers_.at(action.worker.value);
     if (!is_current(worker, action.generation)) return;
     if (is_held(action.request, action.attempt)) return; // it was not sent yet
+    BatchMember name{.request = action.request, .attempt = action.attempt};
+    if (batches_.cancel(action.worker, action.request, action.attempt, name) ==
+        SentBatches::Cancelled::others_wait)
+        return;
     // If it cannot be sent the worker is going, and the operation with it.
     (void)bridge_->send(action.worker, wire::Channel::data,
-                        wire::Cancel{action.request.value, action.attempt});
+                        wire::Cancel{name.request.value, name.attempt});
 }
 
 void PoolDriver::perform(const core::Notice& notice) {

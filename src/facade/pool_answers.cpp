@@ -10,18 +10,7 @@
 
 namespace everpool::facade {
 
-namespace {
-
-Duration from_milliseconds(double value) {
-    // Remote figures: keep them finite, not negative and within a day.
-    constexpr double day_ms = 86'400'000;
-    const double bounded = value > 0 ? std::min(value, day_ms) : 0;
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(bounded));
-}
-
-/// What a page may say of an operation. The rest is for the pool to say: a caller who reads
-/// `pool_not_running` must be able to believe it.
-Errc answer_of_page(Errc code) noexcept {
+Errc PoolDriver::answer_of_page(Errc code) noexcept {
     switch (code) {
     case Errc::invalid_request:
     case Errc::unknown_model:
@@ -36,6 +25,15 @@ Errc answer_of_page(Errc code) noexcept {
     case Errc::cancelled: return code;
     default: return Errc::operation_failed;
     }
+}
+
+namespace {
+
+Duration from_milliseconds(double value) {
+    // Remote figures: keep them finite, not negative and within a day.
+    constexpr double day_ms = 86'400'000;
+    const double bounded = value > 0 ? std::min(value, day_ms) : 0;
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(bounded));
 }
 
 /// The pool had no room, no time or no worker for it.
@@ -64,21 +62,35 @@ void PoolDriver::on_reply(WorkerDriver& worker, wire::RunResult&& result) {
     const RequestId id{result.id};
     const std::uint32_t attempt = result.attempt;
     if (is_held(id, attempt)) return; // it cannot know what it was not sent
-    if (Attempt* const one = asked(worker, id, attempt)) {
-        one->replied = now();
-        one->reply = std::move(result);
-    }
+    if (const auto batch = batches_.take(worker.id(), id, attempt))
+        return on_batch_reply(worker, *batch, std::move(result));
+    keep_reply(worker, std::move(result), 1);
     feed(core::Replied{worker.id(), worker.generation(), id, attempt, Errc::ok});
+}
+
+void PoolDriver::keep_reply(const WorkerDriver& worker, wire::RunResult&& result,
+                            std::uint32_t batch_size) {
+    Attempt* const one = asked(worker, RequestId{result.id}, result.attempt);
+    if (one == nullptr) return;
+    one->replied = now();
+    one->batch_size = batch_size;
+    one->reply = std::move(result);
+}
+
+void PoolDriver::keep_trouble(const WorkerDriver& worker, RequestId id, std::uint32_t attempt,
+                              const wire::RemoteError& error) {
+    if (asked(worker, id, attempt) == nullptr) return;
+    Diagnostics& diagnostics = requests_.at(id.value).diagnostics;
+    diagnostics.remote_text = escape_remote_text(error.message);
+    diagnostics.last_cause = error.code;
 }
 
 void PoolDriver::on_reply(WorkerDriver& worker, const wire::RemoteError& error) {
     const RequestId id{error.id};
     if (is_held(id, error.attempt)) return;
-    if (asked(worker, id, error.attempt) != nullptr) {
-        Diagnostics& diagnostics = requests_.at(id.value).diagnostics;
-        diagnostics.remote_text = escape_remote_text(error.message);
-        diagnostics.last_cause = error.code;
-    }
+    if (const auto batch = batches_.take(worker.id(), id, error.attempt))
+        return on_batch_reply(worker, *batch, error);
+    keep_trouble(worker, id, error.attempt, error);
     feed(core::Replied{worker.id(), worker.generation(), id, error.attempt,
                        answer_of_page(error.code)});
 }
@@ -148,6 +160,7 @@ Result PoolDriver::result_of(Pending& pending, const core::Complete& done) {
         result.provider = reply.provider;
         result.is_fallback_adapter = reply.is_fallback_adapter;
         result.info = std::move(reply.info);
+        result.batch_size = chosen->batch_size;
         result.outputs = std::move(reply.tensors);
         const Duration round_trip = chosen->replied - chosen->dispatched;
         result.timing.compute = std::min(from_milliseconds(reply.compute_ms), round_trip);

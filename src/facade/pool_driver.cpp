@@ -41,6 +41,8 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
         if (const auto& warm_up = config.models[i].warm_up; !warm_up || warm_up->answer.empty())
             out.models_without_answer.push_back(ModelId{i});
     out.work_count = work_count(config);
+    out.batching = batch_rules(config);
+    for (const core::BatchRule& rule : out.batching) out.work_count += rule.work_count();
     std::size_t providers = 1;
     for (const ModelSpec& model : config.models)
         providers = std::max(providers, model.providers.size());
@@ -56,8 +58,7 @@ core::CoreConfig core_config(const ResourcePoolConfig& config,
     out.in_flight_bytes_max = config.in_flight_bytes_max;
     out.queue_count_max = config.queue_count_max;
     for (const Priority one : priorities)
-        out.queue_count_max_of[static_cast<std::size_t>(one)] =
-            config.queue_policies.of(one).count_max.value_or(0);
+        out.queue_count_max_of[index_of(one)] = config.queue_policies.of(one).count_max.value_or(0);
     out.priority_aging = config.priority_aging;
     out.start_timeout = config.start_timeout;
     out.ping_interval = config.ping_interval;
@@ -176,9 +177,11 @@ void PoolDriver::perform_all() {
                                });
     if (scribe_ && !is_sent_first) write_down();
     for (const core::Action& action : actions_) {
+        if (!gathered_.empty() && !is_of_gathered(action)) send_gathered();
         if (!held_.is_empty() && is_to_be_held(action)) hold(action);
         else std::visit([this](const auto& one) { perform(one); }, action);
     }
+    if (!gathered_.empty()) send_gathered();
     if (is_sent_first) scribe_->write(actions_, now());
     actions_.clear();
     if (core_.is_broken() && !std::exchange(has_told_broken_, true)) tell_broken();
@@ -216,8 +219,7 @@ void PoolDriver::arm_timer() {
 void PoolDriver::refresh_counters() {
     auto& counters = board_.counters;
     for (const Priority one : priorities)
-        counters.queued[static_cast<std::size_t>(one)].store(core_.queued(one),
-                                                             std::memory_order_relaxed);
+        counters.queued[index_of(one)].store(core_.queued(one), std::memory_order_relaxed);
     counters.pressure.store(pressure_now(), std::memory_order_relaxed);
     counters.delayed.store(core_.stats().delayed, std::memory_order_relaxed);
     counters.in_flight.store(core_.in_flight(), std::memory_order_relaxed);

@@ -24,6 +24,7 @@
 #include "facade/model_registry.hpp"
 #include "facade/pool_resume.hpp"
 #include "facade/recovery_desk.hpp"
+#include "facade/sent_batches.hpp"
 #include "facade/snapshot_board.hpp"
 #include "facade/state_scribe.hpp"
 #include "facade/strand_mailbox.hpp"
@@ -45,6 +46,7 @@
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace everpool::facade {
@@ -108,7 +110,8 @@ private:
         WorkerId worker{WorkerId::none()};
         Generation generation{};
         TimePoint dispatched{}, replied{};
-        bool is_held{false}; ///< given to its worker, and waits for the record of that
+        bool is_held{false};         ///< given to its worker, and waits for the record of that
+        std::uint32_t batch_size{1}; ///< requests that were computed with it, itself included
         std::optional<wire::RunResult> reply{};
     };
 
@@ -139,6 +142,13 @@ private:
 
     void feed(core::Event event);
     void work_off();
+    /// What is fed meanwhile is worked off when it is done.
+    template <class Step>
+    void as_one_step(Step step) {
+        const bool was_performing = std::exchange(performing_, true);
+        step();
+        if (!was_performing) work_off();
+    }
     void perform_all();
     void tell_broken();
     void arm_timer();
@@ -168,12 +178,30 @@ private:
     void on_closed(WorkerId, Generation, wire::Channel, error_code, std::uint16_t) override;
     [[nodiscard]] Attempt* asked(const WorkerDriver&, RequestId, std::uint32_t attempt);
     [[nodiscard]] bool is_held(RequestId id, std::uint32_t attempt) noexcept;
+    /// What a page may say of an operation. The rest is for the pool to say: a caller who reads
+    /// `pool_not_running` must be able to believe it.
+    [[nodiscard]] static Errc answer_of_page(Errc code) noexcept;
+
+    void on_reply(WorkerDriver&, wire::RunResult&&);
+    void on_reply(WorkerDriver&, const wire::RemoteError&);
+    void keep_reply(const WorkerDriver&, wire::RunResult&&, std::uint32_t batch_size);
+    void keep_trouble(const WorkerDriver&, RequestId, std::uint32_t attempt,
+                      const wire::RemoteError&);
+
+    // pool_batches.cpp: several requests as one
+    [[nodiscard]] bool is_of_gathered(const core::Action& action) const noexcept;
+    void send_gathered();
+    void send_members(WorkerDriver&, std::vector<BatchMember> members);
+    void send_halves(WorkerDriver&, const std::vector<BatchMember>& members);
+    void send_each(WorkerDriver&, const std::vector<BatchMember>& members);
+    void answer(const WorkerDriver&, const BatchMember&, Errc code, bool was_sent);
+    void on_batch_reply(WorkerDriver&, const SentBatch&, wire::RunResult&&);
+    void on_batch_reply(WorkerDriver&, const SentBatch&, const wire::RemoteError&);
+    void give_up_batching(WorkerDriver&, const SentBatch&, const wire::RunResult&);
 
     // pool_votes.cpp: several answers to one request
     [[nodiscard]] Vote vote_of(const Attempt& attempt) const;
     void tell_dissent(RequestId id, const Votes& votes, Errc code);
-    void on_reply(WorkerDriver&, wire::RunResult&&);
-    void on_reply(WorkerDriver&, const wire::RemoteError&);
 
     // pool_state.cpp: what is remembered
     error_code open_state(const std::vector<BrowserSpec>& browsers, Diagnostics& diagnostics);
@@ -227,6 +255,7 @@ private:
     [[nodiscard]] std::uint32_t preferred_browsers(std::optional<BrowserType> first,
                                                    ModelId model) const;
     Errc check_against_model(Pending& pending);
+    void send(const core::Dispatch& action, Pending& pending);
     Result result_of(Pending& pending, const core::Complete& done);
     void explain(Pending& pending, const core::Complete& done) const;
     bool simulate(Pending& pending, Result& result);
@@ -272,6 +301,8 @@ private:
     std::shared_ptr<BrowserStateManager> state_;
     std::unique_ptr<StateScribe> scribe_; ///< null: nothing is remembered
     HeldActions held_;
+    std::vector<core::Dispatch> gathered_; ///< within perform_all(): to be sent as one
+    SentBatches batches_;
     std::shared_ptr<StrandMailbox> mailbox_;
     std::vector<ProvidersUsed> providers_used_; ///< by a previous host, by worker
     /// Of a previous host, by priority, not submitted yet.

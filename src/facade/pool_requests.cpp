@@ -1,6 +1,7 @@
 // Everpool facade: callers' operations, from admission to the worker.
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/placement.hpp"
+#include "facade/batch_tensors.hpp"
 #include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
@@ -193,6 +194,13 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
     meta.work = work_of(config_, pending.run.operation, pending.model);
+    if (core_.config().batch_rule(pending.model).joins() && pending.run.operation == "inference" &&
+        pending.run.parameters.empty()) {
+        if (const auto rows = rows_of(pending.run.tensors)) {
+            meta.batch = batch_number_of(pending.run.tensors);
+            meta.rows = *rows;
+        }
+    }
     const FaultToleranceMeasures& measures = measures_of(config_.fault_tolerance.level);
     const std::uint32_t attempts = !measures.retries           ? 1
                                    : request.max_attempts != 0 ? request.max_attempts
@@ -210,6 +218,11 @@ void PoolDriver::perform(const core::Dispatch& action) {
     if (found == requests_.end()) return;
     Pending& pending = found->second;
     pending.begin(action).dispatched = now();
+    if (action.batch != 0) return gathered_.push_back(action);
+    send(action, pending);
+}
+
+void PoolDriver::send(const core::Dispatch& action, Pending& pending) {
     const auto answer = [&](Errc code) {
         feed(core::Replied{action.worker, action.generation, action.request, action.attempt, code,
                            false});

@@ -15,7 +15,8 @@ namespace everpool::facade {
 
 namespace {
 
-BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::size_t workers) {
+BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config,
+                                         std::uint32_t request_count) {
     const FaultToleranceOptions& options = config.fault_tolerance;
     BrowserStateManagerConfig out;
     out.directory = options.state_directory;
@@ -25,15 +26,10 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config, std::
     out.orphans = options.orphans;
     out.checkpoint_interval = options.checkpoint_interval;
     // As many as the core may have, and as many again that a previous host has left.
-    std::uint64_t mine = (priority_count + 1) * workers * config.max_in_flight_per_worker;
-    for (const Priority one : priorities)
-        mine += config.queue_policies.of(one).count_max.value_or(config.queue_count_max);
-    out.limits.operations_max =
-        std::max(out.limits.operations_max, static_cast<std::uint32_t>(2 * mine));
+    out.limits.operations_max = std::max(out.limits.operations_max, 2 * request_count);
     // Ids go on above the highest one that is in the state. If the newest operation is the first to
     // end, all the others end after it: it is forgotten only when there is a newer one.
-    out.limits.operations_kept =
-        std::max(out.limits.operations_kept, static_cast<std::uint32_t>(2 * mine));
+    out.limits.operations_kept = std::max(out.limits.operations_kept, 2 * request_count);
     return out;
 }
 
@@ -58,7 +54,10 @@ std::shared_ptr<BrowserStateManager> PoolDriver::state() const {
 error_code PoolDriver::open_state(const std::vector<BrowserSpec>& browsers,
                                   Diagnostics& diagnostics) {
     if (!measures_of(config_.fault_tolerance.level).keeps_state) return {};
-    auto state = std::make_shared<BrowserStateManager>(manager_config(config_, browsers.size()));
+    core::CoreConfig core = core_.config(); // made before the standbys were known
+    core.worker_browsers.resize(browsers.size());
+    auto state =
+        std::make_shared<BrowserStateManager>(manager_config(config_, request_count_max(core)));
     {
         const std::scoped_lock lock(state_mutex_);
         state_ = std::move(state);
@@ -91,7 +90,7 @@ error_code PoolDriver::resume(ResumePlan plan, Diagnostics& diagnostics) {
         [this](const CommitResult& result, bool is_refused) { complain(result, is_refused); });
     for (RecoveredOperation& one : plan.settled) recovered_listener_.tell(one);
     for (ResumePlan::Again& one : plan.again)
-        again_[static_cast<std::size_t>(one.request.priority)].push_back(std::move(one));
+        again_[index_of(one.request.priority)].push_back(std::move(one));
     return {};
 }
 
@@ -135,7 +134,7 @@ void PoolDriver::warn_of_recovery(const ResumePlan& plan) {
 void PoolDriver::run_again() {
     const bool is_open = phase_ == Phase::starting || phase_ == Phase::running;
     for (const Priority priority : priorities) {
-        auto& waiting = again_[static_cast<std::size_t>(priority)];
+        auto& waiting = again_[index_of(priority)];
         while (is_open && !waiting.empty() && inbox_.empty() &&
                core_.queued(priority) < core_.config().queue_limit(priority)) {
             ResumePlan::Again next = std::move(waiting.front());

@@ -28,6 +28,7 @@ public:
         std::atomic<PressureReason> pressure{PressureReason::not_running};
         std::atomic<std::uint64_t> submitted{0}, succeeded{0}, failed{0}, redispatched{0};
         std::atomic<std::uint64_t> stale_ignored{0}, simulated{0}, delayed{0};
+        std::atomic<std::uint64_t> batches{0}, batched{0};
         std::atomic<std::uint64_t> hedged{0}, hedges_won{0}, votes{0}, dissents{0}, undecided{0},
             starvations{0};
         std::atomic<std::uint64_t> transactions{0}, transactions_refused{0};
@@ -68,6 +69,8 @@ public:
         out.stale_ignored = get(counters.stale_ignored);
         out.simulated = get(counters.simulated);
         out.delayed = get(counters.delayed);
+        out.batches = get(counters.batches);
+        out.batched = get(counters.batched);
         out.hedged = get(counters.hedged);
         out.hedges_won = get(counters.hedges_won);
         out.starvations = get(counters.starvations);

@@ -137,7 +137,7 @@ private:
     void reload_page(int more_tries = 0);
     void reload_page_soon(int more_tries);
     bool kill_part(io::BrowserPart part);
-    std::vector<ProcessIdentity> stop_part(io::BrowserPart part);
+    std::vector<ProcessIdentity> stop_page();
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();
     void restart_compute();

@@ -56,8 +56,7 @@ void WorkerDriver::start(const core::StartWorker& action) {
     const bool has_killed_page =
         is_page_stuck && engine != BrowserEngine::webkit && kill_part(io::BrowserPart::page);
     std::vector<ProcessIdentity> stopped;
-    if (is_page_stuck && engine == BrowserEngine::webkit)
-        stopped = stop_part(io::BrowserPart::page);
+    if (is_page_stuck && engine == BrowserEngine::webkit && !page_.empty()) stopped = stop_page();
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
     // Firefox opens a window more slowly than it gives one that it has a new page in a new process.
@@ -75,7 +74,9 @@ void WorkerDriver::start(const core::StartWorker& action) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
             std::exchange(page_, {}),
-            in_this_life([stopped](WorkerDriver& self, error_code, Diagnostics) {
+            in_this_life([stopped](WorkerDriver& self, error_code ec, Diagnostics why) {
+                // A page that is killed in its window takes the session with it.
+                if (ec && !stopped.empty()) return self.start_failed(ec, std::move(why));
                 for (const ProcessIdentity& one : stopped)
                     if (io::exists(one)) io::send_signal(one.pid, io::ProcessSignal::kill);
                 self.open_page();
@@ -109,10 +110,10 @@ void WorkerDriver::reload_page_soon(int more_tries) {
 }
 
 /// Until it is killed, or its browser is.
-std::vector<ProcessIdentity> WorkerDriver::stop_part(io::BrowserPart part) {
+std::vector<ProcessIdentity> WorkerDriver::stop_page() {
     std::vector<ProcessIdentity> out;
     if (!life_) return out;
-    for (const int process : life_->browser->processes(part)) {
+    for (const int process : life_->browser->working_pages()) {
         out.push_back(io::identity_of(process));
         io::send_signal(process, io::ProcessSignal::stop);
     }

@@ -113,6 +113,12 @@ public:
     /// The processes of that part; empty if there is none, or before launch and after exit.
     [[nodiscard]] virtual std::vector<int> processes(BrowserPart part) const = 0;
 
+    /// Those of its pages' processes whose page has begun to work; not one that the engine keeps
+    /// ready for the next page, where that can be told (WebKit). Empty likewise.
+    [[nodiscard]] virtual std::vector<int> working_pages() const {
+        return processes(BrowserPart::page);
+    }
+
     /// Asks the browser to quit, kills its process group after close_grace, reaps, and removes
     /// `directory`. `graceful` false: kills at once. Completes exactly once, with no error, when no
     /// process of the group and no directory is left. May be called after the exit, also inside

@@ -302,6 +302,7 @@ public:
         process_->async_execute(std::move(page), thread, std::move(script), std::move(handler));
     }
     void follow_page(const PageId& page) override { process_->follow_page(page); }
+    std::vector<int> working_pages() const override { return process_->working_pages(); }
     std::vector<int> processes(BrowserPart part) const override {
         return process_->processes(part);
     }

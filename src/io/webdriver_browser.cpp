@@ -200,10 +200,16 @@ void WebDriverBrowser::follow_page(const PageId&) {
     // The others' sessions go on without a page, so that there is time to ask.
     if (!pages_ || is_cut_ || engine_of(options().spec.type) != BrowserEngine::webkit) return;
     watch_pages();
+    const std::vector<int> working = working_pages();
+    computing_process_ = working.size() == 1 ? working.front() : 0;
+}
+
+std::vector<int> WebDriverBrowser::working_pages() const {
+    std::vector<int> out = processes(BrowserPart::page);
+    if (engine_of(options().spec.type) != BrowserEngine::webkit) return out;
     const std::string_view name = browser::compute_thread(BrowserEngine::webkit);
-    std::vector<int> computing = processes(BrowserPart::page);
-    std::erase_if(computing, [name](int process) { return !has_thread(process, name); });
-    computing_process_ = computing.size() == 1 ? computing.front() : 0;
+    std::erase_if(out, [name](int process) { return !has_thread(process, name); });
+    return out;
 }
 
 void WebDriverBrowser::on_page_process_died(int process) {

@@ -50,6 +50,7 @@ public:
                        Handler handler) override;
     void follow_page(const PageId& page) override;
     [[nodiscard]] std::vector<int> processes(BrowserPart part) const override;
+    [[nodiscard]] std::vector<int> working_pages() const override;
     void crash_page(const PageId& page) override;
 
 private:

@@ -30,6 +30,8 @@ OUTPUT_TOLERANCE = 1e-6
 # Two samples' outputs must differ by more than any test's tolerance, or swapped answers go unnoticed.
 DISTINCT_MIN = 5e-3
 
+LOOKUP_ROWS, LOOKUP_WIDTH = 16, 3  # 12 bytes a row, so that every second one is not aligned to 8
+
 DTYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
 
 
@@ -130,7 +132,30 @@ def f64(*arrays):
 
 # Models: each returns (description, onnx bytes, formula, inputs of each sample) -----------------------
 
-def make_mlp():
+def free_rows(tensors, rows):
+    """The same with `rows`, which may be a name, for their first dimension."""
+    return [{**t, "shape": [rows, *t["shape"][1:]]} for t in tensors]
+
+
+def make_lookup():
+    """Rows of a table; an index beyond it is an error at run time. Row i of the table is i, i, ..."""
+    g = Graph("lookup", [{"name": "i", "dtype": "int32", "shape": ["rows"]}],
+              [{"name": "row", "dtype": "float32", "shape": ["rows", LOOKUP_WIDTH]}])
+    table = numpy.repeat(numpy.arange(LOOKUP_ROWS, dtype=numpy.float32), LOOKUP_WIDTH)
+    g.node("Gather", [g.constant("table", table.reshape(LOOKUP_ROWS, LOOKUP_WIDTH)), "i"], "row",
+           axis=0)
+    return g.serialize()
+
+
+def make_mean():
+    """Has something to do with all of its rows: their mean."""
+    g = Graph("mean", [{"name": "x", "dtype": "float32", "shape": ["rows", 4]}],
+              [{"name": "mean", "dtype": "float32", "shape": [1, 4]}])
+    g.node("ReduceMean", ["x"], "mean", axes=[0], keepdims=1)
+    return g.serialize()
+
+
+def make_mlp(rows=1):
     chance = Chance(101)
     w1, b1 = chance.uniform((128, 256), -0.15, 0.15), chance.uniform((256,), -0.1, 0.1)
     w2, b2 = chance.uniform((256, 10), -0.4, 0.4), chance.uniform((10,), -0.1, 0.1)
@@ -139,7 +164,7 @@ def make_mlp():
         "inputs": [{"name": "x", "dtype": "float32", "shape": [1, 128]}],
         "outputs": [{"name": "probabilities", "dtype": "float32", "shape": [1, 10]}],
     }
-    g = Graph("mlp", about["inputs"], about["outputs"])
+    g = Graph("mlp", *(free_rows(about[end], rows) for end in ("inputs", "outputs")))
     h = g.node("Gemm", ["x", g.constant("w1", w1), g.constant("b1", b1)], "hidden")
     h = g.node("Relu", [h], "activated")
     h = g.node("Gemm", [h, g.constant("w2", w2), g.constant("b2", b2)], "logits")
@@ -369,6 +394,9 @@ def make_files():
         index[name] = {"file": f"{name}.onnx", **about, "samples": f"{name}.samples.bin",
                        "sample_count": SAMPLE_COUNT}
     files["models.json"] = (json.dumps({"models": index}, indent=2) + "\n").encode()
+    files["mlp_rows.onnx"] = make_mlp("rows")[1]
+    files["lookup_rows.onnx"] = make_lookup()
+    files["mean_rows.onnx"] = make_mean()
     # The front of a real model, cut off inside a weight: it looks right until it is parsed.
     files["corrupt.onnx"] = files["mlp.onnx"][:4096]
     return files

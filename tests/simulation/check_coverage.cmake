@@ -11,7 +11,7 @@ set(rungs recreate_device replace_compute reload_page new_page restart_browser r
     other_browser other_type other_provider other_machine)
 list(TRANSFORM rungs PREPEND "starts that failed by ")
 set(missing "")
-foreach(line IN ITEMS lost strategies host impatience drills ${rungs})
+foreach(line IN ITEMS lost strategies host impatience together drills ${rungs})
     if(NOT output MATCHES "\n${line}: ([^\n]*)")
         message(FATAL_ERROR "there is no line '${line}'")
     endif()

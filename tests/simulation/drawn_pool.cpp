@@ -44,6 +44,7 @@ DrawnPool::DrawnPool(World& world, std::uint32_t model_count, bool may_fail)
     config.ping_timeout = world.between(Duration(3s), Duration(10s));
     config.hung_operation_grace = world.between(Duration(500ms), Duration(5s));
     config.work_count = static_cast<std::uint32_t>(world.between(1, 4));
+    if (world.chance(1, 2)) draw_batching(world);
     config.asks_control = world.chance(3, 4);
     config.compute_ping_timeout = world.between(Duration(10s), Duration(30s));
     config.canary_interval =
@@ -65,6 +66,19 @@ DrawnPool::DrawnPool(World& world, std::uint32_t model_count, bool may_fail)
         may_fail_for_good ? static_cast<std::uint32_t>(world.between(1, 5)) : 1000;
     others_ = config.worker_alternatives;
     others_.resize(config.worker_browsers.size() + config.rival_count);
+}
+
+/// Those of one model may be such that each goes alone.
+void DrawnPool::draw_batching(World& world) {
+    for (std::uint32_t i = 0; i < config.model_count; ++i) {
+        BatchRule& rule = config.batching.emplace_back();
+        rule.rows_max = static_cast<std::uint32_t>(world.between(1, 8));
+        if (world.chance(1, 2)) rule.delay_max = world.between(Duration(0ms), Duration(200ms));
+        for (std::uint32_t rows = 1; rows <= rule.rows_max; ++rows)
+            if (world.chance(1, 6)) rule.preferred.push_back(rows);
+        rule.first_work = static_cast<std::uint16_t>(config.work_count);
+        config.work_count += 2 * rule.work_count() + 1; // as many as twice the rows would be
+    }
 }
 
 /// Another browser of the same type on the same machine would be drawn rarely, and is a rung.

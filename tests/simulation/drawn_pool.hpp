@@ -36,6 +36,7 @@ public:
     [[nodiscard]] Duration recovery_max() const;
 
 private:
+    void draw_batching(World& world);
     void draw_alternatives(World& world);
     void draw_strategy(World& world);
 

@@ -27,6 +27,7 @@ HostHabits HostHabits::random(World& world, const FaultMenu& faults) {
         habits.priorities = {1, static_cast<std::uint32_t>(world.between(1, 4))};
     if (world.chance(1, 2))
         habits.impatience = {1, static_cast<std::uint32_t>(world.between(1, 8))};
+    if (world.chance(1, 2)) habits.batches = {1, static_cast<std::uint32_t>(world.between(1, 2))};
     return habits;
 }
 
@@ -53,6 +54,10 @@ void FakeHost::submit(LeaseId lease) {
     if (habits_.always_has_deadlines || !world.chance(1, 8))
         meta.deadline = world.now() + world.skewed(5ms, patience_max);
     meta.bytes = world.between(0, habits_.bytes_max);
+    if (world.chance(habits_.batches)) {
+        meta.batch = world.chance(3, 4) ? 1 : 2;
+        meta.rows = static_cast<std::uint32_t>(world.chance(3, 4) ? 1 : world.between(1, 10));
+    }
     meta.preferred_browsers = draw_preferences();
     meta.max_attempts = static_cast<std::uint8_t>(world.between(0, 4)); // 0: as configured
     meta.idempotent = world.chance(3, 4);

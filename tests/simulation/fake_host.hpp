@@ -25,8 +25,8 @@ struct HostHabits {
     /// An operation that never ends while its worker lives is noticed by its deadline only.
     bool always_has_deadlines{false};
     /// How many of its requests ask for several workers, may be hedged, are more or less urgent than
-    /// others, or are not to wait for as long as their deadline allows.
-    Ratio copies{}, hedges{}, priorities{}, impatience{};
+    /// others, are not to wait for as long as their deadline allows, or may go with others.
+    Ratio copies{}, hedges{}, priorities{}, impatience{}, batches{};
 
     static HostHabits random(World& world, const FaultMenu& faults);
 };

@@ -58,6 +58,14 @@ struct RequestFact {
     bool is_completed{false};
 };
 
+/// What is sent to a worker as one.
+struct BatchFact {
+    std::uint64_t number{0};
+    core::Dispatch first{};
+    std::uint64_t rows{0};
+    std::size_t count{0};
+};
+
 struct LeaseFact {
     enum class State : std::uint8_t { asked, held, over };
     core::Acquire asked{};
@@ -133,6 +141,7 @@ public:
     [[nodiscard]] const std::set<std::uint64_t>& open_requests() const noexcept {
         return open_requests_;
     }
+    [[nodiscard]] std::uint64_t batch_count() const noexcept { return batch_count_; }
     [[nodiscard]] bool has_open_requests() const noexcept { return !open_requests_.empty(); }
     [[nodiscard]] bool has_open_leases() const noexcept { return !open_leases_.empty(); }
     [[nodiscard]] bool is_start_finished() const noexcept { return starts_ != 0; }
@@ -173,6 +182,8 @@ private:
     void on(const core::Notice&, TimePoint);
 
     void judge_standby(const core::Dispatch&, const RequestFact&);
+    void judge_batch(const core::Dispatch&, const RequestFact&);
+    [[nodiscard]] bool waits_for_company(const RequestFact&, TimePoint now) const;
     void judge_order(const RequestFact&, TimePoint now);
     [[nodiscard]] TimePoint rank_of(const RequestFact&, TimePoint now) const;
     void judge_impatience(const core::Complete&, const RequestFact&, TimePoint now);
@@ -211,6 +222,8 @@ private:
     std::uint32_t starts_{0}, drains_{0}, stops_{0}, drains_asked_{0}, stops_asked_{0};
     std::map<Errc, std::uint64_t> outcomes_;
     std::string violation_;
+    BatchFact batch_; ///< the last one
+    std::uint64_t batch_count_{0};
 };
 
 } // namespace everpool::simulation

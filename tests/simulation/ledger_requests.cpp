@@ -31,7 +31,8 @@ void Ledger::on(const Dispatch& action, TimePoint now) {
     if (fact.dispatches != 0 && !has_copies(fact))
         workers_[fact.last.worker.value].requests.erase(action.request.value);
     judge_standby(action, fact);
-    if (!action.is_beside) judge_order(fact, now);
+    judge_batch(action, fact);
+    if (!action.is_beside && (action.batch == 0 || batch_.count == 1)) judge_order(fact, now);
     ++fact.dispatches;
     fact.last = action;
     fact.attempts.push_back({.sent = action});
@@ -103,6 +104,32 @@ void Ledger::judge_standby(const Dispatch& action, const RequestFact& fact) {
         object("a standby is given work while no active worker is missing");
 }
 
+/// They come one after the other, and are such that one inference answers all of them.
+void Ledger::judge_batch(const Dispatch& action, const RequestFact& fact) {
+    if (action.batch == 0) return;
+    if (action.batch < batch_.number) object("a batch is sent piece by piece");
+    if (action.batch != batch_.number) batch_ = {.number = action.batch, .first = action};
+    if (++batch_.count == 2) ++batch_count_;
+    batch_.rows += fact.meta.rows;
+    const RequestFact& first = requests_[batch_.first.request.value];
+    if (action.worker != batch_.first.worker || action.generation != batch_.first.generation)
+        object("a batch is sent to two workers");
+    if (fact.meta.model != first.meta.model || fact.meta.batch != first.meta.batch ||
+        fact.meta.batch == 0)
+        object("requests go together that must not");
+    if (!fact.meta.idempotent || fact.meta.lease.value != 0 || fact.wanted != 1 ||
+        action.attempt != 1)
+        object("a request goes with others that is to go alone");
+    if (batch_.count > 1 && batch_.rows > config_.batch_rule(fact.meta.model).rows_max)
+        object("a batch has more rows than it may");
+}
+
+/// Does it wait for others to go with?
+bool Ledger::waits_for_company(const RequestFact& fact, TimePoint now) const {
+    const Duration delay = config_.batch_rule(fact.meta.model).delay_max;
+    return fact.meta.batch != 0 && fact.dispatches == 0 && now < later(fact.submitted, delay);
+}
+
 // --- who comes first -----------------------------------------------------------------------------
 
 TimePoint Ledger::patience_of(const RequestFact& fact) noexcept {
@@ -128,7 +155,8 @@ void Ledger::judge_order(const RequestFact& fact, TimePoint now) {
         const bool is_comparable =
             other.dispatches == 0 && other.wanted == 1 && other.meta.lease.value == 0 &&
             other.meta.model == fact.meta.model && other.meta.bytes <= fact.meta.bytes;
-        const bool is_in_time = now < other.meta.deadline && now < patience_of(other);
+        const bool is_in_time =
+            now < other.meta.deadline && now < patience_of(other) && !waits_for_company(other, now);
         if (is_comparable && is_in_time && rank_of(other, now) < rank)
             return object("a request is served before one that comes first: " + std::to_string(id));
     }

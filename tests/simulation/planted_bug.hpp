@@ -42,13 +42,14 @@ enum class PlantedBug : std::uint8_t {
     advice,  ///< asks no strategy of the host's
     clock,   ///< counts a clock that was read before another one as time gone by
     rude,    ///< lets those that are not urgent wait for as long as urgent ones come
+    crowd,   ///< sends more together than may go together
     awake,   ///< lives through the time for which the host stood still as if it had been there
 };
 
-inline constexpr std::array<std::string_view, 22> planted_bug_names{
+inline constexpr std::array<std::string_view, 23> planted_bug_names{
     "none",    "fencing", "ghosts", "twice",  "forget", "repeat", "lend", "deaf",
     "believe", "churn",   "eager",  "memory", "blind",  "hasty",  "herd", "endless",
-    "trust",   "ladder",  "advice", "clock",  "rude",   "awake"};
+    "trust",   "ladder",  "advice", "clock",  "rude",   "crowd",  "awake"};
 
 inline std::optional<PlantedBug> planted_bug_from(std::string_view name) {
     for (std::size_t i = 0; i < planted_bug_names.size(); ++i)
@@ -91,7 +92,12 @@ private:
             config.start_timeout = config.page_start_timeout = std::chrono::hours{24};
         if (bug == PlantedBug::advice) config.strategy = nullptr;
         if (bug == PlantedBug::rude) config.priority_aging *= 100;
-        if (bug == PlantedBug::blind) config.work_count = unwatched_work + 1;
+        if (bug == PlantedBug::crowd)
+            for (core::BatchRule& rule : config.batching) rule.rows_max *= 2;
+        if (bug == PlantedBug::blind) {
+            config.work_count = unwatched_work + 1;
+            config.batching.clear();
+        }
         return config;
     }
 

@@ -201,6 +201,7 @@ RunReport Simulation::run() {
         found != report_.outcomes.end())
         report_.tally.timed_out = found->second;
     report_.tally.delayed = core_->core().stats().delayed;
+    report_.tally.batches = ledger_->batch_count();
     return report_;
 }
 

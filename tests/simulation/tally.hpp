@@ -26,6 +26,7 @@ struct Tally {
     std::uint64_t storms{0}, stalls{0}, sleeps{0}, clock_errors{0};
     /// Requests that waited for as long as they could: refused, or put behind all others.
     std::uint64_t timed_out{0}, delayed{0};
+    std::uint64_t batches{0}; ///< sent as one
     /// After the faults: how often each was demanded.
     std::uint64_t storm_drills{0}, start_drills{0}, slowness_drills{0};
 
@@ -44,6 +45,7 @@ struct Tally {
         clock_errors += other.clock_errors;
         timed_out += other.timed_out;
         delayed += other.delayed;
+        batches += other.batches;
         storm_drills += other.storm_drills;
         start_drills += other.start_drills;
         slowness_drills += other.slowness_drills;
@@ -73,6 +75,8 @@ struct Tally {
         out += "\nimpatience:";
         count("timed_out", timed_out);
         count("delayed", delayed);
+        out += "\ntogether:";
+        count("batches", batches);
         out += "\ndrills:";
         count("storm", storm_drills);
         count("start", start_drills);

@@ -66,6 +66,8 @@ struct Dispatch {
     RequestId request;
     std::uint32_t attempt{1};
     bool is_beside{false}; ///< others of its attempts are under way, or have been answered
+    /// Those of the same number, which come one after the other, are to be run as one; 0: alone.
+    std::uint64_t batch{0};
     friend bool operator==(const Dispatch&, const Dispatch&) = default;
 };
 /// Tell the worker that nobody waits for this any more. Its answer, if any, is ignored.

@@ -6,6 +6,8 @@
 #pragma once
 
 #include "everpool/browser_spec.hpp"
+#include "everpool/core/batch_rule.hpp"
+#include "everpool/core/event.hpp"
 #include "everpool/core/hedge_delay.hpp"
 #include "everpool/core/trust.hpp"
 #include "everpool/model_spec.hpp"
@@ -15,6 +17,7 @@
 #include "everpool/retry_budget.hpp"
 #include "everpool/time.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -59,14 +62,27 @@ struct CoreConfig {
     /// it. Each < model_count.
     std::vector<ModelId> models_without_answer{};
 
-    /// Kinds of work that differ in their run times, see RequestMeta::work. 1 to 65536.
+    /// By model; empty: each request goes alone.
+    std::vector<BatchRule> batching{};
+    [[nodiscard]] const BatchRule& batch_rule(ModelId model) const noexcept {
+        static const BatchRule alone;
+        return model.value < batching.size() ? batching[model.value] : alone;
+    }
+
+    /// Kinds of work that differ in their run times, see RequestMeta::work and
+    /// BatchRule::first_work. 1 to 65536.
     std::uint32_t work_count{1};
 
     // --- limits ----------------------------------------------------------------------------------
 
-    /// Operations sent to one worker and not yet answered, at most. More than 1 hides the latency
-    /// of the socket behind the computation. 1 to 1024.
+    /// Operations sent to one worker and not yet answered, at most; a batch is one. More than 1
+    /// hides the latency of the socket behind the computation. 1 to 1024.
     std::uint32_t max_in_flight_per_worker{4};
+    /// Who may go with others waits for company while a worker has two operations: one that is
+    /// computed, and one that is there when it is done.
+    [[nodiscard]] std::uint32_t in_flight_limit(const RequestMeta& meta) const noexcept {
+        return meta.batch == 0 ? max_in_flight_per_worker : std::min(max_in_flight_per_worker, 2U);
+    }
 
     /// Payload bytes sent to one worker and not yet answered, at most. One larger request alone is
     /// allowed, because otherwise it could never run. 0: one request at a time, unless it is empty.
@@ -79,7 +95,7 @@ struct CoreConfig {
     /// The same for each priority; 0: queue_count_max. At most 1000000 each.
     std::array<std::uint32_t, priority_count> queue_count_max_of{};
     [[nodiscard]] std::uint32_t queue_limit(Priority priority) const noexcept {
-        const std::uint32_t own = queue_count_max_of[static_cast<std::size_t>(priority)];
+        const std::uint32_t own = queue_count_max_of[index_of(priority)];
         return own != 0 ? own : queue_count_max;
     }
 
@@ -142,8 +158,8 @@ struct CoreConfig {
     Duration restart_delay_max{std::chrono::seconds{10}};
 
     /// A worker's browser is started this long after the one before it was lost at the soonest: the
-    /// end of the one and the start of the other take processors from those who answer meanwhile. If
-    /// nobody is ready any more, it is started at once. Not negative.
+    /// end of the one and the start of the other take processors from those who answer meanwhile.
+    /// If nobody is ready any more, it does not wait for that. Not negative.
     Duration launch_pause{};
 
     /// A worker that was ready for this long before it failed starts over without a delay. 0: every
@@ -199,6 +215,19 @@ struct CoreConfig {
     Duration stop_timeout{std::chrono::seconds{15}};
 };
 
+/// Waiting, and in flight; and what was in flight once more for each priority, as requests that come
+/// back from lost workers are over their queue's limit, while others have their places.
+inline std::uint32_t request_count_max(const CoreConfig& config) {
+    std::uint32_t waiting = 0, together = 0;
+    for (const Priority one : priorities) waiting += config.queue_limit(one);
+    for (const BatchRule& rule : config.batching)
+        if (rule.joins()) together = std::max(together, 2 * rule.rows_max);
+    const auto workers =
+        static_cast<std::uint32_t>(config.worker_browsers.size()) + config.rival_count;
+    const std::uint32_t places = workers * (config.max_in_flight_per_worker + together);
+    return waiting + (static_cast<std::uint32_t>(priority_count) + 1) * places;
+}
+
 /// \throws std::invalid_argument naming the member that is out of range.
 inline void check_core_config(const CoreConfig& config) {
     const auto check = [](bool is_fine, const char* what) {
@@ -216,6 +245,17 @@ inline void check_core_config(const CoreConfig& config) {
     for (const ModelId model : config.models_without_answer)
         check(model.value < config.model_count,
               "models_without_answer must be below model_count each");
+    check(config.batching.empty() || config.batching.size() == config.model_count,
+          "batching must be empty or have an entry for each model");
+    for (const BatchRule& rule : config.batching) {
+        check(is_in(rule.rows_max, 1, 65536), "batching must have 1 to 65536 rows each");
+        check(rule.delay_max >= Duration{}, "batching must have no negative delay");
+        check(rule.first_work + rule.work_count() <= config.work_count,
+              "batching must have kinds of work below work_count");
+        for (std::size_t i = 0; i < rule.preferred.size(); ++i)
+            check(is_in(rule.preferred[i], i == 0 ? 1 : rule.preferred[i - 1] + 1, rule.rows_max),
+                  "batching must prefer ascending numbers of rows, up to the most there may be");
+    }
     check(is_in(config.max_in_flight_per_worker, 1, 1024),
           "max_in_flight_per_worker must be 1 to 1024");
     check(is_in(config.queue_count_max, 1, 1'000'000), "queue_count_max must be 1 to 1000000");

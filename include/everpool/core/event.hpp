@@ -87,10 +87,14 @@ struct RequestMeta {
     /// core adds what its priority costs; then the one that comes first is served first.
     TimePoint waits_since{never};
     std::uint64_t bytes{0}; ///< payload, counts against in-flight bytes of a worker
+    /// Requests of one model with the same number may be run as one, see batch_rule.hpp; 0: it goes
+    /// alone, as do votes, a lease's, and what is not idempotent.
+    std::uint64_t batch{0};
+    std::uint32_t rows{1}; ///< in the first dimension of its inputs
     std::uint32_t preferred_browsers{
         0}; ///< packed order of preference, see placement.hpp; 0 = none
-    /// Which kind of work it is: what a model is run for, or an operation. Work of one kind takes
-    /// about as long each time. Less than CoreConfig::work_count.
+    /// Which kind of work it is, if it goes alone: what a model is run for, or an operation. Work of
+    /// one kind takes about as long each time. Less than CoreConfig::work_count.
     std::uint16_t work{0};
     std::uint8_t max_attempts{3};
     bool idempotent{true};

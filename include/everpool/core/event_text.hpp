@@ -134,6 +134,8 @@ inline std::string text_of(const Submit& event) {
         .field("queue_deadline", meta.queue_deadline)
         .field("waits_since", meta.waits_since)
         .field("bytes", meta.bytes)
+        .field("batch", meta.batch)
+        .field("rows", meta.rows)
         .field("preferred_browsers", meta.preferred_browsers)
         .field("work", std::uint32_t{meta.work})
         .field("max_attempts", meta.max_attempts)
@@ -249,6 +251,7 @@ inline std::string text_of(const Dispatch& action) {
     TextLine line = line_of_worker("Dispatch", action);
     line.field("request", action.request).field("attempt", action.attempt);
     if (action.is_beside) line.field("is_beside", true);
+    if (action.batch != 0) line.field("batch", action.batch);
     return line.take();
 }
 inline std::string text_of(const SendCancel& action) {

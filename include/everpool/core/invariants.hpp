@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -53,7 +54,7 @@ private:
                 continue;
             }
             if (record.state == RequestState::waiting) {
-                ++waiting[static_cast<std::size_t>(record.meta.priority)];
+                ++waiting[index_of(record.meta.priority)];
                 continue;
             }
             if (record.state == RequestState::in_flight) ++in_flight;
@@ -125,6 +126,7 @@ private:
     [[nodiscard]] Answer list(const RequestList& requests, bool is_queue,
                               std::uint32_t& total) const {
         std::uint32_t count = 0;
+        std::uint64_t rows = 0;
         Slot previous = no_slot;
         for (Slot slot = requests.front(); slot != no_slot; slot = core.requests_[slot].next) {
             const RequestRecord& record = core.requests_[slot];
@@ -138,9 +140,12 @@ private:
             if (previous != no_slot && !is_copy && core.requests_[previous].rank() >= record.rank())
                 return "lists are ordered by rank";
             if (++count > requests.size()) return "lists are as long as they say";
+            if (record.is_joinable()) rows += record.meta.rows;
             previous = slot;
         }
         total += count;
+        // (Of what is at a worker nobody asks.)
+        if (is_queue && rows != requests.rows()) return "lists know how many rows may go together";
         return count == requests.size() ? std::nullopt : Answer("lists are as long as they say");
     }
 
@@ -187,8 +192,7 @@ private:
             if (worker.operations.size() + canaries != worker.session.in_flight() ||
                 bytes != worker.session.bytes() || abandoned != worker.session.abandoned())
                 return "a session counts its operations and their bytes";
-            if (worker.operations.size() > core.config_.max_in_flight_per_worker)
-                return "no worker has more in flight than allowed";
+            if (const Answer broken = batches_of(worker)) return broken;
             if (bytes > core.config_.in_flight_bytes_max && worker.operations.size() > 1)
                 return "no worker has more bytes in flight than allowed";
             if (!is_ready && worker.session.in_flight() != 0)
@@ -200,6 +204,39 @@ private:
             if (!is_ready && (worker.is_retiring || worker.canary.deadline() != never))
                 return "only a ready worker is watched for wrong answers and slowness";
         }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] Answer batches_of(const WorkerSlot& worker) const {
+        struct Batch {
+            const RequestRecord* first;
+            std::uint64_t rows, count;
+        };
+        std::map<std::uint64_t, Batch> batches;
+        std::size_t alone = 0;
+        for (Slot slot = worker.operations.front(); slot != no_slot;
+             slot = core.requests_[slot].next) {
+            const RequestRecord& record = core.requests_[slot];
+            if (record.batch == 0) {
+                ++alone;
+                continue;
+            }
+            Batch& one = batches.try_emplace(record.batch, Batch{&record, 0, 0}).first->second;
+            one.rows += record.meta.rows;
+            ++one.count;
+            if (record.meta.model != one.first->meta.model ||
+                record.meta.batch != one.first->meta.batch)
+                return "a batch is of requests that may be run as one";
+        }
+        for (const auto& [number, batch] : batches)
+            if (batch.first->meta.batch == 0 ||
+                batch.rows > core.config_.batch_rule(batch.first->meta.model).rows_max)
+                return "no batch is larger than its model allows";
+        const std::uint32_t canaries = worker.canary.is_asked() ? 1 : 0;
+        if (batches.size() + alone + canaries != worker.session.batches())
+            return "a session counts its batches";
+        if (batches.size() + alone > core.config_.max_in_flight_per_worker)
+            return "no worker has more in flight than allowed";
         return std::nullopt;
     }
 
@@ -246,8 +283,13 @@ private:
 
     [[nodiscard]] Answer deadlines() const {
         if (!core.request_deadlines_.is_consistent() || !core.lease_deadlines_.is_consistent() ||
-            !core.worker_deadlines_.is_consistent() || !core.late_deadlines_.is_consistent())
+            !core.worker_deadlines_.is_consistent() || !core.late_deadlines_.is_consistent() ||
+            !core.batch_deadlines_.is_consistent())
             return "deadlines are in heap order";
+        for (std::uint32_t i = 0; i < core.config_.model_count; ++i)
+            if (core.batch_deadlines_.at(i) >
+                core.queue_.next_ripe_at(core.requests_, ModelId{i}, core.now_))
+                return "no batch is forgotten";
         for (Slot slot = 0; slot < core.requests_.slot_count(); ++slot) {
             const RequestRecord& record = core.requests_[slot];
             if (core.request_deadlines_.at(slot) !=
@@ -287,7 +329,7 @@ private:
             }
             const Slot slot =
                 worker.lease != no_slot ? worker.lease_queue.front() : core.first_for(WorkerId{i});
-            if (slot != no_slot && worker.session.has_room(core.requests_[slot].meta.bytes))
+            if (slot != no_slot && core.has_room(worker, core.requests_[slot].meta))
                 return "no worker has room for the first request that it could serve";
             if (worker.lease != no_slot) continue;
             for (const auto& [id, lease] : core.leases_.waiting())

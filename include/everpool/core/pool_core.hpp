@@ -28,8 +28,8 @@
 //   * copies of one request are at different workers, and a vote's answer is one that more than
 //     half of the workers asked have given;
 //   * a worker with a lease has nothing of anybody else's in flight;
-//   * no worker is left idle while a request waits that it could take, reservations and standbys
-//     aside; a standby has work only while an active worker is missing or cannot serve the model;
+//   * no worker is left idle while a request waits that it could take, reservations, standbys and
+//     batches that wait for more aside; a standby has work only while an active worker is missing or cannot serve the model;
 //   * the number of active workers stays as configured; under the strategy parallel their ids may
 //     change, as the first of several that try becomes the active one.
 //
@@ -42,7 +42,8 @@
 //   Requests: first come, first served among those of one priority that a worker can serve. One of
 //   a lower priority comes before those of the next higher one that are submitted priority_aging
 //   after it. The first one is not overtaken because it is large: a worker that has no room for it
-//   takes nothing until it has.
+//   takes nothing until it has. Requests that may be run as one go to a worker together, those
+//   that stand behind each other in the queue (batch_rule.hpp).
 //   Leases: before requests. A waiting lease reserves a worker (an idle one if there is one), which
 //   then takes nothing new and so becomes idle after what it has in flight; leases among themselves
 //   in order of their ids.
@@ -137,7 +138,7 @@ public:
         return std::accumulate(waiting_counts_.begin(), waiting_counts_.end(), 0U);
     }
     [[nodiscard]] std::uint32_t queued(Priority priority) const noexcept {
-        return waiting_counts_[static_cast<std::size_t>(priority)];
+        return waiting_counts_[index_of(priority)];
     }
     /// When the first of those in line for any worker was submitted, delayed ones aside; `never` if
     /// there is none.
@@ -236,7 +237,7 @@ private:
     [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
-    void note_answer(const Replied&, const RequestRecord&, Turn&);
+    void note_answer(const Replied&, const RequestRecord&, bool is_first_of_batch, Turn&);
     [[nodiscard]] bool is_behind_another(const RequestRecord&) const noexcept;
     void on_request_deadline(Slot, Turn&);
     void expire(Slot, Turn&);
@@ -249,7 +250,7 @@ private:
     void conclude(Slot, Errc, Turn&);
     void abandon(Slot, Errc, Turn&);
     void leave_queue(Slot);
-    void leave_worker(Slot);
+    bool leave_worker(Slot);
     void await_worker(Slot);
     [[nodiscard]] std::uint32_t attempts_of(Slot) const noexcept;
     [[nodiscard]] static bool may_become_able(const WorkerSlot&, ModelId) noexcept;
@@ -260,7 +261,12 @@ private:
     // pool_core_placement.hpp: who is given which
     [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
                                        Slot slot = no_slot) const noexcept;
+    [[nodiscard]] bool has_room(const WorkerSlot&, const RequestMeta&) const noexcept;
+    [[nodiscard]] bool has_company_to_wait_for(const RequestMeta&) const noexcept;
+    void arm_batches(ModelId);
     void dispatch(Slot, WorkerId, Turn&);
+    void dispatch_batch(std::span<const Slot>, WorkerId, Turn&);
+    void send(Slot, WorkerId, std::uint64_t batch, std::uint32_t rows, Turn&);
     void give(Slot, WorkerId, Turn&);
     void stop_waiting(Slot first);
     void place_returned(Turn&);
@@ -364,11 +370,13 @@ private:
     LeaseTable leases_;
     DeadlineHeap request_deadlines_, lease_deadlines_, worker_deadlines_;
     DeadlineHeap late_deadlines_; ///< of requests: when to ask another worker, or to wait no longer
+    DeadlineHeap batch_deadlines_; ///< of models: when a batch waits for no more
     std::unique_ptr<RetryBudget> hedge_budget_;
     TimePoint stop_deadline_{never};
     /// Within a call: came back from a worker, to be placed.
     std::vector<std::pair<Rank, Slot>> returned_;
     std::vector<RequestId> touched_; ///< within a call: one of their copies has ended
+    std::vector<Slot> batch_;        ///< within a call: what is being sent as one
 
     TimePoint now_{TimePoint::min()};
     PoolPhase phase_{PoolPhase::idle};

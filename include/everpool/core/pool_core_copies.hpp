@@ -262,7 +262,7 @@ inline void PoolCore::conclude_copies(Slot first, Errc code, std::uint32_t attem
         --in_flight_count_;
         // The loser counts with what it had taken by now; see hedge_delay.hpp.
         if (meta.copies == 1 && code == Errc::ok)
-            run_times_.record(meta.work,
+            run_times_.record(record.work,
                               turn.now - std::max(record.dispatched_at, worker.answered_at));
         worker.session.on_abandoned(turn.now);
         arm(record.worker);
@@ -293,8 +293,8 @@ inline void PoolCore::detach(Slot slot) {
 /// How long such an operation takes at its worker, what stands before it included; empty if another
 /// one would not help, or nothing is known.
 inline std::optional<Duration> PoolCore::lateness(const RequestRecord& record) const noexcept {
-    const RunTimes::Usual& usual = run_times_.usual(record.meta.work);
-    const auto turns = static_cast<Duration::rep>(in_flight(record.worker));
+    const RunTimes::Usual& usual = run_times_.usual(record.work);
+    const auto turns = static_cast<Duration::rep>(workers_[record.worker.value].session.batches());
     return hedge_delay(config_.hedge, {.sample_count = usual.count,
                                        .median = usual.median * turns,
                                        .quantile = usual.late * turns,

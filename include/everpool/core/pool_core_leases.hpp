@@ -132,7 +132,7 @@ inline void PoolCore::end_waiting_leases(Errc code, Turn& turn) {
 inline bool PoolCore::serve_lease(WorkerSlot& worker, WorkerId id, Turn& turn) {
     const Slot slot = worker.lease_queue.front();
     if (slot != no_slot) {
-        if (!worker.session.has_room(requests_[slot].meta.bytes)) return false;
+        if (!has_room(worker, requests_[slot].meta)) return false;
         give(slot, id, turn);
         return true;
     }

@@ -19,17 +19,6 @@ inline CoreConfig checked(CoreConfig config) {
     check_core_config(config);
     return config;
 }
-
-/// Waiting, and in flight; and what was in flight once more for each priority, as requests that come
-/// back from lost workers are over their queue's limit, while others have their places.
-inline std::uint32_t request_count_max(const CoreConfig& config) {
-    const auto workers =
-        static_cast<std::uint32_t>(config.worker_browsers.size()) + config.rival_count;
-    std::uint32_t waiting = 0;
-    for (const Priority one : priorities) waiting += config.queue_limit(one);
-    const auto places = static_cast<std::uint32_t>(workers) * config.max_in_flight_per_worker;
-    return waiting + (static_cast<std::uint32_t>(priority_count) + 1) * places;
-}
 } // namespace detail
 
 inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
@@ -37,12 +26,12 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
       prng_(seed),
       rung_statistics_(std::make_unique<RungStatistics>()),
       fleet_(config_.worker_browsers.size() + config_.rival_count, config_.fleet_window),
-      requests_(detail::request_count_max(config_)),
+      requests_(request_count_max(config_)),
       run_times_(config_.work_count, config_.hedge.quantile, config_.loop_pause()),
       slowness_(config_.worker_browsers.size() + config_.rival_count, config_.work_count),
       work_of_model_(config_.model_count),
       models_known_(config_.model_count),
-      queue_(config_.model_count),
+      queue_(config_.model_count, config_.batching),
       leases_(config_.lease_count_max),
       hedge_budget_(std::make_unique<RetryBudget>(config_.hedge_budget)) {
     for (std::uint32_t i = 0; i < config_.model_count; ++i) models_known_.insert(ModelId{i});
@@ -63,6 +52,7 @@ inline PoolCore::PoolCore(CoreConfig config, std::uint64_t seed)
     }
     trusts_.assign(workers_.size(), Trust(config_.trust));
     worker_deadlines_.grow(worker_count());
+    batch_deadlines_.grow(config_.model_count);
     returned_.reserve(worker_count() * config_.max_in_flight_per_worker);
 }
 
@@ -109,7 +99,7 @@ inline void PoolCore::on_wakeup(TimePoint now, Actions& actions) {
 
 inline TimePoint PoolCore::next_wakeup() const noexcept {
     return std::min({request_deadlines_.next(), late_deadlines_.next(), lease_deadlines_.next(),
-                     worker_deadlines_.next(), stop_deadline_});
+                     batch_deadlines_.next(), worker_deadlines_.next(), stop_deadline_});
 }
 
 inline WorkerView PoolCore::worker(WorkerId id) const noexcept {
@@ -228,6 +218,12 @@ inline void PoolCore::end_everything(Errc code, bool is_graceful, Turn& turn) {
 inline void PoolCore::finish(Turn& turn) {
     if (is_broken() && phase_ != PoolPhase::stopping && phase_ != PoolPhase::stopped)
         end_everything(Errc::internal_error, false, turn);
+    while (batch_deadlines_.next() <= turn.now) {
+        const ModelId model{batch_deadlines_.next_key()};
+        batch_deadlines_.clear(model.value);
+        arm_batches(model);
+        use_all_workers(turn);
+    }
     if (!touched_.empty()) judge_touched(turn);
     if (quarantined_count_ != 0) restart_quarantined(turn);
     if (is_start_pending_) finish_start(turn);

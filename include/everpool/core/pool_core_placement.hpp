@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace everpool::core {
 
@@ -23,14 +24,14 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid,
         const WorkerSlot& worker = workers_[lease.worker.value];
         const Slot first = worker.lease_queue.front();
         const bool is_first = first == no_slot || rank < requests_[first].rank();
-        return is_first && worker.session.has_room(meta.bytes) ? lease.worker : WorkerId::none();
+        return is_first && has_room(worker, meta) ? lease.worker : WorkerId::none();
     }
     WorkerId best = WorkerId::none();
     std::uint64_t best_cost = 0;
     for (std::uint32_t i = 0; i < worker_count(); ++i) {
         const WorkerSlot& worker = workers_[i];
         if (!may_take(worker, meta.model, is_vote) || worker.lease != no_slot ||
-            worker.reserved_for != no_slot || !worker.session.has_room(meta.bytes))
+            worker.reserved_for != no_slot || !has_room(worker, meta))
             continue;
         if (is_copy && requests_.is_barred(slot, WorkerId{i})) continue;
         if (is_anybody_waiting) {
@@ -50,8 +51,38 @@ inline WorkerId PoolCore::find_worker(const RequestMeta& meta, WorkerId avoid,
     return best;
 }
 
+inline bool PoolCore::has_room(const WorkerSlot& worker, const RequestMeta& meta) const noexcept {
+    return worker.session.has_room(meta.bytes, config_.in_flight_limit(meta));
+}
+
+/// Even if a worker is idle.
+inline bool PoolCore::has_company_to_wait_for(const RequestMeta& meta) const noexcept {
+    return meta.batch != 0 && config_.batch_rule(meta.model).delay_max != Duration{};
+}
+
+/// What waits for company has changed.
+inline void PoolCore::arm_batches(ModelId model) {
+    if (config_.batch_rule(model).delay_max == Duration{}) return; // as most of the time
+    if (batch_deadlines_.at(model.value) <= now_) return;          // finish() looks at what is due
+    batch_deadlines_.set(model.value, queue_.next_ripe_at(requests_, model, now_));
+}
+
 /// \pre in no list
 inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
+    send(slot, id, 0, requests_[slot].meta.rows, turn);
+}
+
+/// They are to be run as one. \pre in no list
+inline void PoolCore::dispatch_batch(std::span<const Slot> batch, WorkerId id, Turn& turn) {
+    std::uint32_t rows = 0;
+    for (const Slot slot : batch) rows += requests_[slot].meta.rows;
+    const std::uint64_t number = batch.size() > 1 ? dispatch_count_ + 1 : 0;
+    for (const Slot slot : batch) send(slot, id, number, rows, turn);
+}
+
+/// `batch`: with which others, 0: alone; `rows`: of all of them.
+inline void PoolCore::send(Slot slot, WorkerId id, std::uint64_t batch, std::uint32_t rows,
+                           Turn& turn) {
     RequestRecord& record = requests_[slot];
     WorkerSlot& worker = workers_[id.value];
     require(worker.fsm.serves(record.meta.model), "only a ready worker is given work");
@@ -74,9 +105,12 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
     worker.operations.insert_from_back(requests_, slot);
     record.dispatched_at = turn.now;
     record.dispatch_number = ++dispatch_count_;
-    const std::optional<Duration> expected = run_times_.expected(record.meta.work);
+    record.batch = batch;
+    record.work = config_.batch_rule(record.meta.model).work_of(rows, record.meta.work);
+    const std::optional<Duration> expected = run_times_.expected(record.work);
     record.is_new = !expected;
-    worker.session.on_sent(record.meta.bytes, expected, record.meta.deadline - turn.now, turn.now);
+    worker.session.on_sent(record.meta.bytes, expected, record.meta.deadline - turn.now, turn.now,
+                           batch);
     if (record.tries > 1) {
         ++stats_.redispatched;
         say(turn, Notice{.what = Notice::What::request_redispatched,
@@ -84,7 +118,8 @@ inline void PoolCore::dispatch(Slot slot, WorkerId id, Turn& turn) {
                          .generation = worker.fsm.generation(),
                          .request = record.meta.id});
     }
-    say(turn, Dispatch{id, worker.fsm.generation(), record.meta.id, record.attempt, is_beside});
+    say(turn,
+        Dispatch{id, worker.fsm.generation(), record.meta.id, record.attempt, is_beside, batch});
     if (record.meta.may_hedge && record.attempt == 1 && record.set == no_slot) watch_lateness(slot);
 }
 
@@ -134,20 +169,28 @@ inline bool PoolCore::take_one(WorkerSlot& worker, WorkerId id, Turn& turn) {
         if (worker.session.in_flight() == 0) grant_in_time(id, turn);
         return false;
     }
-    if (queue_.size() == 0 || !worker.session.has_room(0)) return false; // as most of the time
+    if (queue_.size() == 0 || !worker.session.has_room(0, config_.max_in_flight_per_worker))
+        return false; // as most of the time
     const Slot slot = first_for(id);
-    if (slot == no_slot || !worker.session.has_room(requests_[slot].meta.bytes)) return false;
+    if (slot == no_slot || !has_room(worker, requests_[slot].meta)) return false;
     give(slot, id, turn);
     return true;
 }
 
-/// Events may come before the wakeup that is due: who waited too long is not sent any more.
+/// With those behind it that are to be run as one with it. Events may come before the wakeup that
+/// is due: who waited too long is not sent any more.
 /// \pre waits
 inline void PoolCore::give(Slot slot, WorkerId id, Turn& turn) {
     const Slot first = requests_.first_of(slot);
     if (request_deadlines_.at(first) <= turn.now) return expire(first, turn);
-    leave_queue(slot);
-    dispatch(slot, id, turn);
+    std::uint64_t bytes = requests_[slot].meta.bytes;
+    queue_.collect_batch(requests_, slot, batch_, [&](Slot other) {
+        bytes += requests_[other].meta.bytes;
+        return workers_[id.value].session.has_space(bytes) &&
+               request_deadlines_.at(other) > turn.now;
+    });
+    for (const Slot one : batch_) leave_queue(one);
+    dispatch_batch(batch_, id, turn);
 }
 
 } // namespace everpool::core

@@ -49,8 +49,12 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
         return true;
     }
     meta.copies = meta.copies > 1 ? copies_for(meta) : std::uint8_t{1};
-    meta.may_hedge = meta.may_hedge && meta.idempotent && meta.lease.value == 0;
-    const WorkerId worker = find_worker(meta, WorkerId::none());
+    const bool is_free = meta.idempotent && meta.lease.value == 0;
+    meta.may_hedge = meta.may_hedge && is_free;
+    if (!is_free || event.meta.copies > 1 || !config_.batch_rule(meta.model).joins())
+        meta.batch = 0;
+    const bool waits = has_company_to_wait_for(meta);
+    const WorkerId worker = waits ? WorkerId::none() : find_worker(meta, WorkerId::none());
     if (worker.is_none()) {
         if (const Errc code = refusal_of_waiting(meta); code != Errc::ok) {
             refuse(meta.id, code, turn);
@@ -64,6 +68,7 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     if (meta.copies > 1) submit_copies(slot, turn);
     else if (worker.is_none()) await_worker(slot);
     else dispatch(slot, worker, turn);
+    if (waits) use_all_workers(turn); // it may have been the last that a batch has waited for
     return true;
 }
 
@@ -74,7 +79,7 @@ inline TimePoint PoolCore::rank_time(const RequestMeta& meta, TimePoint now) con
 }
 
 inline TimePoint PoolCore::waiting_since(Priority priority) const noexcept {
-    const auto level = static_cast<std::size_t>(priority);
+    const std::size_t level = index_of(priority);
     TimePoint first = never;
     for (std::uint32_t i = 0; i <= config_.model_count; ++i) {
         const ModelId model = i == config_.model_count ? ModelId::none() : ModelId{i};
@@ -85,17 +90,20 @@ inline TimePoint PoolCore::waiting_since(Priority priority) const noexcept {
 }
 
 inline std::uint32_t& PoolCore::waiting_count_of(Slot slot) noexcept {
-    return waiting_counts_[static_cast<std::size_t>(requests_[slot].meta.priority)];
+    return waiting_counts_[index_of(requests_[slot].meta.priority)];
 }
 
 /// A new request: behind those that wait.
 inline void PoolCore::await_worker(Slot slot) {
     const LeaseId lease = requests_[slot].meta.lease;
     ++waiting_count_of(slot);
-    if (lease.value == 0) queue_.push_back(requests_, slot);
-    else
+    if (lease.value == 0) {
+        queue_.push_back(requests_, slot);
+        arm_batches(requests_[slot].meta.model);
+    } else {
         workers_[leases_[leases_.find(lease)].worker.value].lease_queue.insert_from_back(requests_,
                                                                                          slot);
+    }
 }
 
 inline bool PoolCore::handle(const Cancel& event, Turn& turn) {
@@ -128,8 +136,8 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
     if (record.worker != event.worker) return false;
 
     const bool was_abandoned = record.state == RequestState::abandoned;
-    leave_worker(slot);
-    if (event.was_sent) note_answer(event, record, turn);
+    const bool is_first_of_batch = leave_worker(slot);
+    if (event.was_sent) note_answer(event, record, is_first_of_batch, turn);
     arm(event.worker);
     if (was_abandoned) {
         ++stats_.late_answers;
@@ -193,6 +201,7 @@ inline void PoolCore::delay(Slot first) {
         requests_[slot].meta.waits_since = never;
         queue_.push_back(requests_, slot);
     }
+    arm_batches(requests_[first].meta.model);
 }
 
 /// How long it waits for its first worker is of no interest any more.
@@ -290,6 +299,7 @@ inline void PoolCore::take_back(Slot slot) {
     requests_[slot].state = RequestState::waiting;
     ++waiting_count_of(slot);
     queue_.push_front(requests_, slot);
+    arm_batches(requests_[slot].meta.model);
     late_deadlines_.clear(requests_.first_of(slot));
     returned_.push_back({requests_[slot].rank(), slot});
 }
@@ -302,8 +312,10 @@ inline bool PoolCore::is_behind_another(const RequestRecord& record) const noexc
     return false;
 }
 
-/// The worker moves on. How long did this take it, what it had before aside?
-inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, Turn& turn) {
+/// The worker moves on. How long did this take it, what it had before aside? A batch takes as long
+/// as its first answer.
+inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record,
+                                  bool is_first_of_batch, Turn& turn) {
     WorkerSlot& worker = workers_[event.worker.value];
     if (event.code == Errc::cancelled && is_behind_another(record)) {
         return worker.session.on_taken_back(turn.now); // what is in front goes on as before
@@ -312,10 +324,10 @@ inline void PoolCore::note_answer(const Replied& event, const RequestRecord& rec
     worker.canary.on_progress(turn.now);
     const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
     worker.answered_at = turn.now;
-    if (event.code != Errc::ok) return;
-    run_times_.record(record.meta.work, took);
+    if (event.code != Errc::ok || !is_first_of_batch) return;
+    run_times_.record(record.work, took);
     if (!record.meta.model.is_none()) work_of_model_[record.meta.model.value] = record.meta.work;
-    note_speed(event.worker, record.meta.work, took, turn);
+    note_speed(event.worker, record.work, took, turn);
 }
 
 /// The end of a request that somebody waits for. \pre in no list, no copies
@@ -351,18 +363,24 @@ inline void PoolCore::abandon(Slot slot, Errc code, Turn& turn) {
 inline void PoolCore::leave_queue(Slot slot) {
     const RequestMeta& meta = requests_[slot].meta;
     --waiting_count_of(slot);
-    if (meta.lease.value == 0) queue_.erase(requests_, slot);
-    else
+    if (meta.lease.value == 0) {
+        queue_.erase(requests_, slot);
+        arm_batches(meta.model);
+    } else {
         workers_[leases_[leases_.find(meta.lease)].worker.value].lease_queue.erase(requests_, slot);
+    }
 }
 
-inline void PoolCore::leave_worker(Slot slot) {
+/// \return whether it is the first of its batch to do so
+inline bool PoolCore::leave_worker(Slot slot) {
     const RequestRecord& record = requests_[slot];
     const bool was_abandoned = record.state == RequestState::abandoned;
     WorkerSlot& worker = workers_[record.worker.value];
     worker.operations.erase(requests_, slot);
-    worker.session.on_answered(record.meta.bytes, record.is_new, was_abandoned);
+    const bool is_first =
+        worker.session.on_answered(record.meta.bytes, record.is_new, was_abandoned, record.batch);
     if (!was_abandoned) --in_flight_count_;
+    return is_first;
 }
 
 } // namespace everpool::core

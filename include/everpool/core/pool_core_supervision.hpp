@@ -111,8 +111,8 @@ inline Slot PoolCore::first_for(WorkerId id) const noexcept {
     const ModelSet& models = worker.fsm.ready_models();
     // Without a model any active worker serves, so that one of them is missing.
     if (worker.role != WorkerRole::standby || is_standby_wanted(ModelId::none()))
-        return queue_.first_for(requests_, models, id);
-    return queue_.first_where(requests_, models, [&](Slot slot) {
+        return queue_.first_for(requests_, models, id, now_);
+    return queue_.first_where(requests_, models, now_, [&](Slot slot) {
         const RequestMeta& meta = requests_[slot].meta;
         return !requests_.is_barred(slot, id) && may_take(worker, meta.model, meta.copies > 1);
     });

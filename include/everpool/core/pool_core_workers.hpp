@@ -44,7 +44,9 @@ inline bool PoolCore::handle(const WorkerStartFailed& event, Turn& turn) {
     if (step == NextWorkerStep::unexpected) return false;
     worker.session.reset();
     note_start_failure(event.worker, rung, {LossCause::process_exited, event.code}, turn);
-    return follow(event.worker, step, turn);
+    follow(event.worker, step, turn);
+    end_launch_pauses(turn);
+    return true;
 }
 
 inline bool PoolCore::handle(const WorkerLost& event, Turn& turn) {

@@ -51,6 +51,8 @@ struct RequestRecord {
     TimePoint submitted_at{};
     TimePoint dispatched_at{};             ///< the last time
     std::uint64_t dispatch_number{0};      ///< then so many had been dispatched, with it
+    std::uint64_t batch{0};                ///< which others it went with; 0: alone
+    std::uint16_t work{0};                 ///< the kind of work that they were together
     WorkerId worker{WorkerId::none()};     ///< the last one it was dispatched to
     Slot previous{no_slot}, next{no_slot}; ///< in its list; `next` also links free slots
     Slot set{no_slot};                     ///< its CopySet; no_slot: it is the only one
@@ -59,6 +61,10 @@ struct RequestRecord {
     [[nodiscard]] Rank rank() const noexcept { return {meta.waits_since, meta.id}; }
     /// It went behind all others when its patience was over.
     [[nodiscard]] bool is_delayed() const noexcept { return meta.waits_since == never; }
+    /// Is it to be run as one with others?
+    [[nodiscard]] bool is_joinable() const noexcept {
+        return meta.batch != 0 && tries == 0 && set == no_slot;
+    }
 };
 
 class RequestTable {
@@ -222,6 +228,8 @@ public:
     [[nodiscard]] Slot front() const noexcept { return front_; }
     [[nodiscard]] bool is_empty() const noexcept { return front_ == no_slot; }
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+    /// Of those that may go with others.
+    [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
 
     /// New requests mostly have the highest rank of their list, so this looks from the back.
     void insert_from_back(RequestTable& table, Slot slot) noexcept {
@@ -246,6 +254,7 @@ public:
         (record.next == no_slot ? back_ : table[record.next].previous) = record.previous;
         record.previous = record.next = no_slot;
         --size_;
+        if (record.is_joinable()) rows_ -= record.meta.rows;
     }
 
 private:
@@ -255,10 +264,12 @@ private:
         (previous == no_slot ? front_ : table[previous].next) = slot;
         (next == no_slot ? back_ : table[next].previous) = slot;
         ++size_;
+        if (table[slot].is_joinable()) rows_ += table[slot].meta.rows;
     }
 
     Slot front_{no_slot}, back_{no_slot};
     std::uint32_t size_{0};
+    std::uint64_t rows_{0};
 };
 
 } // namespace everpool::core

@@ -187,18 +187,23 @@ public:
     // --- what it has been given ------------------------------------------------------------------
 
     /// As WorkInHand's members of these names.
-    [[nodiscard]] bool has_room(std::uint64_t bytes) const noexcept {
-        return work_.has_room(bytes);
+    [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint32_t limit) const noexcept {
+        return work_.has_room(bytes, limit);
+    }
+    [[nodiscard]] bool has_space(std::uint64_t bytes) const noexcept {
+        return work_.has_space(bytes);
     }
     void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed,
-                 TimePoint now) noexcept {
-        work_.on_sent(bytes, expected, allowed);
+                 TimePoint now, std::uint64_t batch = 0) {
+        work_.on_sent(bytes, expected, allowed, batch);
         at(WorkerChannel::compute).detector.begin_busy(now, work_.run_time());
     }
     /// Whether it was the worker who answered, on_sign_of_life() is told.
-    void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned) noexcept {
-        work_.on_answered(bytes, was_new, was_abandoned);
+    bool on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
+                     std::uint64_t batch = 0) noexcept {
+        const bool is_first = work_.on_answered(bytes, was_new, was_abandoned, batch);
         if (work_.is_empty()) at(WorkerChannel::compute).detector.end_busy();
+        return is_first;
     }
     void on_sign_of_life(TimePoint now) noexcept {
         on_progress(now);
@@ -209,7 +214,7 @@ public:
     void on_abandoned(TimePoint now) noexcept { work_.on_abandoned(now); }
 
     /// An inference of the pool's own takes a place as well. \pre none is in flight
-    void on_canary_sent(std::optional<Duration> expected, TimePoint now) noexcept {
+    void on_canary_sent(std::optional<Duration> expected, TimePoint now) {
         is_canary_new_ = !expected;
         on_sent(0, expected, work_.unknown_run_time(), now);
     }
@@ -221,6 +226,7 @@ public:
     }
 
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return work_.in_flight(); }
+    [[nodiscard]] std::uint32_t batches() const noexcept { return work_.batches(); }
     [[nodiscard]] std::uint32_t abandoned() const noexcept { return work_.abandoned(); }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return work_.bytes(); }
 

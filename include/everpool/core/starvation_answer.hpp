@@ -35,7 +35,7 @@ public:
         answered_at_ = now;
         // What a busy machine adds to run times is time for which nothing runs.
         const Duration one = std::max(work.run_time() - RunTimes::allowance, Duration::zero());
-        does_compute_loop_ = seen.compute_ran >= one * work.in_flight() + run_to_answer;
+        does_compute_loop_ = seen.compute_ran >= one * work.batches() + run_to_answer;
         seen_ = seen;
         return true;
     }

@@ -6,6 +6,8 @@
 // meanwhile, it waits for the GPU in vain: an operation of a kind that is not known yet then has as
 // long again as its caller gave it. While the compute thread is silent, it may be in the midst of a
 // long one and has all the time there is.
+//
+// A batch, which is sent as one and answered as one, counts once against the limit.
 #pragma once
 
 #include "everpool/core/core_config.hpp"
@@ -14,6 +16,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace everpool::core {
 
@@ -23,25 +26,34 @@ public:
         : acceptable_pause_(config.acceptable_pause),
           hung_operation_grace_(config.hung_operation_grace),
           unknown_run_time_(config.compute_ping_timeout),
-          count_max_(config.max_in_flight_per_worker),
           bytes_max_(config.in_flight_bytes_max) {}
 
     /// Nothing is in flight.
     void reset() noexcept {
         in_flight_ = abandoned_ = new_ = 0;
         bytes_ = 0;
+        batches_.clear();
         hung_at_ = gpu_hung_at_ = never;
     }
 
-    /// One request alone is always allowed, however large.
-    [[nodiscard]] bool has_room(std::uint64_t bytes) const noexcept {
-        if (in_flight_ == 0) return true;
-        return in_flight_ < count_max_ && bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
+    /// For one more of which there may be so many. One request alone is always allowed, however
+    /// large.
+    [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint32_t limit) const noexcept {
+        return in_flight_ == 0 || (batches_.size() < limit && has_space(bytes));
+    }
+    /// For one more of the batch that is being sent.
+    [[nodiscard]] bool has_space(std::uint64_t bytes) const noexcept {
+        return bytes <= bytes_max_ && bytes_ <= bytes_max_ - bytes;
     }
 
     /// `expected`: nearly all operations like it are over after this time and a pause; empty: not
-    /// known yet. `allowed`: how long its caller waits for it.
-    void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed) noexcept {
+    /// known yet. `allowed`: how long its caller waits for it. `batch`: those with the same number,
+    /// one after the other, are sent as one; 0: alone.
+    void on_sent(std::uint64_t bytes, std::optional<Duration> expected, Duration allowed,
+                 std::uint64_t batch = 0) {
+        if (batch == 0 || batches_.empty() || batches_.back().number != batch)
+            batches_.push_back({.number = batch});
+        ++batches_.back().sent;
         if (in_flight_ == 0) known_time_ = {};
         if (new_ == 0) allowed_time_ = {};
         ++in_flight_;
@@ -54,11 +66,17 @@ public:
         }
     }
     /// An operation has left. `was_new`: how long it takes was not known when it was sent.
-    void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned) noexcept {
+    /// \return whether it is the first of its batch
+    bool on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
+                     std::uint64_t batch = 0) noexcept {
+        const auto whose = std::ranges::find(batches_, batch, &Batch::number);
+        const bool is_first = whose->answered++ == 0;
+        if (whose->answered == whose->sent) batches_.erase(whose);
         --in_flight_;
         bytes_ -= bytes;
         if (was_new) --new_;
         if (was_abandoned && --abandoned_ == 0) hung_at_ = gpu_hung_at_ = never;
+        return is_first;
     }
     /// The compute thread has proved that it moves on. What comes next has its whole time.
     void on_sign_of_life(TimePoint now) noexcept {
@@ -89,12 +107,21 @@ public:
 
     [[nodiscard]] bool is_empty() const noexcept { return in_flight_ == 0; }
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_; }
+    /// What is alone counts as a batch.
+    [[nodiscard]] std::uint32_t batches() const noexcept {
+        return static_cast<std::uint32_t>(batches_.size());
+    }
     [[nodiscard]] std::uint32_t abandoned() const noexcept { return abandoned_; }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
     /// Of an operation of a kind that is not known yet.
     [[nodiscard]] Duration unknown_run_time() const noexcept { return unknown_run_time_; }
 
 private:
+    struct Batch {
+        std::uint64_t number{0};
+        std::uint32_t sent{0}, answered{0};
+    };
+
     /// What nobody waits for any more must end as soon as anything like it does.
     void expect_end(TimePoint now) noexcept {
         const Duration known = known_time_ + acceptable_pause_;
@@ -108,14 +135,14 @@ private:
     }
 
     Duration acceptable_pause_, hung_operation_grace_, unknown_run_time_;
-    std::uint32_t count_max_;
     std::uint64_t bytes_max_;
 
     std::uint32_t in_flight_{0}, abandoned_{0};
     std::uint32_t new_{0}; ///< in flight, and nobody knows how long such take
     std::uint64_t bytes_{0};
-    Duration known_time_{};   ///< the longest that the others are expected to take
-    Duration allowed_time_{}; ///< the longest that callers wait for the new ones
+    std::vector<Batch> batches_; ///< in flight, oldest first
+    Duration known_time_{};      ///< the longest that the others are expected to take
+    Duration allowed_time_{};    ///< the longest that callers wait for the new ones
     TimePoint abandoned_at_{};
     /// When it counts as hung: if its compute thread is silent since abandoned_at_, if it answers.
     TimePoint hung_at_{never}, gpu_hung_at_{never};

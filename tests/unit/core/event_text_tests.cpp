@@ -41,7 +41,7 @@ TEST_CASE("texts name their fields, ids of none are a dash, never is a word") {
           "WorkerLost worker=1 generation=3 cause=page_crashed");
     CHECK(text_of(Event{Submit{{.id = RequestId{7}, .idempotent = false}}}) ==
           "Submit id=7 model=- copies=1 may_hedge=no priority=normal timeout_action=reject lease=0 "
-          "deadline=never queue_deadline=never waits_since=never bytes=0 "
+          "deadline=never queue_deadline=never waits_since=never bytes=0 batch=0 rows=1 "
           "preferred_browsers=0 "
           "work=0 max_attempts=3 idempotent=no");
     CHECK(text_of(Action{Complete{RequestId{7}, Errc::queue_full}}) ==

@@ -232,6 +232,16 @@ TEST_CASE("a browser is started after a pause, unless nobody is left whom that c
     CHECK(all<StartWorker>(rig.pass(0ms)).size() == 2); // both at once
 }
 
+TEST_CASE("a start that fails is repeated without that pause if nobody is ready") {
+    CoreConfig config = CoreRig::workers(1);
+    config.launch_pause = 1s;
+    config.restart_delay_min = config.restart_delay_max = 1ms;
+    CoreRig rig(config);
+    rig.send(Start{});
+    rig.send(WorkerStartFailed{w0, rig.generation(w0), Errc::browser_launch_failed, false});
+    CHECK(only<StartWorker>(rig.pass(1ms)).worker == w0);
+}
+
 TEST_CASE("a flood of connects and closes is answered by no more than restarts with delays") {
     CoreRig rig(CoreRig::workers(1));
     rig.send(Start{});

@@ -20,7 +20,7 @@ struct Queue {
         return slot;
     }
     std::uint64_t pop(const ModelSet& models) {
-        const Slot slot = queue.first_for(table, models, WorkerId{0});
+        const Slot slot = queue.first_for(table, models, WorkerId{0}, TimePoint{});
         if (slot == no_slot) return 0;
         queue.erase(table, slot);
         return table[slot].meta.id.value;

@@ -21,7 +21,6 @@ constexpr std::uint64_t kilobyte = 1024;
 
 CoreConfig config() {
     CoreConfig out;
-    out.max_in_flight_per_worker = 2;
     out.in_flight_bytes_max = 100;
     return out;
 }
@@ -634,15 +633,15 @@ TEST_CASE("a host that stood still for ever does not overflow") {
 
 TEST_CASE("a session has room up to its count and bytes, and for one large request alone") {
     SessionFsm session(config());
-    CHECK(session.has_room(1000));
+    CHECK(session.has_room(1000, 2));
     session.on_sent(60, {}, 60s, start);
-    CHECK(session.has_room(40));
-    CHECK_FALSE(session.has_room(41));
-    CHECK_FALSE(session.has_room(UINT64_MAX));
+    CHECK(session.has_room(40, 2));
+    CHECK_FALSE(session.has_room(41, 2));
+    CHECK_FALSE(session.has_room(UINT64_MAX, 2));
     session.on_sent(40, {}, 60s, start);
-    CHECK_FALSE(session.has_room(0));
+    CHECK_FALSE(session.has_room(0, 2));
     session.on_answered(60, true, false);
     session.on_answered(40, true, false);
     session.on_sent(1000, {}, 60s, start);
-    CHECK_FALSE(session.has_room(0)); // nothing beside the large one
+    CHECK_FALSE(session.has_room(0, 2)); // nothing beside the large one
 }

@@ -125,6 +125,29 @@ TEST_CASE("a launch need not wait longer than its delay if nobody is disturbed")
     CHECK(rig.fsm.on_time(rig.now) == NextWorkerStep::launch);
 }
 
+TEST_CASE("the end of the pause does not shorten a restart's own delay") {
+    CoreConfig config;
+    config.launch_pause = 50ms;
+    config.restart_delay_min = config.restart_delay_max = 10s;
+    WorkerRig rig(config);
+    (void)rig.fsm.start(rig.now);
+    (void)rig.fsm.on_connected(rig.now);
+    (void)rig.lose(LossCause::process_exited); // the first one has no delay
+    (void)rig.fsm.on_time(rig.fsm.deadline());
+    bool was_long = false;
+    for (int i = 0; i < 20 && !was_long; ++i) { // it is drawn
+        (void)rig.fsm.on_connected(rig.now);
+        REQUIRE(rig.lose(LossCause::process_exited) == NextWorkerStep::nothing);
+        const TimePoint due = rig.fsm.deadline();
+        was_long = due > rig.now + 50ms;
+        if (was_long) CHECK_FALSE(rig.fsm.end_launch_pause(rig.now));
+        if (was_long) CHECK(rig.fsm.deadline() == due);
+        rig.now = due;
+        (void)rig.fsm.on_time(due);
+    }
+    CHECK(was_long);
+}
+
 TEST_CASE("a worker that is stopped in the pause before its launch is not launched") {
     CoreConfig config;
     config.launch_pause = 50ms;

@@ -378,8 +378,8 @@ TEST_CASE("salvage without a manifest takes the newest of more checkpoints than 
     for (std::uint64_t lsn = 1; lsn <= count; ++lsn) {
         const Bytes body = rig.journal.checkpoint(lsn, 0);
         const auto header = encode_checkpoint_header({.log = rig_log(), .lsn = {lsn}}, body);
-        Bytes file(header.begin(), header.end());
-        file.insert(file.end(), body.begin(), body.end());
+        Bytes file(header.size() + body.size());
+        std::ranges::copy(body, std::ranges::copy(header, file.begin()).out);
         rig.disk->put(checkpoint_name(CheckpointKind::full, Lsn{lsn}), std::move(file));
     }
     rig.disk->drop("MANIFEST");

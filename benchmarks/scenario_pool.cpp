@@ -156,9 +156,9 @@ private:
             row.floor.push_back(floor);
         }
         const auto seen = batched.pool().snapshot();
-        row.further["mean_batch"] = seen.batches == 0 ? 1.0
-                                                      : static_cast<double>(seen.batched) /
-                                                            static_cast<double>(seen.batches);
+        const auto messages = seen.succeeded - seen.batched + seen.batches;
+        row.further["requests_per_message"] =
+            static_cast<double>(seen.succeeded) / static_cast<double>(messages);
         note(row, ratio_of(row) >= 3, "ratio >= 3 to the same pool without batching");
     }
 

@@ -7,20 +7,23 @@
 // A model whose first dimension is a batch's computes many rows in little more time than one.
 // Requests for it that wait at the same time, and whose inputs differ in nothing but the first
 // dimension, are laid behind each other, sent as one and computed as one; each caller gets the rows
-// that are its own. Batches grow by themselves while workers are busy; max_delay makes them grow
-// while one is idle, too. The names are those of Triton's dynamic batcher, without its suffixes.
+// that are its own. (Those that stand behind each other: where inputs of two shapes take turns,
+// there are no batches.) Batches grow by themselves while workers are busy; max_delay makes them
+// grow while one is idle, too. The names are those of Triton's dynamic batcher, without its
+// suffixes.
 //
 // What goes wrong with a batch goes wrong with one request alone: a batch that fails is tried again
 // in halves, until what cannot be computed stands alone. What was at a worker that was lost goes
 // alone as well, as it may be what the worker was lost by.
 //
 // Who goes alone: requests that a vote decides (level critical; Request::redundancy), requests of a
-// lease, with Request::parameters, of which an input has no first dimension, or another one than the
-// others have, and what is not to be executed twice.
+// lease, with Request::parameters, of which an input has no first dimension, or another one than
+// the others have, whose timeout is over before max_delay is, and what is not to be executed twice.
 //
 // Nobody can see from outside whether the rows of a model have nothing to do with each other. So a
-// model has to say so, by having these options at all. One whose outputs do not have as many rows as
-// its inputs is noticed, and its requests go alone from then on (PoolEvent::Kind::warning).
+// model has to say so, by having these options at all. One whose inputs have a fixed first
+// dimension, or whose outputs have another number of rows than its inputs, is noticed, and its
+// requests go alone from then on (PoolEvent::Kind::warning).
 #pragma once
 
 #include "everpool/model_family.hpp"

@@ -40,7 +40,7 @@
 //                 min, h. A number alone is refused, as nobody could say what it means.
 //   bytes         (request_bytes_kept, in_flight_bytes_max, frame_bytes_max) a number, or a text
 //                 with a unit: "64MiB". Units are B, KiB, MiB, GiB, TiB.
-//   enum          its name, as name_of() gives it: "progressive", "webgpu"
+//   enum          its enumerator's name: "progressive", "webgpu"
 //   string, path  a text without NUL characters. `capabilities_json` is a text, too: JSON in JSON.
 //   preferences   BrowserSpec::extra_preferences is an object of texts:
 //                 {"dom.ipc.processCount": "1"}
@@ -105,10 +105,11 @@ ResourcePoolConfig config_from_file(const std::filesystem::path& file,
 /// as they are.
 ///
 /// A name that is no member's is refused if it looks like one that is misspelt (one letter of 4,
-/// two of 8, else three), or if it is a member's with two underscores and more behind it. Others
-/// are somebody else's, and are passed over, as are those that this library's own tests and
-/// benchmarks listen to: EVERPOOL_WEBNN_BROWSER, EVERPOOL_SEEDS, EVERPOOL_STATE_SEEDS,
-/// EVERPOOL_KILLS, EVERPOOL_BENCH_..., EVERPOOL_FUZZ_..., EVERPOOL_TEST_....
+/// two of 8, else three), if it is a member's with two underscores and more behind it, or that of
+/// a member in a group without the group (EVERPOOL_LEVEL). Others are somebody else's, and are
+/// passed over, as are those that this library's own tests and benchmarks listen to:
+/// EVERPOOL_WEBNN_BROWSER, EVERPOOL_SEEDS, EVERPOOL_STATE_SEEDS, EVERPOOL_KILLS,
+/// EVERPOOL_BENCH_..., EVERPOOL_FUZZ_..., EVERPOOL_TEST_....
 /// \throws std::invalid_argument
 ResourcePoolConfig config_from_environment(ResourcePoolConfig base = {});
 

@@ -66,8 +66,8 @@ struct ModelSpec {
     /// compilation, and a model that loads but cannot run is noticed by its first caller.
     std::optional<WarmUp> warm_up{};
 
-    /// Its rows are independent of each other, and requests for it may be computed together. Default
-    /// empty: each is computed alone.
+    /// Its rows are independent of each other, and requests for it may be computed together.
+    /// Default empty: each is computed alone.
     std::optional<BatchingOptions> batching{};
 };
 

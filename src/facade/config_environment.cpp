@@ -109,11 +109,17 @@ void check_stranger(std::string_view name, const std::vector<std::string>& known
     // What all of them have is no evidence.
     std::vector<std::string_view> tails = candidates;
     for (std::string_view& one : tails) one.remove_prefix(variable_prefix.size());
-    const std::string_view nearest =
-        facade::nearest_name(name.substr(variable_prefix.size()), tails);
+    // A member of a group, without the group.
+    const std::string_view tail = name.substr(variable_prefix.size());
+    const auto whole = std::ranges::find_if(tails, [&](std::string_view one) {
+        return one.size() > tail.size() + 2 && one.ends_with(tail) &&
+               one.substr(0, one.size() - tail.size()).ends_with("__");
+    });
     const bool is_inside = std::ranges::any_of(candidates, [&](std::string_view one) {
         return name.starts_with(one) && name.substr(one.size()).starts_with("__");
     });
+    const std::string_view nearest =
+        whole != tails.end() ? *whole : facade::nearest_name(tail, tails);
     if (nearest.empty() && !is_inside) return;
     throw std::invalid_argument(fmt::format(
         "{} is no member's{}", escape_remote_text(name, name_bytes_shown),
@@ -135,6 +141,9 @@ ResourcePoolConfig config_from_variables(const std::map<std::string, std::string
             check_stranger(name, known);
             continue;
         }
+        if (text.size() > config_bytes_max)
+            throw std::invalid_argument(
+                fmt::format("{} has more than {} bytes", name, config_bytes_max));
         const ConfigPath& path = paths[static_cast<std::size_t>(found - known.begin())];
         insert(root, path.name, value_of(path, name, text));
     }

@@ -3,8 +3,8 @@
 //
 // The one list of members, for JSON and for variables. A member stands here as a pointer; its name
 // is made from that, so that no name can be that of another member. Who adds a member to one of
-// these structs and not to its list cannot compile this file: the list must have all of them, in
-// order.
+// these structs and not to its list cannot compile this file: the list must have as many as there
+// are, of these types in this order. (One that stands there twice is found by its test.)
 #pragma once
 
 #include "everpool/resource_pool_config.hpp"

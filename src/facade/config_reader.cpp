@@ -185,7 +185,8 @@ public:
 
     void read(const json::value& value, fs::path& out, const std::string& at) const {
         out = text(value, at);
-        if (!out.empty() && !directory_.empty()) out = (directory_ / out).lexically_normal();
+        // As it is said: what `..` leads to, only the system knows where there are symbolic links.
+        if (!out.empty() && !directory_.empty()) out = directory_ / out;
     }
 
 private:

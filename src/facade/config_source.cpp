@@ -23,6 +23,7 @@ namespace {
 /// One byte more than may be read is enough to know that there are too many, though the file grows
 /// meanwhile.
 std::string text_of_file(const fs::path& file, const std::string& name) {
+    // Who may write into its directory can put something else there between this and the reading.
     const facade::FileCheck checked = facade::check_file(file);
     if (checked.ec)
         throw std::invalid_argument(fmt::format("{} cannot be read: {}", name, checked.why));

@@ -28,7 +28,8 @@ public:
         std::uint64_t file_bytes{0};
         std::optional<ModelSignature> signature;
         Diagnostics rejection; ///< of the last worker that rejected it
-        /// It was to be batched, and has given an output whose rows are not those of its inputs.
+        /// It was to be batched, and cannot be: its inputs have a fixed number of rows, or its
+        /// outputs have not as many as its inputs.
         bool has_bound_rows{false};
     };
 

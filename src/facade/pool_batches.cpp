@@ -63,7 +63,7 @@ void PoolDriver::send_members(WorkerDriver& worker, std::vector<BatchMember> mem
         parts.push_back(&requests_.at(one.request.value).run.tensors);
     const bool is_alike = std::ranges::all_of(
         parts, [&](const std::vector<Tensor>* part) { return are_alike(*part, *parts.front()); });
-    if (members.size() == 1 || !is_alike || models_.at(first.model).has_bound_rows)
+    if (members.size() == 1 || !is_alike || has_bound_rows(first.model))
         return send_each(worker, members);
 
     wire::Run run;
@@ -75,10 +75,14 @@ void PoolDriver::send_members(WorkerDriver& worker, std::vector<BatchMember> mem
     const error_code ec =
         bridge_->send(worker.id(), wire::Channel::data, wire::Message{std::move(run)});
     if (ec == Errc::message_too_large) return send_halves(worker, members);
+    if (ec == Errc::invalid_request)
+        return send_each(worker, members); // says of each what is wrong
     if (ec) {
         const bool is_ours = ec.category() == error_category();
-        for (const BatchMember& one : members)
+        for (const BatchMember& one : members) {
+            requests_.at(one.request.value).diagnostics.last_cause = ec;
             answer(worker, one, is_ours ? static_cast<Errc>(ec.value()) : Errc::worker_lost, false);
+        }
         return;
     }
     SnapshotBoard::add(board_.counters.batches);
@@ -143,26 +147,39 @@ void PoolDriver::give_up_batching(WorkerDriver& worker, const SentBatch& batch,
                                   const wire::RunResult& result) {
     std::uint64_t rows = 0;
     for (const BatchMember& one : batch.members) rows += one.rows;
-    std::vector<BatchMember> members = batch.members;
-    const auto someone = std::ranges::find_if(members, [&](const BatchMember& one) {
-        return one.is_wanted && requests_.contains(one.request.value);
+    const auto someone = std::ranges::find_if(batch.members, [&](const BatchMember& one) {
+        return requests_.contains(one.request.value);
     });
-    if (someone != members.end()) {
-        ModelRegistry::Entry& model = models_.at(requests_.at(someone->request.value).model);
+    if (someone != batch.members.end()) {
         std::string outputs;
         for (const Tensor& tensor : result.tensors)
             outputs += (outputs.empty() ? "" : ", ") + tensor.describe();
-        if (!std::exchange(model.has_bound_rows, true))
-            warn(
-                Errc::operation_failed,
-                {fmt::format("model '{}' was given {} rows and gave {}: its requests go alone from "
-                             "now on",
-                             model.spec.name, rows, escape_remote_text(outputs, 400)),
-                 "leave ModelSpec::batching empty for it",
-                 {},
-                 {}});
+        note_bound_rows(
+            requests_.at(someone->request.value).model,
+            fmt::format("was given {} rows and gave {}", rows, escape_remote_text(outputs, 400)));
     }
-    send_members(worker, std::move(members));
+    send_members(worker, batch.members);
+}
+
+/// As far as is known.
+bool PoolDriver::has_bound_rows(ModelId id) {
+    ModelRegistry::Entry& model = models_.at(id);
+    if (model.has_bound_rows || !model.signature) return model.has_bound_rows;
+    for (const TensorSpec& input : model.signature->inputs)
+        if (input.shape.empty() || input.shape.front() >= 0)
+            note_bound_rows(id, "takes " + escape_remote_text(input.describe(), 200));
+    return model.has_bound_rows;
+}
+
+/// `why`: in the words that follow the model's name.
+void PoolDriver::note_bound_rows(ModelId id, const std::string& why) {
+    ModelRegistry::Entry& model = models_.at(id);
+    if (std::exchange(model.has_bound_rows, true)) return;
+    warn(Errc::operation_failed,
+         {fmt::format("model '{}' {}: its requests go alone from now on", model.spec.name, why),
+          "leave ModelSpec::batching empty for it",
+          {},
+          {}});
 }
 
 } // namespace everpool::facade

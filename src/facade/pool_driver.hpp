@@ -45,6 +45,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -198,6 +199,8 @@ private:
     void on_batch_reply(WorkerDriver&, const SentBatch&, wire::RunResult&&);
     void on_batch_reply(WorkerDriver&, const SentBatch&, const wire::RemoteError&);
     void give_up_batching(WorkerDriver&, const SentBatch&, const wire::RunResult&);
+    [[nodiscard]] bool has_bound_rows(ModelId model);
+    void note_bound_rows(ModelId model, const std::string& why);
 
     // pool_votes.cpp: several answers to one request
     [[nodiscard]] Vote vote_of(const Attempt& attempt) const;

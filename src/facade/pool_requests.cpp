@@ -194,7 +194,8 @@ core::RequestMeta PoolDriver::meta_of(RequestId id, LeaseId lease, const Request
     for (const Tensor& tensor : pending.run.tensors) meta.bytes += tensor.data.bytes.size();
     meta.preferred_browsers = preferred_browsers(request.browser, pending.model);
     meta.work = work_of(config_, pending.run.operation, pending.model);
-    if (core_.config().batch_rule(pending.model).joins() && pending.run.operation == "inference" &&
+    if (core_.config().batch_rule(pending.model).joins() &&
+        !models_.at(pending.model).has_bound_rows && pending.run.operation == "inference" &&
         pending.run.parameters.empty()) {
         if (const auto rows = rows_of(pending.run.tensors)) {
             meta.batch = batch_number_of(pending.run.tensors);

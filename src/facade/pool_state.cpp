@@ -26,10 +26,11 @@ BrowserStateManagerConfig manager_config(const ResourcePoolConfig& config,
     out.orphans = options.orphans;
     out.checkpoint_interval = options.checkpoint_interval;
     // As many as the core may have, and as many again that a previous host has left.
-    out.limits.operations_max = std::max(out.limits.operations_max, 2 * request_count);
+    const std::uint32_t most = std::min(2 * request_count, 10'000'000U); // as may be kept
+    out.limits.operations_max = std::max(out.limits.operations_max, most);
     // Ids go on above the highest one that is in the state. If the newest operation is the first to
     // end, all the others end after it: it is forgotten only when there is a newer one.
-    out.limits.operations_kept = std::max(out.limits.operations_kept, 2 * request_count);
+    out.limits.operations_kept = std::max(out.limits.operations_kept, most);
     return out;
 }
 

@@ -111,6 +111,7 @@ void WorkerDriver::on_hello(Channel channel, wire::Hello hello) {
     if (channel == Channel::data) {
         starvation_.watch(process_id(), engine_of(spec().type));
         follow_page();
+        kill_stopped();
     }
     if (has_control_ && has_data_) with_.report(core::WorkerConnected{id_, generation_});
 }

@@ -137,7 +137,8 @@ private:
     void reload_page(int more_tries = 0);
     void reload_page_soon(int more_tries);
     bool kill_part(io::BrowserPart part);
-    std::vector<ProcessIdentity> stop_page();
+    void stop_page();
+    void kill_stopped();
     void let_go(bool graceful, io::Browser::Handler closed);
     void keep_connections();
     void restart_compute();
@@ -177,6 +178,7 @@ private:
     std::vector<std::weak_ptr<BrowserLife>> leaving_; ///< being closed, latest last
     std::shared_ptr<WorkerDriver*> self_;             ///< expires with us; guards posted callbacks
     io::PageId page_;
+    std::vector<ProcessIdentity> stopped_; ///< of pages that hung, until they are killed
     bool has_control_{false}, has_data_{false};
     /// The page is reloaded because its connections have closed, or its process was killed. If it
     /// died, they close before the engine says so: that comes when the reload is under way, and

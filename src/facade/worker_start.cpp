@@ -49,14 +49,13 @@ void WorkerDriver::start(const core::StartWorker& action) {
         return fail_start("the session ends with the network process, which hung");
     // A page that loops takes processor time from the one that replaces it, and one whose process
     // stands still, or hardly moves, is not closed. A WebKit's session would end with its page, so
-    // that is stopped, and killed when its window is closed.
+    // that is stopped, and killed when its successor has come.
     const bool is_page_stuck =
         (action.cause == LossCause::page_hung || action.cause == LossCause::slow) &&
         action.rung == RecoveryRung::new_page;
     const bool has_killed_page =
         is_page_stuck && engine != BrowserEngine::webkit && kill_part(io::BrowserPart::page);
-    std::vector<ProcessIdentity> stopped;
-    if (is_page_stuck && engine == BrowserEngine::webkit && !page_.empty()) stopped = stop_page();
+    if (is_page_stuck && engine == BrowserEngine::webkit && !page_.empty()) stop_page();
     if (action.rung <= RecoveryRung::replace_compute) return restart_compute();
     has_control_ = false;
     // Firefox opens a window more slowly than it gives one that it has a new page in a new process.
@@ -74,11 +73,8 @@ void WorkerDriver::start(const core::StartWorker& action) {
         if (page_.empty()) return open_page();
         return life_->browser->async_close_page(
             std::exchange(page_, {}),
-            in_this_life([stopped](WorkerDriver& self, error_code ec, Diagnostics why) {
-                // A page that is killed in its window takes the session with it.
-                if (ec && !stopped.empty()) return self.start_failed(ec, std::move(why));
-                for (const ProcessIdentity& one : stopped)
-                    if (io::exists(one)) io::send_signal(one.pid, io::ProcessSignal::kill);
+            in_this_life([](WorkerDriver& self, error_code ec, Diagnostics why) {
+                if (ec && !self.stopped_.empty()) return self.start_failed(ec, std::move(why));
                 self.open_page();
             }));
     }
@@ -109,15 +105,20 @@ void WorkerDriver::reload_page_soon(int more_tries) {
                 })](error_code) { next(); });
 }
 
-/// Until it is killed, or its browser is.
-std::vector<ProcessIdentity> WorkerDriver::stop_page() {
-    std::vector<ProcessIdentity> out;
-    if (!life_) return out;
+/// Until kill_stopped(), or its browser's end.
+void WorkerDriver::stop_page() {
+    if (!life_) return;
     for (const int process : life_->browser->working_pages()) {
-        out.push_back(io::identity_of(process));
+        stopped_.push_back(io::identity_of(process));
         io::send_signal(process, io::ProcessSignal::stop);
     }
-    return out;
+}
+
+/// Its window is closed, and somebody else's answers. Killed when the driver has said that the
+/// window is closed, one in three took the session with it.
+void WorkerDriver::kill_stopped() {
+    for (const ProcessIdentity& one : std::exchange(stopped_, {}))
+        if (io::exists(one)) io::send_signal(one.pid, io::ProcessSignal::kill);
 }
 
 /// \return whether there was a process to be killed
@@ -153,6 +154,7 @@ void WorkerDriver::launch() {
     if (launches_to_fail_ > 0)
         if (const error_code ec = sabotage(options))
             return start_failed(ec, {ec.message(), {}, {}, ec});
+    stopped_.clear();
     life_ = std::make_shared<BrowserLife>();
     life_->owner = this;
     life_->browser = io::make_browser(with_.strand, std::move(options), *life_);

@@ -5,6 +5,7 @@
 #include "io/engine_processes.hpp"
 #include "io/linux/named_threads.hpp"
 #include "io/linux/process_group.hpp"
+#include "io/linux/thread_file.hpp"
 #include "io/virtual_display.hpp"
 #include "io/webdriver_capabilities.hpp"
 
@@ -200,7 +201,8 @@ void WebDriverBrowser::follow_page(const PageId&) {
     // The others' sessions go on without a page, so that there is time to ask.
     if (!pages_ || is_cut_ || engine_of(options().spec.type) != BrowserEngine::webkit) return;
     watch_pages();
-    const std::vector<int> working = working_pages();
+    std::vector<int> working = working_pages();
+    std::erase_if(working, [](int one) { return state_of_thread(one, one).is_stopped; }); // hung
     computing_process_ = working.size() == 1 ? working.front() : 0;
 }
 

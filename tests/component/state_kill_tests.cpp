@@ -6,7 +6,7 @@
 // same, and the state is the one that follows from them. Half of the time a copy of the directory
 // is checked, so that the next life recovers from the very files that the kill left.
 //
-//     EVERPOOL_KILLS=200 EVERPOOL_SEED=7 state_kill_tests     # other numbers than 50 and 1
+//     EVERPOOL_KILLS=200 EVERPOOL_TEST_SEED=7 state_kill_tests     # other numbers than 50 and 1
 //     state_kill_tests "[.long]"                              # 1,000 kills
 #include "component/kill_check.hpp"
 #include "component/killed_writer.hpp"
@@ -111,7 +111,7 @@ void print(const KillTotals& totals, std::uint64_t seed) {
 }
 
 void require_nothing_lost(std::uint64_t kills) {
-    const std::uint64_t seed = setting("EVERPOOL_SEED", 1);
+    const std::uint64_t seed = setting("EVERPOOL_TEST_SEED", 1);
     const KillTotals totals = kill_often(kills, seed);
     print(totals, seed);
     for (const std::string& complaint : totals.found.complaints) UNSCOPED_INFO(complaint);

@@ -1,5 +1,5 @@
-// Requests that are computed together, in a real browser: right answers for each, whatever goes wrong
-// with one of them.
+// Requests that are computed together, in a real browser: right answers for each, whatever goes
+// wrong with one of them.
 // SPDX-License-Identifier: BSL-1.0
 #include "support/all_models.hpp"
 #include "support/catch.hpp"
@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <future>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using namespace everpool;
@@ -115,28 +117,64 @@ TEST_CASE("one bad input fails alone") {
         CHECK(answer.ec == Errc::operation_failed);
         CHECK_FALSE(answer.result.diagnostics.remote_text.empty());
     }
+    CHECK(test.pool().snapshot().batches > 1); // the whole, and its halves
     test.stop();
 }
 
-TEST_CASE("a cancelled request is no loss to those it went with") {
-    PoolUnderTest test(pool_of(spec_of_rows("lookup", {.max_batch = 4, .max_delay = 5s})));
+TEST_CASE("a request that is cancelled in its batch is no loss to the others") {
+    const auto mlp = samples_of("mlp");
+    PoolUnderTest test(pool_of(spec_of_rows("mlp", {.max_batch = 64})));
     test.start();
-    boost::asio::cancellation_signal cancel;
-    std::promise<error_code> cancelled;
-    auto a = test.submit(lookup({1}));
-    test.pool().async_run(lookup({2}), boost::asio::bind_cancellation_slot(
-                                           cancel.slot(), [&](error_code ec, const Result&) {
-                                               cancelled.set_value(ec);
-                                           }));
-    auto c = test.submit(lookup({3}));
-    cancel.emit(boost::asio::cancellation_type::terminal);
-    CHECK(cancelled.get_future().get() == Errc::cancelled);
-    auto d = test.submit(lookup({4}));
-    auto e = test.submit(lookup({5}));
-    check_lookup(a.get(), {1});
-    check_lookup(c.get(), {3});
-    check_lookup(d.get(), {4});
-    check_lookup(e.get(), {5});
+    // Each of the first ones that are on their way holds up the batches behind it.
+    constexpr std::size_t count = 400;
+    std::vector<boost::asio::cancellation_signal> signals(count);
+    std::vector<std::promise<Answer>> answers(count);
+    for (std::size_t i = 0; i < count; ++i)
+        test.pool().async_run(Request::inference("mlp", mlp.samples[i % mlp.samples.size()].inputs),
+                              boost::asio::bind_cancellation_slot(
+                                  signals[i].slot(), [&, i](error_code ec, Result result) {
+                                      answers[i].set_value({ec, std::move(result)});
+                                  }));
+    while (test.pool().snapshot().batches == 0) std::this_thread::yield();
+    for (std::size_t i = 0; i < count; i += 3)
+        signals[i].emit(boost::asio::cancellation_type::terminal);
+    std::size_t cancelled = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Answer answer = answers[i].get_future().get();
+        if (answer.ec == Errc::cancelled) {
+            CHECK(i % 3 == 0);
+            ++cancelled;
+            continue;
+        }
+        INFO(answer.result.diagnostics.text());
+        REQUIRE_FALSE(answer.ec);
+        CHECK(largest_difference(answer.result.outputs,
+                                 mlp.samples[i % mlp.samples.size()].outputs) <= tolerance);
+    }
+    CHECK(cancelled > 0);
+    test.stop();
+}
+
+TEST_CASE("a model with a fixed number of rows is found out before anything fails") {
+    const auto mlp = samples_of("mlp");
+    ModelSpec spec = spec_of_rows("mlp", {.max_batch = 8});
+    spec.file = mlp.file;
+    PoolUnderTest test(pool_of(spec));
+    test.start();
+    std::vector<std::future<Answer>> answers;
+    for (std::size_t i = 0; i < 40; ++i)
+        answers.push_back(test.submit(Request::inference("mlp", mlp.samples[0].inputs)));
+    for (auto& one : answers) {
+        const Answer answer = one.get();
+        INFO(answer.result.diagnostics.text());
+        REQUIRE_FALSE(answer.ec);
+        CHECK(answer.result.batch_size == 1);
+    }
+    CHECK(test.pool().snapshot().batches == 0);
+    const PoolEvent warning = test.wait_for(
+        [](const PoolEvent& event) { return event.kind == PoolEvent::Kind::warning; });
+    CHECK(warning.diagnostics.message.find("model 'mlp' takes x float32[1,128]") !=
+          std::string::npos);
     test.stop();
 }
 

@@ -1,9 +1,10 @@
 // Everpool core: which requests go to a worker together.
 // SPDX-License-Identifier: BSL-1.0
 //
-// Requests of one model whose inputs differ in nothing but their first dimension (RequestMeta::batch
-// says which) are run as one: their rows are laid behind each other. A batch is made of those that
-// stand behind each other in one list of the RunQueue, when a worker has room for it. So batches
+// Requests of one model whose inputs differ in nothing but their first dimension
+// (RequestMeta::batch says which) are run as one: their rows are laid behind each other. A batch is
+// made of those that stand behind each other in one list of the RunQueue, when a worker has room for
+// it. So batches
 // grow by themselves while workers are busy; a delay makes them grow while workers are idle, too.
 //
 // Who has been at a worker before goes alone: it may be what that worker has died of.

@@ -69,6 +69,12 @@ struct CoreConfig {
         return model.value < batching.size() ? batching[model.value] : alone;
     }
 
+    /// The kind of work that a request is, with so many rows if it has others beside it.
+    [[nodiscard]] std::uint16_t work_of(const RequestMeta& meta,
+                                        std::uint32_t rows) const noexcept {
+        return batch_rule(meta.model).work_of(rows, meta.work);
+    }
+
     /// Kinds of work that differ in their run times, see RequestMeta::work and
     /// BatchRule::first_work. 1 to 65536.
     std::uint32_t work_count{1};

@@ -93,8 +93,8 @@ struct RequestMeta {
     std::uint32_t rows{1}; ///< in the first dimension of its inputs
     std::uint32_t preferred_browsers{
         0}; ///< packed order of preference, see placement.hpp; 0 = none
-    /// Which kind of work it is, if it goes alone: what a model is run for, or an operation. Work of
-    /// one kind takes about as long each time. Less than CoreConfig::work_count.
+    /// Which kind of work it is, if it goes alone: what a model is run for, or an operation. Work
+    /// of one kind takes about as long each time. Less than CoreConfig::work_count.
     std::uint16_t work{0};
     std::uint8_t max_attempts{3};
     bool idempotent{true};

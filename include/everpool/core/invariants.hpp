@@ -6,13 +6,13 @@
 // PoolCore::on_broken() with it.
 #pragma once
 
+#include "everpool/core/batch_check.hpp"
 #include "everpool/core/pool_core.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -192,7 +192,12 @@ private:
             if (worker.operations.size() + canaries != worker.session.in_flight() ||
                 bytes != worker.session.bytes() || abandoned != worker.session.abandoned())
                 return "a session counts its operations and their bytes";
-            if (const Answer broken = batches_of(worker)) return broken;
+            if (const Answer broken =
+                    check_batches(core.requests_, worker.operations, core.config_))
+                return broken;
+            if (count_batches(core.requests_, worker.operations) + canaries !=
+                worker.session.batches())
+                return "a session counts its batches";
             if (bytes > core.config_.in_flight_bytes_max && worker.operations.size() > 1)
                 return "no worker has more bytes in flight than allowed";
             if (!is_ready && worker.session.in_flight() != 0)
@@ -204,39 +209,6 @@ private:
             if (!is_ready && (worker.is_retiring || worker.canary.deadline() != never))
                 return "only a ready worker is watched for wrong answers and slowness";
         }
-        return std::nullopt;
-    }
-
-    [[nodiscard]] Answer batches_of(const WorkerSlot& worker) const {
-        struct Batch {
-            const RequestRecord* first;
-            std::uint64_t rows, count;
-        };
-        std::map<std::uint64_t, Batch> batches;
-        std::size_t alone = 0;
-        for (Slot slot = worker.operations.front(); slot != no_slot;
-             slot = core.requests_[slot].next) {
-            const RequestRecord& record = core.requests_[slot];
-            if (record.batch == 0) {
-                ++alone;
-                continue;
-            }
-            Batch& one = batches.try_emplace(record.batch, Batch{&record, 0, 0}).first->second;
-            one.rows += record.meta.rows;
-            ++one.count;
-            if (record.meta.model != one.first->meta.model ||
-                record.meta.batch != one.first->meta.batch)
-                return "a batch is of requests that may be run as one";
-        }
-        for (const auto& [number, batch] : batches)
-            if (batch.first->meta.batch == 0 ||
-                batch.rows > core.config_.batch_rule(batch.first->meta.model).rows_max)
-                return "no batch is larger than its model allows";
-        const std::uint32_t canaries = worker.canary.is_asked() ? 1 : 0;
-        if (batches.size() + alone + canaries != worker.session.batches())
-            return "a session counts its batches";
-        if (batches.size() + alone > core.config_.max_in_flight_per_worker)
-            return "no worker has more in flight than allowed";
         return std::nullopt;
     }
 

@@ -29,7 +29,8 @@
 //     half of the workers asked have given;
 //   * a worker with a lease has nothing of anybody else's in flight;
 //   * no worker is left idle while a request waits that it could take, reservations, standbys and
-//     batches that wait for more aside; a standby has work only while an active worker is missing or cannot serve the model;
+//     batches that wait for more aside; a standby has work only while an active worker is missing
+//     or cannot serve the model;
 //   * the number of active workers stays as configured; under the strategy parallel their ids may
 //     change, as the first of several that try becomes the active one.
 //
@@ -104,12 +105,10 @@ struct WorkerView {
 };
 
 /// Where a pool is in its life.
-///
 ///     idle -- Start --> running -- Drain --> draining
 ///       |                  |                    |
 ///       +------ Stop ------+------- Stop -------+--> stopping -- all workers stopped --> stopped
 ///                                                                (or stop_timeout)
-/// Facts:
 ///   idle                 no worker has been started, no request or lease is here
 ///   running              requests and leases are taken
 ///   draining             what was accepted runs; nothing new is taken; no lease waits
@@ -145,7 +144,7 @@ public:
     [[nodiscard]] TimePoint waiting_since(Priority) const noexcept;
     /// Is there a worker that serves, or may serve later?
     [[nodiscard]] bool has_hope() const noexcept { return is_servable(ModelId::none()); }
-    /// Requests at workers that somebody waits for.
+    /// At workers, and somebody waits for them.
     [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_count_; }
     [[nodiscard]] std::uint32_t in_flight(WorkerId worker) const noexcept {
         return workers_[worker.value].session.in_flight();
@@ -172,7 +171,6 @@ public:
         return fleet_.trouble();
     }
     [[nodiscard]] const CoreConfig& config() const noexcept { return config_; }
-
     // --- broken invariants -----------------------------------------------------------------------
 
     /// True after a contradiction was found inside: a bug of ours. Everything outstanding has been
@@ -237,7 +235,7 @@ private:
     [[nodiscard]] Errc refusal_of(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] Errc refusal_of_waiting(const RequestMeta&) const noexcept;
     void refuse(RequestId, Errc, Turn&);
-    void note_answer(const Replied&, const RequestRecord&, bool is_first_of_batch, Turn&);
+    void note_answer(const Replied&, const RequestRecord&, bool is_timed, Turn&);
     [[nodiscard]] bool is_behind_another(const RequestRecord&) const noexcept;
     void on_request_deadline(Slot, Turn&);
     void expire(Slot, Turn&);
@@ -250,7 +248,7 @@ private:
     void conclude(Slot, Errc, Turn&);
     void abandon(Slot, Errc, Turn&);
     void leave_queue(Slot);
-    bool leave_worker(Slot);
+    void leave_worker(Slot);
     void await_worker(Slot);
     [[nodiscard]] std::uint32_t attempts_of(Slot) const noexcept;
     [[nodiscard]] static bool may_become_able(const WorkerSlot&, ModelId) noexcept;
@@ -262,6 +260,7 @@ private:
     [[nodiscard]] WorkerId find_worker(const RequestMeta&, WorkerId avoid,
                                        Slot slot = no_slot) const noexcept;
     [[nodiscard]] bool has_room(const WorkerSlot&, const RequestMeta&) const noexcept;
+    [[nodiscard]] bool may_join(const RequestMeta&, TimePoint now) const noexcept;
     [[nodiscard]] bool has_company_to_wait_for(const RequestMeta&) const noexcept;
     void arm_batches(ModelId);
     void dispatch(Slot, WorkerId, Turn&);

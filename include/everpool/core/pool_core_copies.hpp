@@ -165,7 +165,8 @@ inline void PoolCore::judge(Slot first, Turn& turn) {
     if (set.answer_count + in_flight + waiting < set.majority()) return fail(set.code);
     if (set.answer_count < set.majority()) return;
     if (in_flight != 0 && !set.is_late) {
-        const RunTimes::Usual& usual = run_times_.usual(requests_[first].meta.work);
+        const RequestMeta& meta = requests_[first].meta;
+        const RunTimes::Usual& usual = run_times_.usual(config_.work_of(meta, meta.rows));
         if (usual.count >= config_.hedge.sample_count_min && late_deadlines_.at(first) == never)
             late_deadlines_.set(first,
                                 later(turn.now, std::max(usual.late, config_.hedge.delay_min)));

@@ -151,6 +151,10 @@ inline bool PoolCore::handle(const Drain&, Turn& turn) {
     is_drain_pending_ = true;
     // A lease granted from now on could not be used: its requests would be refused.
     end_waiting_leases(Errc::pool_draining, turn);
+    for (BatchRule& rule : config_.batching) rule.delay_max = {};
+    queue_.end_delays();
+    while (batch_deadlines_.next() != never) batch_deadlines_.clear(batch_deadlines_.next_key());
+    use_all_workers(turn);
     return true;
 }
 

@@ -106,7 +106,7 @@ inline void PoolCore::send(Slot slot, WorkerId id, std::uint64_t batch, std::uin
     record.dispatched_at = turn.now;
     record.dispatch_number = ++dispatch_count_;
     record.batch = batch;
-    record.work = config_.batch_rule(record.meta.model).work_of(rows, record.meta.work);
+    record.work = config_.work_of(record.meta, rows);
     const std::optional<Duration> expected = run_times_.expected(record.work);
     record.is_new = !expected;
     worker.session.on_sent(record.meta.bytes, expected, record.meta.deadline - turn.now, turn.now,

@@ -51,12 +51,17 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     meta.copies = meta.copies > 1 ? copies_for(meta) : std::uint8_t{1};
     const bool is_free = meta.idempotent && meta.lease.value == 0;
     meta.may_hedge = meta.may_hedge && is_free;
-    if (!is_free || event.meta.copies > 1 || !config_.batch_rule(meta.model).joins())
-        meta.batch = 0;
-    const bool waits = has_company_to_wait_for(meta);
-    const WorkerId worker = waits ? WorkerId::none() : find_worker(meta, WorkerId::none());
+    if (!is_free || event.meta.copies > 1 || !may_join(meta, turn.now)) meta.batch = 0;
+    bool waits = has_company_to_wait_for(meta);
+    WorkerId worker = waits ? WorkerId::none() : find_worker(meta, WorkerId::none());
     if (worker.is_none()) {
-        if (const Errc code = refusal_of_waiting(meta); code != Errc::ok) {
+        Errc code = refusal_of_waiting(meta);
+        if (waits && code == Errc::queue_full) { // but somebody may be idle
+            waits = false;
+            worker = find_worker(meta, WorkerId::none());
+            if (!worker.is_none()) code = Errc::ok;
+        }
+        if (code != Errc::ok) {
             refuse(meta.id, code, turn);
             return true;
         }
@@ -70,6 +75,13 @@ inline bool PoolCore::handle(const Submit& event, Turn& turn) {
     else dispatch(slot, worker, turn);
     if (waits) use_all_workers(turn); // it may have been the last that a batch has waited for
     return true;
+}
+
+/// Not who has less patience than it may take until others have come.
+inline bool PoolCore::may_join(const RequestMeta& meta, TimePoint now) const noexcept {
+    const BatchRule& rule = config_.batch_rule(meta.model);
+    return rule.joins() &&
+           std::min(meta.deadline, meta.queue_deadline) > later(now, rule.delay_max);
 }
 
 /// A point in time that says which of two requests comes first; see RunQueue.
@@ -136,8 +148,10 @@ inline bool PoolCore::handle(const Replied& event, Turn& turn) {
     if (record.worker != event.worker) return false;
 
     const bool was_abandoned = record.state == RequestState::abandoned;
-    const bool is_first_of_batch = leave_worker(slot);
-    if (event.was_sent) note_answer(event, record, is_first_of_batch, turn);
+    const bool is_timed = event.was_sent && event.code == Errc::ok &&
+                          workers_[event.worker.value].session.is_first_answer(record.batch);
+    leave_worker(slot);
+    if (event.was_sent) note_answer(event, record, is_timed, turn);
     arm(event.worker);
     if (was_abandoned) {
         ++stats_.late_answers;
@@ -314,8 +328,8 @@ inline bool PoolCore::is_behind_another(const RequestRecord& record) const noexc
 
 /// The worker moves on. How long did this take it, what it had before aside? A batch takes as long
 /// as its first answer.
-inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record,
-                                  bool is_first_of_batch, Turn& turn) {
+inline void PoolCore::note_answer(const Replied& event, const RequestRecord& record, bool is_timed,
+                                  Turn& turn) {
     WorkerSlot& worker = workers_[event.worker.value];
     if (event.code == Errc::cancelled && is_behind_another(record)) {
         return worker.session.on_taken_back(turn.now); // what is in front goes on as before
@@ -324,9 +338,9 @@ inline void PoolCore::note_answer(const Replied& event, const RequestRecord& rec
     worker.canary.on_progress(turn.now);
     const Duration took = turn.now - std::max(record.dispatched_at, worker.answered_at);
     worker.answered_at = turn.now;
-    if (event.code != Errc::ok || !is_first_of_batch) return;
+    if (!is_timed) return;
     run_times_.record(record.work, took);
-    if (!record.meta.model.is_none()) work_of_model_[record.meta.model.value] = record.meta.work;
+    if (!record.meta.model.is_none()) work_of_model_[record.meta.model.value] = record.work;
     note_speed(event.worker, record.work, took, turn);
 }
 
@@ -371,16 +385,13 @@ inline void PoolCore::leave_queue(Slot slot) {
     }
 }
 
-/// \return whether it is the first of its batch to do so
-inline bool PoolCore::leave_worker(Slot slot) {
+inline void PoolCore::leave_worker(Slot slot) {
     const RequestRecord& record = requests_[slot];
     const bool was_abandoned = record.state == RequestState::abandoned;
     WorkerSlot& worker = workers_[record.worker.value];
     worker.operations.erase(requests_, slot);
-    const bool is_first =
-        worker.session.on_answered(record.meta.bytes, record.is_new, was_abandoned, record.batch);
+    worker.session.on_answered(record.meta.bytes, record.is_new, was_abandoned, record.batch);
     if (!was_abandoned) --in_flight_count_;
-    return is_first;
 }
 
 } // namespace everpool::core

@@ -13,8 +13,8 @@
 // must not have; they are walked over. They are as many as requests of which other copies are under
 // way or answered.
 //
-// Requests that may be run as one are passed over as long as their list has to wait for more of them
-// (batch_rule.hpp).
+// Requests that may be run as one are passed over as long as their list has to wait for more of
+// them (batch_rule.hpp).
 #pragma once
 
 #include "everpool/core/batch_rule.hpp"
@@ -100,6 +100,11 @@ public:
         waiting_models_.for_each_common(models,
                                         [&](ModelId model) { look(lists_[model.value], model); });
         return first;
+    }
+
+    /// Nothing new will come, so nobody waits for company any more.
+    void end_delays() noexcept {
+        for (BatchRule& rule : rules_) rule.delay_max = {};
     }
 
     /// When the first of this model's lists that waits for company does so no longer; `never`: none

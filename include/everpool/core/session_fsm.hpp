@@ -199,12 +199,12 @@ public:
         at(WorkerChannel::compute).detector.begin_busy(now, work_.run_time());
     }
     /// Whether it was the worker who answered, on_sign_of_life() is told.
-    bool on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
+    void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
                      std::uint64_t batch = 0) noexcept {
-        const bool is_first = work_.on_answered(bytes, was_new, was_abandoned, batch);
+        work_.on_answered(bytes, was_new, was_abandoned, batch);
         if (work_.is_empty()) at(WorkerChannel::compute).detector.end_busy();
-        return is_first;
     }
+    bool is_first_answer(std::uint64_t batch) noexcept { return work_.is_first_answer(batch); }
     void on_sign_of_life(TimePoint now) noexcept {
         on_progress(now);
         work_.on_sign_of_life(now);

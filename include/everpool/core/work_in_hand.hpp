@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace everpool::core {
@@ -66,17 +67,20 @@ public:
         }
     }
     /// An operation has left. `was_new`: how long it takes was not known when it was sent.
-    /// \return whether it is the first of its batch
-    bool on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
+    void on_answered(std::uint64_t bytes, bool was_new, bool was_abandoned,
                      std::uint64_t batch = 0) noexcept {
         const auto whose = std::ranges::find(batches_, batch, &Batch::number);
-        const bool is_first = whose->answered++ == 0;
-        if (whose->answered == whose->sent) batches_.erase(whose);
+        if (++whose->answered == whose->sent) batches_.erase(whose);
         --in_flight_;
         bytes_ -= bytes;
         if (was_new) --new_;
         if (was_abandoned && --abandoned_ == 0) hung_at_ = gpu_hung_at_ = never;
-        return is_first;
+    }
+    /// Is it the first answer of its batch, which takes as long as that? To be asked of each,
+    /// before on_answered().
+    bool is_first_answer(std::uint64_t batch) noexcept {
+        const auto whose = std::ranges::find(batches_, batch, &Batch::number);
+        return batch == 0 || !std::exchange(whose->has_answer, true);
     }
     /// The compute thread has proved that it moves on. What comes next has its whole time.
     void on_sign_of_life(TimePoint now) noexcept {
@@ -120,6 +124,7 @@ private:
     struct Batch {
         std::uint64_t number{0};
         std::uint32_t sent{0}, answered{0};
+        bool has_answer{false};
     };
 
     /// What nobody waits for any more must end as soon as anything like it does.

@@ -20,16 +20,18 @@ inline std::string read_thread_file(int process, int thread, const char* name) {
 
 /// "id (name) R ...", where the name may contain anything, brackets too.
 struct ThreadState {
-    bool is_ready{false}; ///< runs, or waits for a processor
-    std::string name;     ///< its first 15 bytes
+    bool is_ready{false};   ///< runs, or waits for a processor
+    bool is_stopped{false}; ///< by a signal, as all of its process
+    std::string name;       ///< its first 15 bytes
 };
 
-/// Neither ready nor named if there is no such thread.
+/// Neither ready nor stopped nor named if there is no such thread.
 inline ThreadState state_of_thread(int process, int thread) {
     const std::string stat = read_thread_file(process, thread, "stat");
     const std::size_t begin = stat.find('('), end = stat.rfind(") ");
     if (begin == std::string::npos || end == std::string::npos) return {};
-    return {stat.substr(end + 2, 1) == "R", stat.substr(begin + 1, end - begin - 1)};
+    const std::string state = stat.substr(end + 2, 1);
+    return {state == "R", state == "T", stat.substr(begin + 1, end - begin - 1)};
 }
 
 /// How long it has run: the first of "ran waited slices" of the kernel's sched-stats.rst. None if

@@ -239,3 +239,65 @@ TEST_CASE("a batch that is due is not forgotten for one that comes late as well"
     once.idempotent = false; // goes behind it, and alone
     CHECK(all<Dispatch>(rig.submit(once)).size() == 2);
 }
+
+TEST_CASE("who has less patience than company may take to come goes alone") {
+    CoreRig rig(batching({.rows_max = 4, .delay_max = 10ms}));
+    rig.start();
+    RequestMeta hurried = joinable(1);
+    hurried.deadline = rig.now + 10ms;
+    CHECK(only<Dispatch>(rig.submit(hurried)).batch == 0);
+    RequestMeta impatient = joinable(2);
+    impatient.queue_deadline = rig.now + 5ms;
+    CHECK(only<Dispatch>(rig.submit(impatient)).request == RequestId{2});
+}
+
+TEST_CASE("nobody is refused for those who wait for company, while a worker is idle") {
+    CoreConfig config = batching({.rows_max = 4, .delay_max = 10ms});
+    config.queue_count_max = 2;
+    CoreRig rig(config);
+    rig.start();
+    rig.submit(joinable(1));
+    rig.submit(joinable(2));
+    const Actions third = rig.submit(joinable(3));
+    CHECK(all<Complete>(third).empty());
+    CHECK(only<Dispatch>(third).request == RequestId{3});
+    CHECK(batches_of(rig.pass_alive(10ms)) == std::vector<Ids>{{1, 2}});
+}
+
+TEST_CASE("in a pool that drains nobody waits for company, as none will come") {
+    CoreRig rig(batching({.rows_max = 4, .delay_max = 10s}));
+    rig.start();
+    rig.submit(joinable(1));
+    rig.submit(joinable(2));
+    CHECK(batches_of(rig.send(Drain{})) == std::vector<Ids>{{1, 2}});
+}
+
+TEST_CASE("what a batch's first answer was not computed for does not count as its time") {
+    Busy busy({.rows_max = 2});
+    std::uint64_t id = 200;
+    Dispatch beside = busy.second;
+    busy.rig.reply(busy.first);
+    // One of each two is refused by the driver at once; batches take 400 ms all the same.
+    for (int i = 0; i < 60; ++i) {
+        const auto alone = only<Dispatch>(busy.rig.submit(joinable(++id)));
+        for (int k = 0; k < 2; ++k) busy.rig.submit(joinable(++id));
+        const auto batch = all<Dispatch>(busy.rig.reply(beside));
+        REQUIRE(batch.size() == 2);
+        busy.rig.refuse(batch[0], Errc::invalid_input);
+        busy.rig.pass_alive(1ms);
+        busy.rig.reply(alone);
+        busy.rig.pass_without_compute(400ms);
+        REQUIRE(busy.rig.state(w0) == WorkerState::ready);
+        busy.rig.reply(batch[1]);
+        beside = only<Dispatch>(busy.rig.submit(joinable(++id)));
+    }
+    busy.rig.reply(beside);
+    const auto first = only<Dispatch>(busy.rig.submit(joinable(++id)));
+    const auto second = only<Dispatch>(busy.rig.submit(joinable(++id)));
+    for (int k = 0; k < 2; ++k) busy.rig.submit(joinable(++id));
+    busy.rig.reply(first);
+    busy.rig.reply(second);
+    // A batch is known to take no longer than that: it hangs.
+    busy.rig.pass_without_compute(3s);
+    CHECK(busy.rig.state(w0) != WorkerState::ready);
+}

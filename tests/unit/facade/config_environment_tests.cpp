@@ -187,6 +187,20 @@ TEST_CASE("a variable that is misspelt is refused, with the one that was meant")
           200);
 }
 
+TEST_CASE("a member's variable without its group is refused, and the whole name offered") {
+    CHECK(variable_complaint({{"EVERPOOL_LEVEL", "critical"}}) ==
+          "EVERPOOL_LEVEL is no member's; did you mean EVERPOOL_FAULT_TOLERANCE__LEVEL?");
+    CHECK(variable_complaint({{"EVERPOOL_STATE_DIRECTORY", "/var/lib/x"}}) ==
+          "EVERPOOL_STATE_DIRECTORY is no member's; did you mean "
+          "EVERPOOL_FAULT_TOLERANCE__STATE_DIRECTORY?");
+}
+
+TEST_CASE("a variable that is longer than a file may be is refused unread") {
+    CHECK(variable_complaint(
+              {{"EVERPOOL_BROWSER_PREFERENCES__TEXT", std::string(config_bytes_max + 1, ',')}}) ==
+          "EVERPOOL_BROWSER_PREFERENCES__TEXT has more than 1048576 bytes");
+}
+
 TEST_CASE("variables of somebody else are passed over") {
     const Variables strangers{{"PATH", "/bin"},
                               {"everpool_seed", "1"},
@@ -200,6 +214,7 @@ TEST_CASE("variables of somebody else are passed over") {
                               {"EVERPOOL_BENCH_LONG", ""},
                               {"EVERPOOL_FUZZ_SEED", "7"},
                               {"EVERPOOL_TEST_SECRET", "x"},
+                              {"EVERPOOL_TEST_TIMEOUT", "1"}, // and not START_TIMEOUT
                               {"EVERPOOL_MODELS_DIR", "m"},
                               {"EVERPOOL_WEBNN_BROWSER", "/opt/headless_shell"},
                               {"", ""}};

@@ -23,14 +23,31 @@ TEST_CASE("relative paths in a file are relative to its directory") {
     base.modules = {{"mine", "mine.mjs"}};
     const ResourcePoolConfig config = config_from_file(file, base);
     CHECK(config.browsers[0].executable == directory.path / "bin/chrome");
-    CHECK(config.browsers[0].webdriver.driver == directory.path.parent_path() / "driver");
+    // Where `..` leads to is the system's affair, as there may be symbolic links.
+    CHECK(config.browsers[0].webdriver.driver == directory.path / "../driver");
     CHECK(config.models[0].file == directory.path / "models/a.onnx");
     CHECK(config.models[1].file == "/b.onnx");
-    CHECK(config.fault_tolerance.state_directory == directory.path / "state");
+    CHECK(config.fault_tolerance.state_directory == directory.path / "./state");
     CHECK(config.modules[0].file == "mine.mjs"); // the base's is the host's affair
     CHECK(config_from_file(std::filesystem::relative(file)).models[0].file.is_absolute());
     CHECK(config_from_json(R"({"fault_tolerance": {"state_directory": "state"}})")
               .fault_tolerance.state_directory == "state");
+}
+
+TEST_CASE("relative paths in a linked file are relative to the link's directory") {
+    const tests::TemporaryDirectory directory;
+    std::filesystem::create_directories(directory.path / "releases/7");
+    std::filesystem::create_directory_symlink("releases/7", directory.path / "current");
+    std::ofstream(directory.path / "releases/7/pool.json")
+        << R"({"models": [{"name": "a", "file": "../a.onnx"}]})";
+    std::ofstream(directory.path / "releases/a.onnx") << "weights";
+    const auto file_of = [](const std::filesystem::path& file) {
+        return config_from_file(file).models.at(0).file;
+    };
+    CHECK(std::filesystem::exists(file_of(directory.path / "current/pool.json")));
+    CHECK(std::filesystem::exists(file_of(directory.path / "current/../7/pool.json")));
+    std::filesystem::create_symlink("releases/7/pool.json", directory.path / "pool.json");
+    CHECK(file_of(directory.path / "pool.json") == directory.path / "../a.onnx");
 }
 
 TEST_CASE("a file that is none, or holds none, is named") {

@@ -114,8 +114,9 @@ void WorkerDriver::stop_page() {
     }
 }
 
-/// Its window is closed, and somebody else's answers. Killed when the driver has said that the
-/// window is closed, one in three took the session with it.
+/// Their windows are closed, and a successor has come. (One browser in four aborts while that
+/// happens, SIGABRT, and is started anew. It did so as well when they were killed as soon as the
+/// driver had closed the window, and when nothing was stopped or killed at all.)
 void WorkerDriver::kill_stopped() {
     for (const ProcessIdentity& one : std::exchange(stopped_, {}))
         if (io::exists(one)) io::send_signal(one.pid, io::ProcessSignal::kill);

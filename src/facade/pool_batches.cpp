@@ -117,6 +117,7 @@ void PoolDriver::on_batch_reply(WorkerDriver& worker, const SentBatch& batch,
     for (const BatchMember& one : batch.members) rows.push_back(one.rows);
     auto parts = split_rows(result.tensors, rows);
     if (!parts) return as_one_step([&] { give_up_batching(worker, batch, result); });
+    result.tensors.clear(); // each gets its part, not a copy of the whole first
     const auto size = static_cast<std::uint32_t>(batch.members.size());
     for (std::size_t i = 0; i < batch.members.size(); ++i) {
         wire::RunResult one = result;

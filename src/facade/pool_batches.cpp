@@ -1,6 +1,7 @@
 // Everpool facade: several requests that are sent, computed and answered as one.
 // SPDX-License-Identifier: BSL-1.0
 #include "facade/batch_tensors.hpp"
+#include "facade/own_code.hpp"
 #include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
@@ -78,10 +79,9 @@ void PoolDriver::send_members(WorkerDriver& worker, std::vector<BatchMember> mem
     if (ec == Errc::invalid_request)
         return send_each(worker, members); // says of each what is wrong
     if (ec) {
-        const bool is_ours = ec.category() == error_category();
         for (const BatchMember& one : members) {
             requests_.at(one.request.value).diagnostics.last_cause = ec;
-            answer(worker, one, is_ours ? static_cast<Errc>(ec.value()) : Errc::worker_lost, false);
+            answer(worker, one, own_code(ec, Errc::worker_lost), false);
         }
         return;
     }

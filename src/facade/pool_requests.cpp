@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "everpool/core/placement.hpp"
 #include "facade/batch_tensors.hpp"
+#include "facade/own_code.hpp"
 #include "facade/pool_driver.hpp"
 
 #include <fmt/format.h>
@@ -246,8 +247,7 @@ void PoolDriver::send(const core::Dispatch& action, Pending& pending) {
         pending.diagnostics.remedy = "Request::parameters must be a JSON object; names are limited "
                                      "by wire/limits.hpp";
     }
-    const bool is_ours = ec.category() == error_category();
-    answer(is_ours ? static_cast<Errc>(ec.value()) : Errc::worker_lost);
+    answer(own_code(ec, Errc::worker_lost));
 }
 
 Errc PoolDriver::check_against_model(Pending& pending) {

@@ -1,6 +1,7 @@
 // Everpool facade: what the pool remembers. Opening the state and going on from it, writing down
 // each step, and at level critical waiting for the disk.
 // SPDX-License-Identifier: BSL-1.0
+#include "facade/own_code.hpp"
 #include "facade/pool_driver.hpp"
 #include "io/linux/process_identity.hpp"
 
@@ -292,8 +293,7 @@ void PoolDriver::look_at_disk() {
 }
 
 Errc PoolDriver::storage_code(error_code ec) noexcept {
-    if (!ec) return Errc::ok;
-    return ec.category() == error_category() ? static_cast<Errc>(ec.value()) : Errc::storage_failed;
+    return ec ? own_code(ec, Errc::storage_failed) : Errc::ok;
 }
 
 void PoolDriver::complain(const CommitResult& result, bool is_refused) {

@@ -3,6 +3,7 @@
 
 #include "everpool/browser/failure_classification.hpp"
 #include "facade/evidence_of_loss.hpp"
+#include "facade/own_code.hpp"
 #include "facade/worker_life.hpp"
 
 #include <boost/asio/post.hpp>
@@ -65,8 +66,7 @@ void WorkerDriver::stop(Generation generation, bool graceful) {
 void WorkerDriver::start_failed(error_code ec, Diagnostics diagnostics) {
     trouble_ = std::move(diagnostics);
     if (!trouble_.last_cause) trouble_.last_cause = ec;
-    const Errc code = ec.category() == error_category() ? static_cast<Errc>(ec.value())
-                                                        : Errc::browser_launch_failed;
+    const Errc code = own_code(ec, Errc::browser_launch_failed);
     with_.report(core::WorkerStartFailed{id_, generation_, code, code == Errc::browser_not_found});
 }
 

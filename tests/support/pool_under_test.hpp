@@ -117,6 +117,14 @@ public:
         for (const PoolEvent& event : events_) count += event.kind == kind;
         return count;
     }
+    /// What all events of a kind say of themselves, a line each: for the message of a check.
+    [[nodiscard]] std::string told_by(PoolEvent::Kind kind) {
+        const std::scoped_lock lock(mutex_);
+        std::string text;
+        for (const PoolEvent& event : events_)
+            if (event.kind == kind) text += event.detail + ": " + event.diagnostics.text() + '\n';
+        return text;
+    }
 
 private:
     ResourcePoolConfig watched(ResourcePoolConfig config) {

@@ -47,6 +47,10 @@ struct AskedChannel {
         return true;
     }
 
+    [[nodiscard]] bool is_suspect(TimePoint now) const noexcept {
+        return state != State::quiet && detector.is_suspect(now);
+    }
+
     State state{State::quiet};
     TimePoint next_question_at{never};
     TimePoint heard_at{};

@@ -15,7 +15,8 @@
 // (browser/silence.hpp).
 //
 // The operating system is asked as well: as long as threads of the browser wait for a processor,
-// nobody is judged by silence, but looked at again, until somebody has been silent for ping_timeout.
+// nobody is judged by silence, but looked at again, and for as long again afterwards
+// (catch_up.hpp), until somebody has been silent for ping_timeout.
 // A compute thread that is silent alone has no excuse but a wait of its own. One that is known to
 // loop has none, and nobody else is waited for then (starvation_answer.hpp); so it is looked at
 // after half of the pause that others are granted. The time limits of operations are not put off.
@@ -31,6 +32,8 @@
 #include "everpool/browser_failure.hpp"
 #include "everpool/browser_spec.hpp"
 #include "everpool/core/asked_channel.hpp"
+#include "everpool/core/asked_channels.hpp"
+#include "everpool/core/catch_up.hpp"
 #include "everpool/core/core_config.hpp"
 #include "everpool/core/event.hpp"
 #include "everpool/core/loss_of_silence.hpp"
@@ -40,8 +43,6 @@
 #include "everpool/core/work_in_hand.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -68,7 +69,7 @@ public:
     ///     calm --- on_time(), one is suspect --> looking --- on_time(), verdict_at() --> hung
     ///       ^                                       |
     ///       +--- all have answered, or may be busy -+                  (one for the worker)
-    ///     looking --- verdict_at(), starved --> looking, anew
+    ///     looking --- verdict_at(), starved or catching up --> looking, anew
     ///     calm --- on_time(), loop_look_at() --> looking, early --- verdict_at() --> calm
     ///     looking, early --- on_time(), one is suspect --> looking, anew
     ///     looking, early or not --- is_loop_certain() --> hung
@@ -79,16 +80,17 @@ public:
     ///   (hung is not kept: it is said, and the owner resets the session)
     using State = AskedChannel::State;
 
-    /// From the suspicion to the verdict, at least, but of a loop. Page and browser have as long as they have on
-    /// any day to answer: on a loaded machine a verdict after this takes a slow browser for a dead
-    /// one.
+    /// From the suspicion to the verdict, at least, but of a loop. Page and browser have as long as
+    /// they have on any day to answer: on a loaded machine a verdict after this takes a slow browser
+    /// for a dead one.
     static constexpr Duration look_time = std::chrono::milliseconds{100};
 
     explicit SessionFsm(const CoreConfig& config)
-        : channels_{Channel(config), Channel(config), Channel(config)},
+        : channels_(config),
           interval_(config.ping_interval),
           silence_max_(config.ping_timeout),
           loop_pause_(config.loop_pause()),
+          catch_up_(config.acceptable_pause),
           work_(config) {}
 
     /// A new life: nothing is watched, nothing is in flight.
@@ -96,6 +98,7 @@ public:
         for (Channel& channel : channels_) channel.reset();
         look_.reset();
         looked_at_ = {};
+        catch_up_.reset();
         is_system_mute_ = false;
         cause_.reset();
         work_.reset();
@@ -137,6 +140,7 @@ public:
             if (look_->control_heard_at) look_->control_heard_at = moved(*look_->control_heard_at);
             look_->since = since;
         }
+        catch_up_.on_host_late(lost);
         work_.on_host_late(lost);
     }
 
@@ -149,7 +153,9 @@ public:
                                                            : LossCause::compute_hung;
             return NextSessionStep::hung;
         }
-        if (is_any_suspect(now) ? !is_looking_at_all() : !look_ && now >= loop_look_at()) look(now);
+        const bool is_time_to_look =
+            channels_.is_any_suspect(now) ? !is_looking_at_all() : !look_ && now >= loop_look_at();
+        if (is_time_to_look) look(now);
         if (const auto question = next_question(now)) return *question;
         if (const auto question = next_question_of_look()) return *question;
         if (now < verdict_at()) return NextSessionStep::nothing;
@@ -177,11 +183,9 @@ public:
     void set_engine(BrowserEngine engine) noexcept { engine_ = engine; }
 
     [[nodiscard]] std::uint64_t last_sequence(WorkerChannel which) const noexcept {
-        return channels_[index(which)].last_sequence;
+        return at(which).last_sequence;
     }
-    [[nodiscard]] State state(WorkerChannel which) const noexcept {
-        return channels_[index(which)].state;
-    }
+    [[nodiscard]] State state(WorkerChannel which) const noexcept { return at(which).state; }
     [[nodiscard]] bool is_looking() const noexcept { return look_.has_value(); }
 
     // --- what it has been given ------------------------------------------------------------------
@@ -233,18 +237,9 @@ public:
 private:
     using Channel = AskedChannel;
 
-    static constexpr std::size_t index(WorkerChannel which) noexcept {
-        return static_cast<std::size_t>(which);
-    }
-    [[nodiscard]] Channel& at(WorkerChannel which) noexcept { return channels_[index(which)]; }
+    [[nodiscard]] Channel& at(WorkerChannel which) noexcept { return channels_.at(which); }
     [[nodiscard]] const Channel& at(WorkerChannel which) const noexcept {
-        return channels_[index(which)];
-    }
-
-    [[nodiscard]] bool is_any_suspect(TimePoint now) const noexcept {
-        return std::ranges::any_of(channels_, [&](const Channel& channel) {
-            return channel.state != State::quiet && channel.detector.is_suspect(now);
-        });
+        return channels_.at(which);
     }
 
     /// Heard of since all were asked?
@@ -298,7 +293,7 @@ private:
 
     /// All are asked at once, whatever is due.
     void look(TimePoint now) noexcept {
-        look_ = SessionLook{.since = now, .is_early = !is_any_suspect(now)};
+        look_ = SessionLook{.since = now, .is_early = !channels_.is_any_suspect(now)};
         for (Channel& channel : channels_)
             if (channel.state != State::quiet) channel.next_question_at = now;
     }
@@ -355,19 +350,17 @@ private:
         }
         if (over.is_early) return NextSessionStep::nothing;
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
-        if (!cause_) return NextSessionStep::nothing;
-        if (!over.starvation.excuses(*cause_) || is_silent_too_long(now))
+        if (!cause_) {
+            catch_up_.reset();
+            return NextSessionStep::nothing;
+        }
+        if (over.starvation.excuses(*cause_)) catch_up_.on_starved(over.since, now);
+        // For a processor alone nobody waits as long as that.
+        if (!catch_up_.is_under_way(now) || channels_.is_any_silent_for(silence_max_, now))
             return NextSessionStep::hung;
         cause_.reset();
         look(now);
         return on_time(now);
-    }
-    /// For a processor alone nobody waits as long as that.
-    [[nodiscard]] bool is_silent_too_long(TimePoint now) const noexcept {
-        return std::ranges::any_of(channels_, [&](const Channel& channel) {
-            return channel.state != State::quiet && channel.detector.is_suspect(now) &&
-                   channel.detector.silence(now) >= silence_max_;
-        });
     }
 
     void on_progress(TimePoint now) noexcept {
@@ -384,13 +377,14 @@ private:
         return work_.end_expected_at(at(WorkerChannel::compute).heard_at);
     }
 
-    std::array<Channel, 3> channels_; ///< by WorkerChannel
+    AskedChannels channels_;
     Duration interval_, silence_max_, loop_pause_;
     BrowserEngine engine_{BrowserEngine::chromium};
     std::optional<LossCause> cause_;
 
     std::optional<SessionLook> look_;
-    TimePoint looked_at_{};      ///< when the last one ended
+    TimePoint looked_at_{}; ///< when the last one ended
+    CatchUp catch_up_;
     bool is_system_mute_{false}; ///< it did not answer in that one: it cannot know of this browser
 
     WorkInHand work_;

@@ -114,9 +114,7 @@ void WorkerDriver::stop_page() {
     }
 }
 
-/// Their windows are closed, and a successor has come. (One browser in four aborts while that
-/// happens, SIGABRT, and is started anew. It did so as well when they were killed as soon as the
-/// driver had closed the window, and when nothing was stopped or killed at all.)
+/// Their windows are closed, and a successor has come.
 void WorkerDriver::kill_stopped() {
     for (const ProcessIdentity& one : std::exchange(stopped_, {}))
         if (io::exists(one)) io::send_signal(one.pid, io::ProcessSignal::kill);

@@ -93,6 +93,16 @@ public:
         if (waiting_.size() == 1) begin();
     }
 
+    void drop_waiting(error_code cause) override {
+        const auto self = shared_from_this(); // a handler may drop us
+        std::deque<Waiting> dropped;
+        while (waiting_.size() > 1) {
+            dropped.push_front(std::move(waiting_.back()));
+            waiting_.pop_back();
+        }
+        for (Waiting& one : dropped) tell_cut_off(one, cause);
+    }
+
     void close(error_code cause) override {
         is_closed_ = true;
         timer_.cancel();
@@ -101,11 +111,8 @@ public:
         cut_off.swap(waiting_);
         const auto self = shared_from_this();
         for (Waiting& one : cut_off) {
-            Diagnostics diagnostics = diagnostics_of(one.request, "was cut off");
-            diagnostics.last_cause = cause;
-            if (is_forgotten_) continue;
-            if (&one == &cut_off.front() && std::exchange(is_late_, false)) one.request.late({});
-            else one.handler(Errc::worker_lost, std::move(diagnostics), {});
+            if (&one != &cut_off.front() || !is_late_) tell_cut_off(one, cause);
+            else if (std::exchange(is_late_, false) && !is_forgotten_) one.request.late({});
         }
     }
 
@@ -169,6 +176,12 @@ private:
         bool has_answered{false};
     };
 
+    void tell_cut_off(Waiting& one, error_code cause) const {
+        if (is_forgotten_) return;
+        Diagnostics why = diagnostics_of(one.request, "was cut off");
+        why.last_cause = cause;
+        one.handler(Errc::worker_lost, std::move(why), {});
+    }
     Diagnostics diagnostics_of(const Request& request, const char* why) const {
         Diagnostics out;
         out.message = std::string("the WebDriver command ") + request.verb + ' ' + endpoint_.path +

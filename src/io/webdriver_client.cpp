@@ -255,6 +255,10 @@ void WebDriverClient::close_window(Handler handler) {
                     std::move(handler));
 }
 
+void WebDriverClient::drop_waiting(Lane which, error_code cause) {
+    channel_of(which).drop_waiting(cause);
+}
+
 void WebDriverClient::close(error_code cause) {
     const auto self = shared_from_this(); // a handler may drop us
     for (const auto& lane : lanes_) lane->close(cause);

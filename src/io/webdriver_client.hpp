@@ -75,6 +75,8 @@ public:
     /// session ends.
     void close_window(Handler handler);
 
+    /// What waits in this lane for an answer to another completes with worker_lost, and is not sent.
+    void drop_waiting(Lane which, error_code cause);
     /// Cuts all connections. What waits completes with worker_lost; the session is not ended.
     void close(error_code cause);
     /// Cuts off as close() does, but goes on ending the session that there is, or that is late.

@@ -5,6 +5,8 @@
 #include "io/json_text.hpp"
 #include "io/webdriver_capabilities.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <utility>
 
 namespace everpool::io {
@@ -107,6 +109,7 @@ void WebDriverPages::select(const PageId& window, Handler handler) {
 /// before an operation that waits for the window, or it might wait for ever.
 void WebDriverPages::in_window(PageId page, Question question, Handler handler) {
     const auto weak = weak_from_this();
+    if (is_closing(page)) return refuse_closing(std::move(handler));
     if (page == current_ && !held_selection_) {
         ++held_;
         return question(Lane::page_questions,
@@ -126,6 +129,21 @@ void WebDriverPages::in_window(PageId page, Question question, Handler handler) 
                 if (ec) return finish(ec, std::move(why));
                 question(Lane::commands, finish);
             });
+    });
+}
+
+bool WebDriverPages::is_closing(const PageId& page) const {
+    const auto found = pages_.find(page);
+    return found != pages_.end() && found->second.is_closing;
+}
+
+void WebDriverPages::refuse_closing(Handler handler) {
+    Diagnostics why;
+    why.message = "the page is being closed";
+    why.last_cause = Errc::worker_lost;
+    boost::asio::post(client_->strand(), [weak = weak_from_this(), why = std::move(why),
+                                          handler = std::move(handler)]() mutable {
+        if (weak.lock()) handler(Errc::worker_lost, std::move(why));
     });
 }
 
@@ -190,9 +208,17 @@ void WebDriverPages::keep_a_window(Handler handler) {
            });
 }
 
+/// WebKitWebDriver dies (SIGABRT) if a window is closed while it begins a script there: it asks the
+/// browser something first, and then wants the window. (Seen in one of four closed pages that hung,
+/// when a question was sent because the one before it had just timed out.) So none begins from now
+/// on, and the browser answers something else, in its turn, before the window is closed.
 void WebDriverPages::close(PageId page, Handler handler) {
-    if (const auto found = pages_.find(page); found != pages_.end())
+    if (const auto found = pages_.find(page); found != pages_.end()) {
         found->second.is_end_news = false;
+        found->second.is_closing = true;
+        if (page == current_)
+            client_->drop_waiting(Lane::page_questions, make_error_code(Errc::worker_lost));
+    }
     enqueue([weak = weak_from_this(), page = std::move(page),
              handler = std::move(handler)](const std::function<void()>& done) {
         const auto finish = [weak, page, handler, done](error_code ec, Diagnostics why) {
@@ -212,8 +238,11 @@ void WebDriverPages::close(PageId page, Handler handler) {
                 last->client_->close_window(without_value(finish));
             });
         };
-        if (self->pages_.size() > 1) close_it({}, {});
-        else self->keep_a_window(close_it);
+        const bool is_last = self->pages_.size() <= 1;
+        if (is_last && self->spare_.empty()) return self->keep_a_window(close_it);
+        self->client_->window_handles(
+            question_timeout, [close_it](error_code, auto&&...) { close_it({}, {}); },
+            Lane::commands);
     });
 }
 
@@ -236,26 +265,20 @@ void WebDriverPages::navigate(PageId page, std::string url, Handler handler) {
 }
 
 void WebDriverPages::ask_browser(Handler handler) {
-    asking_next_.push_back(std::move(handler));
-    if (asking_.empty()) ask_next();
-}
-
-void WebDriverPages::ask_next() {
-    asking_.swap(asking_next_);
-    const auto weak = weak_from_this();
-    const auto answered = [weak](error_code ec, const Diagnostics& why) {
+    const auto ask = [weak = weak_from_this()](Handler answered) {
         const auto self = weak.lock();
         if (!self) return;
-        for (const Handler& handler : std::exchange(self->asking_, {})) handler(ec, why);
-        if (!self->asking_next_.empty() && self->asking_.empty()) self->ask_next();
+        // Not for longer than WebDriver is: others wait for their turn to ask.
+        self->ask_over_bidi(
+            [](const WebDriverBidi& bidi, Handler answer) {
+                bidi.ask_browser(question_timeout, std::move(answer));
+            },
+            [weak](error_code, const Diagnostics&, const Handler& answer) {
+                if (const auto again = weak.lock()) again->ask_for_handles(answer);
+            },
+            std::move(answered));
     };
-    // Not for longer than WebDriver is: others wait for their turn to ask.
-    ask_over_bidi([](const WebDriverBidi& bidi,
-                     Handler handler) { bidi.ask_browser(question_timeout, std::move(handler)); },
-                  [weak](error_code, const Diagnostics&, const Handler& handler) {
-                      if (const auto self = weak.lock()) self->ask_for_handles(handler);
-                  },
-                  answered);
+    browser_question_.ask(std::move(handler), ask);
 }
 
 /// The list of windows comes from the browser process itself; a driver's status does not.
@@ -290,12 +313,17 @@ void WebDriverPages::ask_page(PageId page, Handler handler) {
 }
 
 void WebDriverPages::ask_page_alone(PageId page, Handler handler) {
-    const auto ask = [weak = weak_from_this()](Lane lane, const Handler& answered) {
+    const auto ask_it = [weak = weak_from_this()](Lane lane, const Handler& answered) {
         if (const auto self = weak.lock())
             self->client_->execute_sync("return 1", question_timeout, without_value(answered),
                                         lane);
     };
-    in_window(std::move(page), ask, std::move(handler));
+    const auto ask = [weak = weak_from_this(), page, ask_it](Handler answered) {
+        if (const auto self = weak.lock()) self->in_window(page, ask_it, std::move(answered));
+    };
+    const auto found = pages_.find(page);
+    if (found == pages_.end()) return ask(std::move(handler)); // the driver has words for it
+    found->second.question.ask(std::move(handler), ask);
 }
 
 void WebDriverPages::execute(PageId page, PageThread thread, std::string script, Handler handler) {
@@ -322,9 +350,9 @@ void WebDriverPages::execute(PageId page, PageThread thread, std::string script,
 }
 
 void WebDriverPages::execute_alone(PageId page, std::string script, Handler handler) {
-    const auto run = [weak = weak_from_this(), script = std::move(script)] {
+    const auto run = [weak = weak_from_this(), page, script = std::move(script)] {
         const auto self = weak.lock();
-        if (!self) return;
+        if (!self || self->is_closing(page)) return;
         // An endless script is never answered, and must not hold up the commands. It holds the
         // window for as long as a question may: it belongs to this page and to no other.
         ++self->held_;

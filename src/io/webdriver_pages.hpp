@@ -16,6 +16,7 @@
 #pragma once
 
 #include "io/browser.hpp"
+#include "io/shared_question.hpp"
 #include "io/webdriver_bidi.hpp"
 #include "io/webdriver_client.hpp"
 
@@ -27,7 +28,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace everpool::io {
 
@@ -61,6 +61,7 @@ public:
     void navigate(PageId page, std::string url, Handler handler);
     /// Asked again before it has answered, the next answer is for all who ask meanwhile.
     void ask_browser(Handler handler);
+    /// The same.
     void ask_page(PageId page, Handler handler);
     /// As Browser::async_execute: a question first, then the script. Without BiDi the compute
     /// thread is out of reach (unknown_operation).
@@ -92,6 +93,8 @@ private:
     struct Page {
         bool is_end_news{true}; ///< not asked for, and not told yet
         int loads{0};           ///< anew, in its place: begun, and done
+        bool is_closing{false};
+        SharedQuestion question{}; ///< without BiDi
     };
     /// Completes when it is done, whatever became of it.
     using Operation = std::function<void(std::function<void()> done)>;
@@ -114,10 +117,11 @@ private:
     void run_next();
     void select(const PageId& window, Handler handler);
     void in_window(PageId page, Question question, Handler handler);
+    [[nodiscard]] bool is_closing(const PageId& page) const;
+    void refuse_closing(Handler handler);
     void release();
     void visit(PageId page, const std::string& url, Handler handler);
     void keep_a_window(Handler handler);
-    void ask_next();
     void ask_for_handles(Handler answered);
     void look_at(const PageId& page);
     void lose(const PageId& page, const std::string& reason);
@@ -135,7 +139,7 @@ private:
     bool is_busy_{false};                  ///< an operation is under way
     int held_{0};                          ///< by how many questions the window is
     std::function<void()> held_selection_; ///< of the operation under way; empty: none waits
-    std::vector<Handler> asking_, asking_next_;
+    SharedQuestion browser_question_;
 };
 
 } // namespace everpool::io

@@ -38,8 +38,9 @@ std::vector<Ids> batches_of(const Actions& actions) {
 }
 
 /// Started, and both places of worker 0 taken: by request 100, and by request 101.
-struct Busy {
-    explicit Busy(const BatchRule& rule, std::size_t workers = 1) : rig(batching(rule, workers)) {
+struct BusyWorker {
+    explicit BusyWorker(const BatchRule& rule, std::size_t workers = 1)
+        : rig(batching(rule, workers)) {
         rig.start();
         first = only<Dispatch>(rig.submit(joinable(100)));
         second = only<Dispatch>(rig.submit(joinable(101)));
@@ -51,7 +52,7 @@ struct Busy {
 } // namespace
 
 TEST_CASE("requests that wait for the same worker go to it together") {
-    Busy busy({.rows_max = 3});
+    BusyWorker busy({.rows_max = 3});
     CHECK(busy.first.batch == 0);
     for (std::uint64_t id = 1; id <= 4; ++id) CHECK(busy.rig.submit(joinable(id)).empty());
     CHECK(batches_of(busy.rig.reply(busy.first)) == std::vector<Ids>{{1, 2, 3}});
@@ -59,7 +60,7 @@ TEST_CASE("requests that wait for the same worker go to it together") {
 }
 
 TEST_CASE("a place is free when the whole batch is answered") {
-    Busy busy({.rows_max = 2});
+    BusyWorker busy({.rows_max = 2});
     for (std::uint64_t id = 1; id <= 3; ++id) busy.rig.submit(joinable(id));
     const auto batch = all<Dispatch>(busy.rig.reply(busy.first));
     REQUIRE(batch.size() == 2);
@@ -68,7 +69,7 @@ TEST_CASE("a place is free when the whole batch is answered") {
 }
 
 TEST_CASE("only those go together that may, and stand behind each other") {
-    Busy busy({.rows_max = 8});
+    BusyWorker busy({.rows_max = 8});
     busy.rig.submit(joinable(1));
     busy.rig.submit(joinable(2));
     busy.rig.submit(joinable(3, 1, 8)); // other inputs
@@ -78,7 +79,7 @@ TEST_CASE("only those go together that may, and stand behind each other") {
 }
 
 TEST_CASE("who is alone by nature goes alone") {
-    Busy busy({.rows_max = 8});
+    BusyWorker busy({.rows_max = 8});
     RequestMeta once = joinable(1);
     once.idempotent = false;
     CHECK(only<Dispatch>(busy.rig.submit(once)).batch == 0); // there is room for it
@@ -89,7 +90,7 @@ TEST_CASE("who is alone by nature goes alone") {
 }
 
 TEST_CASE("a batch has no more rows than its model allows, but for a request that alone has more") {
-    Busy busy({.rows_max = 4});
+    BusyWorker busy({.rows_max = 4});
     busy.rig.submit(joinable(1, 2));
     busy.rig.submit(joinable(2, 2));
     busy.rig.submit(joinable(3, 9));
@@ -115,7 +116,7 @@ TEST_CASE("a batch has no more bytes than a worker may have") {
 }
 
 TEST_CASE("who was at a worker that was lost goes alone, as it may be what it was lost by") {
-    Busy busy({.rows_max = 8}, 2);
+    BusyWorker busy({.rows_max = 8}, 2);
     // The second worker has room for two more.
     const auto third = only<Dispatch>(busy.rig.submit(joinable(102)));
     const auto fourth = only<Dispatch>(busy.rig.submit(joinable(103)));
@@ -135,7 +136,7 @@ TEST_CASE("who was at a worker that was lost goes alone, as it may be what it wa
 }
 
 TEST_CASE("a cancelled request keeps its place in its batch until that is answered") {
-    Busy busy({.rows_max = 2});
+    BusyWorker busy({.rows_max = 2});
     for (std::uint64_t id = 1; id <= 3; ++id) busy.rig.submit(joinable(id));
     const auto batch = all<Dispatch>(busy.rig.reply(busy.first));
     REQUIRE(batch.size() == 2);
@@ -197,14 +198,14 @@ TEST_CASE("an event that comes after a batch's time has it sent") {
 }
 
 TEST_CASE("what goes alone has more places at a worker than what waits for company") {
-    Busy busy({.rows_max = 4});
+    BusyWorker busy({.rows_max = 4});
     CHECK(all<Dispatch>(busy.rig.submit(joinable(1))).empty());
     busy.rig.send(Cancel{RequestId{1}});
     CHECK(only<Dispatch>(busy.rig.submit({.id = {2}, .model = m1})).request == RequestId{2});
 }
 
 TEST_CASE("how long a batch takes is learnt apart from how long one row takes") {
-    Busy busy({.rows_max = 4});
+    BusyWorker busy({.rows_max = 4});
     std::uint64_t id = 200;
     std::vector<Dispatch> batch;
     Dispatch beside = busy.second;
@@ -273,7 +274,7 @@ TEST_CASE("in a pool that drains nobody waits for company, as none will come") {
 }
 
 TEST_CASE("what a batch's first answer was not computed for does not count as its time") {
-    Busy busy({.rows_max = 2});
+    BusyWorker busy({.rows_max = 2});
     std::uint64_t id = 200;
     Dispatch beside = busy.second;
     busy.rig.reply(busy.first);

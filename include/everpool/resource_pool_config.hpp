@@ -128,8 +128,9 @@ struct ResourcePoolConfig {
     Duration acceptable_pause{std::chrono::milliseconds{750}};
 
     /// Silence of this length counts as a hang whatever was usual. Shorter silence does not, as
-    /// long as threads of a browser on this machine are ready to run and get no processor, unless
-    /// its compute thread has got some and not answered. Default 3 s; range ping_interval to 1 h.
+    /// long as threads of a browser on this machine are ready to run and get no processor, and for
+    /// as long again (acceptable_pause at most), unless its compute thread has got some and not
+    /// answered. Default 3 s; range ping_interval to 1 h.
     Duration ping_timeout{std::chrono::seconds{3}};
 
     /// The compute thread cannot answer while one WASM inference runs. How long inferences take is

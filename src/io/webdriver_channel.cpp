@@ -13,6 +13,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -93,14 +94,19 @@ public:
         if (waiting_.size() == 1) begin();
     }
 
-    void drop_waiting(error_code cause) override {
-        const auto self = shared_from_this(); // a handler may drop us
-        std::deque<Waiting> dropped;
-        while (waiting_.size() > 1) {
-            dropped.push_front(std::move(waiting_.back()));
-            waiting_.pop_back();
+    void drop_unsent(error_code cause) override {
+        const std::size_t kept = is_sent_ && !waiting_.empty() ? 1 : 0;
+        if (kept == 0 && !waiting_.empty()) { // still connecting for it
+            timer_.cancel();
+            ++request_number_;
+            drop_connection();
         }
-        for (Waiting& one : dropped) tell_cut_off(one, cause);
+        const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(kept);
+        for (auto one = first; one != waiting_.end(); ++one)
+            asio::post(strand_, [self = shared_from_this(), one = std::move(*one), cause] {
+                self->tell_cut_off(one, cause);
+            });
+        waiting_.erase(first, waiting_.end());
     }
 
     void close(error_code cause) override {
@@ -111,8 +117,9 @@ public:
         cut_off.swap(waiting_);
         const auto self = shared_from_this();
         for (Waiting& one : cut_off) {
-            if (&one != &cut_off.front() || !is_late_) tell_cut_off(one, cause);
-            else if (std::exchange(is_late_, false) && !is_forgotten_) one.request.late({});
+            const bool is_late = &one == &cut_off.front() && std::exchange(is_late_, false);
+            if (!is_late) tell_cut_off(one, cause);
+            else if (!is_forgotten_) one.request.late({});
         }
     }
 
@@ -176,7 +183,7 @@ private:
         bool has_answered{false};
     };
 
-    void tell_cut_off(Waiting& one, error_code cause) const {
+    void tell_cut_off(const Waiting& one, error_code cause) const {
         if (is_forgotten_) return;
         Diagnostics why = diagnostics_of(one.request, "was cut off");
         why.last_cause = cause;

@@ -61,8 +61,9 @@ public:
     /// A request has gone out and is not answered yet.
     [[nodiscard]] virtual bool has_sent() const noexcept = 0;
 
-    /// What waits for another request to be answered completes with worker_lost, and is not sent.
-    virtual void drop_waiting(error_code cause) = 0;
+    /// What has not gone out yet is not sent any more, and completes with worker_lost: soon, never
+    /// within this call.
+    virtual void drop_unsent(error_code cause) = 0;
 
     /// Closes the connection. What waits completes with worker_lost; nothing is sent any more.
     virtual void close(error_code cause) = 0;

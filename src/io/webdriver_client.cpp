@@ -255,8 +255,8 @@ void WebDriverClient::close_window(Handler handler) {
                     std::move(handler));
 }
 
-void WebDriverClient::drop_waiting(Lane which, error_code cause) {
-    channel_of(which).drop_waiting(cause);
+void WebDriverClient::drop_unsent(Lane which, error_code cause) {
+    channel_of(which).drop_unsent(cause);
 }
 
 void WebDriverClient::close(error_code cause) {

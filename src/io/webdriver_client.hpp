@@ -75,8 +75,9 @@ public:
     /// session ends.
     void close_window(Handler handler);
 
-    /// What waits in this lane for an answer to another completes with worker_lost, and is not sent.
-    void drop_waiting(Lane which, error_code cause);
+    /// What has not gone out yet in this lane is not sent any more, and completes with worker_lost:
+    /// soon, never within this call.
+    void drop_unsent(Lane which, error_code cause);
     /// Cuts all connections. What waits completes with worker_lost; the session is not ended.
     void close(error_code cause);
     /// Cuts off as close() does, but goes on ending the session that there is, or that is late.
@@ -89,6 +90,7 @@ public:
     /// connection is free for it. A session that is still to come cannot be ended so.
     void abandon_session() noexcept;
 
+    [[nodiscard]] bool is_forgotten() const noexcept { return is_forgotten_; }
     [[nodiscard]] const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
     [[nodiscard]] const browser::WebDriverEndpoint& endpoint() const noexcept { return endpoint_; }
     [[nodiscard]] Milliseconds command_timeout() const noexcept { return command_timeout_; }

@@ -61,7 +61,7 @@ public:
     void navigate(PageId page, std::string url, Handler handler);
     /// Asked again before it has answered, the next answer is for all who ask meanwhile.
     void ask_browser(Handler handler);
-    /// The same.
+    /// The same without BiDi, where worker_lost is the answer of a page that is being closed.
     void ask_page(PageId page, Handler handler);
     /// As Browser::async_execute: a question first, then the script. Without BiDi the compute
     /// thread is out of reach (unknown_operation).

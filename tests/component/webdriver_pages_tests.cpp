@@ -106,11 +106,11 @@ TEST_CASE("an operation that waits for its window is not overtaken by more quest
     scene.is_slow = [&](const Asked&) { return scene.scripts.size() == 1; };
     scene.pages->ask_page("w-2", scene.counting());
     scene.pages->navigate("w-1", "http://y/", scene.counting());
-    scene.pages->ask_page("w-2", scene.counting());
+    scene.pages->execute("w-2", io::PageThread::main, "0", scene.counting());
     scene.run_until([&] { return !scene.driver.asked.empty(); });
     scene.driver.answer_late(scene.driver.asked[0].connection, ScriptedDriver::value("1"));
     scene.wait_for(3);
-    REQUIRE(scene.scripts.size() == 2);
+    REQUIRE(scene.scripts.size() >= 2); // the third is the execution's own
     CHECK(scene.driver.asked[2].body == R"({"url":"http://y/"})");
     CHECK(scene.scripts[1].window == "w-2");
 }

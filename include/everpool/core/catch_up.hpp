@@ -3,7 +3,9 @@
 //
 // Who gets processors again still owes all that has piled up meanwhile, and pays one part after the
 // other: the page answers while the compute thread has not even been handed its first message. So a
-// worker that has starved has as long again, but no longer than a pause that is granted on any day.
+// worker has as long again as it was seen to starve, look after look, but no longer than a pause
+// that is granted on any day. What loops waits now and then as well, in one look and not in the
+// next, and is granted next to nothing.
 #pragma once
 
 #include "everpool/time.hpp"
@@ -16,14 +18,14 @@ class CatchUp {
 public:
     explicit CatchUp(Duration most) : most_(most) {}
 
-    /// It has starved from `since` until now.
-    void on_starved(TimePoint since, TimePoint now) noexcept {
-        starved_ = std::min(starved_ + (now - since), most_);
-        end_ = later(now, starved_);
+    /// A look that began at `since` ends now.
+    void on_look(bool has_starved, TimePoint since, TimePoint now) noexcept {
+        starved_ = has_starved ? std::min(starved_ + (now - since), most_) : Duration::zero();
+        if (has_starved) end_ = std::max(end_, later(now, starved_));
     }
     /// The host stood still for `lost`: the worker cannot have been heard to catch up meanwhile.
     void on_host_late(Duration lost) noexcept { end_ = later(end_, lost); }
-    /// All is well.
+    /// A new life.
     void reset() noexcept {
         starved_ = Duration::zero();
         end_ = TimePoint::min();
@@ -32,7 +34,7 @@ public:
 
 private:
     Duration most_;
-    Duration starved_{}; ///< since all was well
+    Duration starved_{}; ///< in the last look and those before it, without one in which it did not
     TimePoint end_{TimePoint::min()};
 };
 

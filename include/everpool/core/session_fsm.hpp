@@ -15,11 +15,11 @@
 // (browser/silence.hpp).
 //
 // The operating system is asked as well: as long as threads of the browser wait for a processor,
-// nobody is judged by silence, but looked at again, and for as long again afterwards
-// (catch_up.hpp), until somebody has been silent for ping_timeout.
-// A compute thread that is silent alone has no excuse but a wait of its own. One that is known to
-// loop has none, and nobody else is waited for then (starvation_answer.hpp); so it is looked at
-// after half of the pause that others are granted. The time limits of operations are not put off.
+// nobody is judged by silence, but looked at again, and then for a while, in which it catches up
+// (catch_up.hpp), until somebody has been silent for ping_timeout. Else a compute thread that is
+// silent alone has no excuse but a wait of its own. One that is known to loop has none, and nobody
+// else is waited for then (starvation_answer.hpp); so it is looked at after half of the pause that
+// others are granted. The time limits of operations are not put off.
 //
 // Silence is measured in time for which the host was awake (on_host_late()): while it stands still,
 // answers lie unread in its sockets. A result is a sign of life of the compute thread as good as a
@@ -350,11 +350,8 @@ private:
         }
         if (over.is_early) return NextSessionStep::nothing;
         cause_ = loss_of(browser::diagnose_silence(engine_, seen));
-        if (!cause_) {
-            catch_up_.reset();
-            return NextSessionStep::nothing;
-        }
-        if (over.starvation.excuses(*cause_)) catch_up_.on_starved(over.since, now);
+        catch_up_.on_look(cause_ && over.starvation.excuses(*cause_), over.since, now);
+        if (!cause_) return NextSessionStep::nothing;
         // For a processor alone nobody waits as long as that.
         if (!catch_up_.is_under_way(now) || channels_.is_any_silent_for(silence_max_, now))
             return NextSessionStep::hung;
